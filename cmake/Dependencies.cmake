@@ -1,0 +1,23 @@
+# What we build on: packages of the distribution, found by their own configuration files.
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Boost REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(yaml_cpp REQUIRED IMPORTED_TARGET yaml-cpp)
+find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+
+find_library(CPPREST_LIBRARY cpprest REQUIRED)
+find_library(BOOST_SYSTEM_LIBRARY boost_system)
+add_library(slotwright_cpprest INTERFACE)
+# Its macro U(x) breaks fmt.
+target_compile_definitions(slotwright_cpprest INTERFACE _TURN_OFF_PLATFORM_STRING)
+target_link_libraries(slotwright_cpprest INTERFACE ${CPPREST_LIBRARY} OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+if(BOOST_SYSTEM_LIBRARY)
+  target_link_libraries(slotwright_cpprest INTERFACE ${BOOST_SYSTEM_LIBRARY})
+endif()

@@ -1,0 +1,69 @@
+// Commands to many nodes at once under one deadline: the only door to Redis.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controllers/topology/cluster_nodes.h"
+
+namespace slotwright {
+
+/// An answer of the server. A nested error (inside an array) is a value like any other.
+struct Reply {
+  enum class Type { kNil, kStatus, kString, kInteger, kError, kArray };
+  Type type = Type::kNil;
+  std::string text;  ///< Of kStatus, kString and kError.
+  std::int64_t integer = 0;
+  std::vector<Reply> elements;
+
+  [[nodiscard]] bool IsError() const { return type == Type::kError; }
+  [[nodiscard]] bool IsOk() const { return type == Type::kStatus && text == "OK"; }
+  friend bool operator==(const Reply&, const Reply&) = default;
+};
+
+struct RedisError {
+  enum class Kind {
+    kConnect,   ///< Nobody listens there, or the connection was refused.
+    kDeadline,  ///< It accepted the connection, or not even that, and did not answer in time. Effects are unknown.
+    kIo,        ///< The connection broke. Effects are unknown.
+    kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password.
+    kProtocol,  ///< It does not speak RESP.
+  };
+  Kind kind = Kind::kConnect;
+  std::string message;
+};
+
+/// The words of one command, as bytes.
+using Command = std::vector<std::string>;
+
+/// Pipelined commands for one node. An empty password means no AUTH.
+struct NodeRequest {
+  Endpoint endpoint;
+  std::string password;
+  std::vector<Command> commands;
+};
+
+/// One reply for each command, in order; error replies of the server are replies, not errors.
+using NodeResult = std::expected<std::vector<Reply>, RedisError>;
+
+/// Thread-safe.
+class Commander {
+ public:
+  virtual ~Commander() = default;
+
+  /// Asks all at once and returns as soon as each has answered or failed, or `budget` is over: those that have not
+  /// answered by then get kDeadline, and what the others said is kept. results[i] answers requests[i].
+  [[nodiscard]] virtual std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests,
+                                                    std::chrono::milliseconds budget) = 0;
+};
+
+/// Over TCP with kept connections, RESP by hiredis, on one thread of its own. A kept connection that turns out to be
+/// broken before the first byte of an answer is NOT retried silently: the caller decides.
+[[nodiscard]] std::unique_ptr<Commander> MakeTcpCommander();
+
+}  // namespace slotwright
