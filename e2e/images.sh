@@ -1,0 +1,18 @@
+#!/bin/bash
+# Makes images of Redis engines and loads them on all nodes: images.sh [NAME...], by default redis:7.0 and valkey:9.1.
+set -euo pipefail
+# shellcheck source=lib/all.sh
+. "$(dirname "$0")/lib/all.sh"
+
+[ $# -gt 0 ] || set -- redis:7.0 valkey:9.1
+cluster_environment
+cache_lock
+for name; do
+    if [ "$ENGINE" = host ]; then
+        step "loading $name on the nodes" redis_image_pull "$name"
+    else
+        need_commands debootstrap python3 pip3
+        redis_image "$name"
+        step "loading $name on the nodes" image_load_on_nodes "$(redis_image_dir "$name")"
+    fi
+done

