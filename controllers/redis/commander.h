@@ -2,11 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <memory>
-#include <stop_token>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "controllers/topology/cluster_nodes.h"
@@ -28,11 +28,11 @@ struct Reply {
 
 struct RedisError {
   enum class Kind {
-    kConnect,   ///< Nobody listens there, or the connection was refused.
+    kConnect,   ///< Nobody listens there, or the connection was refused. No effects.
     kDeadline,  ///< It accepted the connection, or not even that, and did not answer in time. Effects are unknown.
     kIo,        ///< The connection broke. Effects are unknown.
-    kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password.
-    kProtocol,  ///< It does not speak RESP.
+    kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password. No effects.
+    kProtocol,  ///< It does not speak RESP2, or its answer is beyond all bounds. Effects are unknown.
   };
   Kind kind = Kind::kConnect;
   std::string message;
@@ -41,7 +41,9 @@ struct RedisError {
 /// The words of one command, as bytes.
 using Command = std::vector<std::string>;
 
-/// Pipelined commands for one node. An empty password means no AUTH.
+/// Pipelined commands for one node. An empty password means no AUTH. REQUIRES: commands of at least one word that are
+/// answered exactly once and leave the connection as it was (no SUBSCRIBE, MONITOR, SELECT, READONLY, open MULTI): it
+/// is used again by others.
 struct NodeRequest {
   Endpoint endpoint;
   std::string password;
@@ -62,8 +64,16 @@ class Commander {
                                                     std::chrono::milliseconds budget) = 0;
 };
 
-/// Over TCP with kept connections, RESP by hiredis, on one thread of its own. A kept connection that turns out to be
-/// broken before the first byte of an answer is NOT retried silently: the caller decides.
-[[nodiscard]] std::unique_ptr<Commander> MakeTcpCommander();
+struct TcpCommanderOptions {
+  std::chrono::milliseconds idle_timeout{30'000};  ///< An unused connection is kept this long.
+  std::size_t kept_per_node = 4;                   ///< Unused connections kept for one endpoint and password.
+  std::size_t largest_answer = 64U << 20U;         ///< Bytes of all replies of one NodeRequest together.
+};
+
+/// Over TCP with kept connections, RESP by hiredis, on one thread of its own. A kept connection that the other side has
+/// closed is replaced before anything is written to it. One that turns out to be broken after that, even before the
+/// first byte of an answer, is NOT retried silently: the caller decides. A new connection authenticates first: no
+/// command reaches a server that refuses the password. REQUIRES of the destructor: no Run is under way.
+[[nodiscard]] std::unique_ptr<Commander> MakeTcpCommander(const TcpCommanderOptions& options = {});
 
 }  // namespace slotwright

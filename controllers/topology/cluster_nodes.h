@@ -2,10 +2,12 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controllers/topology/slots.h"
@@ -80,14 +82,16 @@ struct NodeLine {
 struct NodeTable {
   std::vector<NodeLine> lines;
 
+  /// REQUIRES: a table as ParseClusterNodes makes them, not an empty one.
   [[nodiscard]] const NodeLine& myself() const;
   [[nodiscard]] const NodeLine* Find(const NodeId& id) const;
   friend bool operator==(const NodeTable&, const NodeTable&) = default;
 };
 
-/// Parses the bulk string of CLUSTER NODES. The error names the line and what is wrong with it. Accepts `\n` and `\r\n`,
-/// ",hostname" and ",key=value" after the address (nodes.conf style), and skips a "vars" line. Never throws, whatever the
-/// input. Source: redis src/cluster_legacy.c, clusterGenNodeDescription.
+/// Parses the bulk string of CLUSTER NODES. The error names the line and what is wrong with it. Accepts `\n` and
+/// `\r\n`,
+/// ",hostname" and ",key=value" after the address (nodes.conf style), and skips a "vars" line. Never throws, whatever
+/// the input. Source: redis src/cluster_legacy.c, clusterGenNodeDescription.
 [[nodiscard]] std::expected<NodeTable, std::string> ParseClusterNodes(std::string_view text);
 
 /// CLUSTER INFO; missing fields stay at their defaults.

@@ -1,11 +1,11 @@
 // Hash slots: one slot, a range, and a set of them. Values without I/O.
 #pragma once
 
-#include <bitset>
 #include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace slotwright {
@@ -24,40 +24,42 @@ struct SlotRange {
   friend auto operator<=>(const SlotRange&, const SlotRange&) = default;
 };
 
-/// Any set of slots. Cheap to copy (2 KiB), compares with ==.
+/// Any set of slots, kept as its fewest ranges and not as 16384 bits: every node describes every other one, and almost
+/// all of these sets hold one range or none. REQUIRES of all: slots below kSlotCount, first <= last.
 class SlotSet {
  public:
   SlotSet() = default;
   explicit SlotSet(const std::vector<SlotRange>& ranges);
   [[nodiscard]] static SlotSet All();
 
-  void Add(Slot slot) { bits_.set(slot); }
+  void Add(Slot slot) { Add(SlotRange{slot, slot}); }
   void Add(SlotRange range);
-  void Remove(Slot slot) { bits_.reset(slot); }
-  [[nodiscard]] bool Contains(Slot slot) const { return bits_.test(slot); }
-  [[nodiscard]] int size() const { return static_cast<int>(bits_.count()); }
-  [[nodiscard]] bool empty() const { return bits_.none(); }
+  void Remove(Slot slot);
+  [[nodiscard]] bool Contains(Slot slot) const;
+  [[nodiscard]] int size() const;
+  [[nodiscard]] bool empty() const { return ranges_.empty(); }
 
   [[nodiscard]] SlotSet operator|(const SlotSet& other) const;
   [[nodiscard]] SlotSet operator&(const SlotSet& other) const;
   [[nodiscard]] SlotSet operator-(const SlotSet& other) const;
 
   /// The fewest ranges, ascending.
-  [[nodiscard]] std::vector<SlotRange> Ranges() const;
+  [[nodiscard]] const std::vector<SlotRange>& Ranges() const& { return ranges_; }
+  [[nodiscard]] std::vector<SlotRange> Ranges() && { return std::move(ranges_); }
   /// "0-5460 10923 16000-16383"; empty for none.
   [[nodiscard]] std::string ToString() const;
   friend bool operator==(const SlotSet&, const SlotSet&) = default;
 
  private:
-  std::bitset<kSlotCount> bits_;
+  std::vector<SlotRange> ranges_;  // ascending, with a gap between any two
 };
 
 /// The range that `redis-cli --cluster create` gives to master `index` of `masters`: 0-5460, 5461-10922, 10923-16383
 /// for three. REQUIRES: 0 <= index < masters <= 16384.
 [[nodiscard]] SlotRange InitialSlots(int index, int masters);
 
-/// The slot of a key: CRC16 (XMODEM) of the key, or of what stands between the first "{" and the next "}" if that is not
-/// empty, mod 16384.
+/// The slot of a key: CRC16 (XMODEM) of the key, or of what stands between the first "{" and the next "}" if that is
+/// not empty, mod 16384.
 [[nodiscard]] Slot KeySlot(std::string_view key);
 
 }  // namespace slotwright

@@ -22,18 +22,21 @@ class Informer {
  public:
   explicit Informer(ResourceType type) : type_(std::move(type)) {}
 
-  /// Before the reflector starts.
+  /// Both before the reflector starts.
   void AddHandler(ChangeHandler handler);
   void AddIndex(const std::string& name, IndexFunction function);
 
   [[nodiscard]] ObjectPtr Get(const ObjectKey& key) const;
   [[nodiscard]] std::vector<ObjectPtr> List() const;
+  /// REQUIRES: AddIndex was called for `index`.
   [[nodiscard]] std::vector<ObjectPtr> ByIndex(const std::string& index, const std::string& value) const;
   /// True once the first list is in.
   [[nodiscard]] bool HasSynced() const;
   [[nodiscard]] const ResourceType& type() const { return type_; }
 
-  /// For the reflector: the whole new content at once. Handlers hear only the differences.
+  /// For the reflector: the whole new content at once. Handlers hear only the differences: an object with the same uid
+  /// and resourceVersion is none, another uid under the same key is a removal and then an addition. By one thread at a
+  /// time, as handlers would hear of changes in the wrong order otherwise.
   void Replace(std::vector<Json> objects);
   void Upsert(Json object);
   void Remove(const ObjectKey& key);
@@ -42,6 +45,9 @@ class Informer {
   struct Index {
     IndexFunction function;
     std::unordered_map<std::string, std::map<ObjectKey, ObjectPtr>> entries;
+
+    void Add(const ObjectKey& key, const ObjectPtr& object);
+    void Remove(const ObjectKey& key, const Json& object);
   };
   struct Change {
     ObjectPtr before;

@@ -15,7 +15,8 @@ namespace reconciler {
 class WorkQueue;
 
 /// Thread-safe. Series of a controller, a queue or a lease exist with value 0 from Register… on, so that rate() and
-/// alerts work from the first scrape.
+/// alerts work from the first scrape. Registering a name again changes nothing, and whatever is counted for a name that
+/// was never registered registers it.
 class RuntimeMetrics {
  public:
   explicit RuntimeMetrics(std::shared_ptr<prometheus::Registry> registry);
@@ -25,6 +26,8 @@ class RuntimeMetrics {
   enum class ReconcileResult { kSuccess, kRequeueAfter, kError, kTerminalError, kPanic };
   void ReconcileStarted(const std::string& controller);
   void ReconcileDone(const std::string& controller, ReconcileResult result, Duration took);
+  /// The controller's own deadline for one reconcile has passed.
+  void ReconcileTimedOut(const std::string& controller);
 
   void RegisterQueue(const std::string& name);
   void QueueAdded(const std::string& name);

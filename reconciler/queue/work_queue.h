@@ -2,13 +2,14 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <queue>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/kube/types.h"
@@ -19,24 +20,24 @@ class RuntimeMetrics;
 
 /// Guarantees, as client-go's workqueue: first come first served; a key added many times while it waits comes out once;
 /// a key added while it is at work comes out again after Done; two threads never work on one key.
-/// Delays: of several pending delayed adds of one key the earliest wins. An immediate add drops a pending delay: whoever
-/// works on the key then decides anew when to look again.
-/// Thread-safe.
+/// Delays: of several pending delayed adds of one key the earliest wins. An immediate add drops a pending delay:
+/// whoever works on the key then decides anew when to look again. Thread-safe.
 class WorkQueue {
  public:
   struct Options {
     std::string name;
     Duration base_delay = std::chrono::milliseconds(5);  ///< First retry; doubles with every failure in a row.
     Duration max_delay = std::chrono::seconds(30);
-    RuntimeMetrics* metrics = nullptr;
+    RuntimeMetrics* metrics = nullptr;  ///< Outlives the queue.
   };
 
   explicit WorkQueue(Options options, Clock& clock = SystemClock());
 
   void Add(const ObjectKey& key);
+  /// A delay of zero or less is an immediate add.
   void AddAfter(const ObjectKey& key, Duration delay);
-  /// After base_delay x 2^failures of this key.
-  void AddRateLimited(const ObjectKey& key);
+  /// After base_delay x 2^failures of this key, but not before `at_least` (what a server asked for).
+  void AddRateLimited(const ObjectKey& key, Duration at_least = {});
   /// Forgives the failures of this key.
   void Forget(const ObjectKey& key);
   [[nodiscard]] int Failures(const ObjectKey& key) const;
@@ -45,6 +46,7 @@ class WorkQueue {
   [[nodiscard]] std::optional<ObjectKey> Get(std::stop_token stop);
   /// Without waiting.
   [[nodiscard]] std::optional<ObjectKey> TryGet();
+  /// REQUIRES: `key` came out and was not given back yet.
   void Done(const ObjectKey& key);
 
   [[nodiscard]] size_t Depth() const;
@@ -60,9 +62,12 @@ class WorkQueue {
  private:
   // REQUIRES for all of these: mutex_ is held.
   void Enqueue(const ObjectKey& key);
+  void MakeReady(const ObjectKey& key);
   void MoveDue();
   [[nodiscard]] std::optional<ObjectKey> Pop();
   void Schedule(const ObjectKey& key, Duration delay);
+  void Unschedule(const ObjectKey& key);
+  void ReportDepth() const;
 
   const Options options_;
   Clock& clock_;
@@ -73,6 +78,7 @@ class WorkQueue {
   std::map<ObjectKey, MonotonicTime> processing_;
   std::map<ObjectKey, MonotonicTime> added_at_;
   std::map<ObjectKey, MonotonicTime> delayed_;
+  std::set<std::pair<MonotonicTime, ObjectKey>> by_due_time_;  ///< The same as delayed_, soonest first.
   std::map<ObjectKey, int> failures_;
 };
 

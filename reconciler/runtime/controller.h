@@ -7,19 +7,19 @@
 #include <string>
 
 #include "reconciler/base/error.h"
+#include "reconciler/metrics/runtime_metrics.h"
 #include "reconciler/queue/work_queue.h"
 
 namespace reconciler {
-
-class RuntimeMetrics;
 
 /// What to do with a key after a reconcile that went well.
 struct ReconcileOutcome {
   std::optional<Duration> requeue_after;  ///< Nothing: wait for the next event.
 };
 
-/// Must be idempotent and must not branch on why it was called. kInvalid errors are terminal: the key waits for its next
-/// event; every other error is tried again with back-off.
+/// Must be idempotent and must not branch on why it was called. kInvalid errors are terminal: the key waits for its
+/// next event; every other error is tried again with back-off, and not before its retry_after. An exception counts as
+/// an error. `stop` fires at shutdown and at the controller's timeout: come back soon then.
 using ReconcileFunction = std::function<Result<ReconcileOutcome>(const ObjectKey& key, std::stop_token stop)>;
 
 class Controller {
@@ -27,6 +27,7 @@ class Controller {
   struct Options {
     std::string name;
     int workers = 4;
+    Duration timeout{};  ///< For one reconcile, whose stop token fires then. Zero: none, and RunOne starts no thread.
   };
 
   /// `queue` and `metrics` (may be null) outlive the controller.
@@ -39,7 +40,17 @@ class Controller {
   bool RunOne(std::stop_token stop);
 
  private:
-  void Process(const ObjectKey& key, std::stop_token stop);
+  void Process(const ObjectKey& key, const std::stop_token& stop);
+  struct Attempt {
+    Result<ReconcileOutcome> result;
+    bool threw = false;
+    bool timed_out = false;
+  };
+  [[nodiscard]] Attempt TryReconcile(const ObjectKey& key, const std::stop_token& stop) const;
+  [[nodiscard]] Attempt CallReconcile(const ObjectKey& key, const std::stop_token& stop) const;
+  // Both decide when the key comes again, and say what to count.
+  RuntimeMetrics::ReconcileResult Succeeded(const ObjectKey& key, const ReconcileOutcome& outcome);
+  RuntimeMetrics::ReconcileResult Failed(const ObjectKey& key, const Attempt& attempt, const std::stop_token& stop);
 
   const Options options_;
   WorkQueue& queue_;

@@ -1,0 +1,48 @@
+# The commands of the project. Each does its own set-up; `make help` lists them.
+.DEFAULT_GOAL := help
+PRESET ?= release
+BUILD := build/$(PRESET)
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what building and testing needs (Debian 12/13, Ubuntu 24.04)
+	@scripts/setup.sh
+
+.PHONY: build
+build: setup ## Build everything into build/$(PRESET)
+	@scripts/build.sh $(PRESET)
+
+.PHONY: quickstart
+quickstart: setup ## A real 3+3 Redis Cluster from examples/rediscluster.yaml on this machine
+	@scripts/quickstart.sh
+
+.PHONY: test
+test: setup ## All tests: unit, conformance, integration with real Redis processes
+	@scripts/test.sh $(PRESET)
+
+.PHONY: lint
+lint: setup ## clang-format, clang-tidy, shellcheck
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: build ## Creation of a cluster, side by side with redis-cli
+	@bench/run.sh $(BUILD)
+
+.PHONY: e2e-up
+e2e-up: ## A real Kubernetes (kind) on this machine; writes e2e/.state/kubeconfig
+	@e2e/up.sh
+
+.PHONY: e2e-down
+e2e-down: ## Remove it
+	@e2e/down.sh
+
+.PHONY: format
+format: ## Format the sources
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf build

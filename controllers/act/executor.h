@@ -1,0 +1,53 @@
+// Carries one Plan out: its actions at the same time, each with its outcome. Decides nothing.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controllers/observe/observation.h"
+#include "controllers/plan/plan.h"
+#include "controllers/redis/commander.h"
+#include "reconciler/kube/client.h"
+
+namespace slotwright {
+
+struct Outcome {
+  std::string action;  ///< ToString of the action.
+  std::string error;   ///< Empty: done, or found done.
+  /// The name of an object that we need belongs to somebody else; trying again will not help.
+  bool name_taken = false;
+};
+
+/// Thread-safe.
+class Executor {
+ public:
+  struct Options {
+    /// Requests to the API server at the same time.
+    int parallel_requests = 16;
+    /// Called after each single effect, with its number in this process; a test dies here.
+    std::function<void(const std::string& action)> after_effect;
+  };
+  /// `client` and `commander` outlive the executor.
+  Executor(const reconciler::Client& client, Commander& commander, reconciler::Clock& clock, Options options);
+
+  /// outcomes[i] belongs to plan.actions[i]. Redis has `budget` for all its commands together.
+  [[nodiscard]] std::vector<Outcome> Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
+                                           std::chrono::milliseconds budget = std::chrono::milliseconds(2000));
+
+ private:
+  void ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const;
+  void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
+              Outcome& outcome) const;
+  void ActOnRedis(const Plan& plan, const std::string& password, std::chrono::milliseconds budget,
+                  std::vector<Outcome>& outcomes);
+  void Done(const std::string& action) const;
+
+  const reconciler::Client& client_;
+  Commander& commander_;
+  reconciler::Clock& clock_;
+  const Options options_;
+};
+
+}  // namespace slotwright

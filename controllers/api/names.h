@@ -1,0 +1,43 @@
+// Names and labels of everything that belongs to a RedisCluster, in one place.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "reconciler/kube/types.h"
+
+namespace slotwright {
+
+inline const reconciler::ResourceType kRedisClusters{"slotwright.dev", "v1alpha1", "redisclusters", "RedisCluster"};
+
+namespace labels {
+inline constexpr const char* kName = "app.kubernetes.io/name";  // always "redis"
+inline constexpr const char* kInstance = "app.kubernetes.io/instance";
+inline constexpr const char* kManagedBy = "app.kubernetes.io/managed-by";
+inline constexpr const char* kComponent = "app.kubernetes.io/component";
+inline constexpr const char* kPartOf = "app.kubernetes.io/part-of";
+/// The shard's number. A role is never a label: it is what Redis says right now.
+inline constexpr const char* kShard = "slotwright.dev/shard";
+inline constexpr const char* kIndex = "slotwright.dev/index";
+}  // namespace labels
+
+namespace annotations {
+/// "true": observe and report, touch nothing.
+inline constexpr const char* kPaused = "slotwright.dev/paused";
+/// On a pod: what it was built from.
+inline constexpr const char* kPodHash = "slotwright.dev/pod-hash";
+}  // namespace annotations
+
+/// "demo-2-0": shard 2, index 0. Index 0 is the master at creation and nothing more later on.
+[[nodiscard]] std::string PodNameOf(const std::string& cluster, int shard, int index);
+/// "demo-2".
+[[nodiscard]] std::string ShardNameOf(const std::string& cluster, int shard);
+/// "demo-nodes": the headless Service that gives each pod a DNS name.
+[[nodiscard]] std::string NodesServiceOf(const std::string& cluster);
+/// What a pod announces as cluster-announce-hostname: "demo-2-0.demo-nodes.default.svc". It is how a node is recognised
+/// as ours whatever its address, so it must name cluster and namespace.
+[[nodiscard]] std::string HostnameOf(const std::string& ns, const std::string& cluster, const std::string& pod);
+/// The end of all hostnames of a cluster: ".demo-nodes.default.svc".
+[[nodiscard]] std::string HostnameSuffixOf(const std::string& ns, const std::string& cluster);
+
+}  // namespace slotwright

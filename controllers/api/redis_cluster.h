@@ -1,0 +1,97 @@
+// The RedisCluster resource as a value: what people ask for.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconciler/base/error.h"
+#include "reconciler/kube/types.h"
+
+namespace slotwright {
+
+struct AuthSpec {
+  std::string secret_name;  ///< Empty: "<name>-auth", generated.
+  std::string key = "password";
+};
+
+struct StorageSpec {
+  std::string size;
+  std::string storage_class_name;
+  bool retain = true;
+};
+
+struct PlacementSpec {
+  std::vector<std::string> topology_keys;
+  reconciler::Json node_selector = reconciler::Json::object();
+  reconciler::Json tolerations = reconciler::Json::array();
+  reconciler::Json affinity;  ///< null: made from topology_keys.
+  std::string priority_class_name;
+};
+
+enum class LostShardPolicy { kWait, kAssignEmpty };
+
+struct RedisClusterSpec {
+  int masters = 3;
+  int replicas_per_master = 1;
+  std::string image;
+  std::string image_pull_policy = "IfNotPresent";
+  std::vector<std::string> image_pull_secrets;
+  int port = 6379;
+  std::map<std::string, std::string> config;
+  AuthSpec auth;
+  std::optional<StorageSpec> storage;
+  reconciler::Json resources = reconciler::Json::object();
+  PlacementSpec placement;
+  std::map<std::string, std::string> pod_labels;
+  std::map<std::string, std::string> pod_annotations;
+  LostShardPolicy lost_shard = LostShardPolicy::kWait;
+
+  [[nodiscard]] int bus_port() const { return port + 10000; }
+  [[nodiscard]] int pods_per_shard() const { return 1 + replicas_per_master; }
+  [[nodiscard]] int pods() const { return masters * pods_per_shard(); }
+};
+
+struct RedisCluster {
+  std::string ns;
+  std::string name;
+  std::string uid;
+  std::int64_t generation = 0;
+  bool being_deleted = false;
+  bool paused = false;
+  RedisClusterSpec spec;
+  std::string formed_at;    ///< status.formedAt; empty before the slots were first assigned.
+  reconciler::Json status;  ///< As last written; for transition times only.
+
+  [[nodiscard]] std::string password_secret() const {
+    return spec.auth.secret_name.empty() ? name + "-auth" : spec.auth.secret_name;
+  }
+  [[nodiscard]] bool generates_password() const { return spec.auth.secret_name.empty(); }
+};
+
+/// Absent fields get the CRD's defaults, so that an object from an older CRD reads the same. kInvalid names the field
+/// whose type is wrong, which a schema-checking API server would have refused.
+[[nodiscard]] reconciler::Result<RedisCluster> ParseRedisCluster(const reconciler::Json& object);
+
+/// A value that cannot be acted on, and the way out.
+struct FieldError {
+  std::string field;   ///< "spec.config.requirepass"
+  std::string value;   ///< As given; never a secret.
+  std::string remedy;  ///< "remove it: the operator sets it from spec.auth"
+
+  /// "spec.config.port: \"7000\": remove it; …"
+  [[nodiscard]] std::string ToString() const;
+};
+
+/// What the schema cannot say. Empty: fine.
+[[nodiscard]] std::vector<FieldError> Validate(const RedisCluster& cluster);
+
+/// Why a password cannot be used, or nothing. The message never holds the password.
+[[nodiscard]] std::optional<std::string> PasswordProblem(const std::string& password);
+
+/// Bytes of a Kubernetes quantity ("1Gi", "500M", "1e9"), rounded down; nothing if it is none.
+[[nodiscard]] std::optional<std::int64_t> ParseQuantity(const std::string& text);
+
+}  // namespace slotwright

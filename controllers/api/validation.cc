@@ -1,0 +1,148 @@
+// What the schema cannot say about a RedisCluster.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "controllers/api/redis_cluster.h"
+
+namespace slotwright {
+
+namespace {
+
+struct OwnedDirective {
+  std::string_view name;  ///< A trailing "*" stands for anything.
+  std::string_view remedy;
+};
+
+constexpr auto kOwnedDirectives = std::to_array<OwnedDirective>({
+    {"port", "remove it and set spec.port"},
+    {"bind", "remove it; each pod listens on its own address"},
+    {"dir", "remove it; the data folder is a volume that spec.storage describes"},
+    {"include", "remove it and write the directives into spec.config"},
+    {"daemonize", "remove it; the container runtime watches the process"},
+    {"supervised", "remove it; the container runtime watches the process"},
+    {"pidfile", "remove it; the container runtime watches the process"},
+    {"logfile", "remove it; logs go to standard output, for kubectl logs"},
+    {"syslog-enabled", "remove it; logs go to standard output, for kubectl logs"},
+    {"unixsocket", "remove it; the root file system is read-only"},
+    {"protected-mode", "remove it; every connection needs the password"},
+    {"requirepass", "remove it and name a Secret in spec.auth"},
+    {"masterauth", "remove it and name a Secret in spec.auth"},
+    {"masteruser", "remove it; the nodes log in as the default user"},
+    {"user", "remove it; ACL users are not supported yet"},
+    {"aclfile", "remove it; ACL users are not supported yet"},
+    {"rename-command", "remove it; the operator needs the commands under their names"},
+    {"replicaof", "remove it; the operator assigns the roles"},
+    {"slaveof", "remove it; the operator assigns the roles"},
+    {"cluster-enabled", "remove it; it is always yes"},
+    {"cluster-config-file", "remove it; the operator needs it under its name"},
+    {"cluster-port", "remove it; the cluster bus listens on spec.port + 10000"},
+    {"cluster-allow-replica-migration", "remove it; the operator places the replicas"},
+    {"cluster-announce-*", "remove it; each pod announces its own address"},
+    {"tls-*", "remove it; TLS is not supported yet"},
+});
+
+const OwnedDirective* FindOwned(std::string_view directive) {
+  const auto found = std::ranges::find_if(kOwnedDirectives, [&](const OwnedDirective& owned) {
+    return owned.name.ends_with('*') ? directive.starts_with(owned.name.substr(0, owned.name.size() - 1))
+                                     : directive == owned.name;
+  });
+  return found == kOwnedDirectives.end() ? nullptr : &*found;
+}
+
+std::string LowerCase(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+bool IsDirectiveName(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+    return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-' || c == '.' || c == '_';
+  });
+}
+
+void ValidateConfig(const std::map<std::string, std::string>& config, std::vector<FieldError>& errors) {
+  for (const auto& [name, value] : config) {
+    const std::string field = "spec.config." + name;
+    if (const auto* owned = FindOwned(LowerCase(name))) {
+      // A password that was put here by mistake must not reach a log.
+      const bool secret = owned->name == "requirepass" || owned->name == "masterauth";
+      errors.push_back({field, secret ? "(hidden)" : value, std::string(owned->remedy)});
+    } else if (!IsDirectiveName(name)) {
+      errors.push_back({field, value, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
+    } else if (value.find_first_of("\r\n") != std::string::npos) {
+      errors.push_back({field, value, "remove the line break"});
+    }
+  }
+}
+
+}  // namespace
+
+std::string FieldError::ToString() const { return fmt::format("{}: \"{}\": {}", field, value, remedy); }
+
+std::vector<FieldError> Validate(const RedisCluster& cluster) {
+  std::vector<FieldError> errors;
+  const auto& spec = cluster.spec;
+  const auto range = [&](const char* field, int value, int low, int high) {
+    if (value < low || value > high) {
+      errors.push_back({field, std::to_string(value), fmt::format("use a value from {} to {}", low, high)});
+    }
+  };
+  range("spec.masters", spec.masters, 1, 1000);
+  range("spec.replicasPerMaster", spec.replicas_per_master, 0, 5);
+  range("spec.port", spec.port, 1, 55535);
+  if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});
+  ValidateConfig(spec.config, errors);
+  if (spec.storage) {
+    const auto bytes = ParseQuantity(spec.storage->size);
+    if (!bytes || *bytes <= 0) {
+      errors.push_back({"spec.storage.size", spec.storage->size, "use a positive quantity, for example 10Gi"});
+    }
+  }
+  for (const char* kind : {"requests", "limits"}) {
+    const auto* memory = reconciler::ValueAt(spec.resources, {kind, "memory"});
+    if (memory == nullptr) continue;
+    const std::string text = memory->is_string() ? memory->get<std::string>() : memory->dump();
+    const auto bytes = ParseQuantity(text);
+    if (!bytes || *bytes < (16 << 20)) {
+      errors.push_back({fmt::format("spec.resources.{}.memory", kind), text, "use at least 16Mi, for example 1Gi"});
+    }
+  }
+  return errors;
+}
+
+std::optional<std::string> PasswordProblem(const std::string& password) {
+  if (password.size() < 16) {
+    return fmt::format("it has {} characters; use at least 16", password.size());
+  }
+  if (password.size() > 512) return "it is longer than 512 characters; use a shorter one";
+  const bool printable = std::ranges::all_of(password, [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+  if (!printable) {
+    return "it holds a control character, perhaps a line break at its end (kubectl create secret --from-literal adds "
+           "none, --from-file keeps the file's); store it without";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> ParseQuantity(const std::string& text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || !std::isfinite(number)) return std::nullopt;
+  static const std::map<std::string_view, double> kSuffixes = {
+      {"", 1.0},          {"n", 1e-9},        {"u", 1e-6},        {"m", 1e-3},        {"k", 1e3},
+      {"M", 1e6},         {"G", 1e9},         {"T", 1e12},        {"P", 1e15},        {"E", 1e18},
+      {"Ki", 0x1p10},     {"Mi", 0x1p20},     {"Gi", 0x1p30},     {"Ti", 0x1p40},     {"Pi", 0x1p50},
+      {"Ei", 0x1p60},
+  };
+  const auto suffix = kSuffixes.find(std::string_view(rest, static_cast<size_t>(end - rest)));
+  if (suffix == kSuffixes.end()) return std::nullopt;
+  const double bytes = number * suffix->second;
+  if (bytes < 0 || bytes >= 0x1p63) return std::nullopt;
+  return static_cast<std::int64_t>(bytes);
+}
+
+}  // namespace slotwright

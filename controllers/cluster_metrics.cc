@@ -1,0 +1,132 @@
+// See cluster_metrics.h.
+#include "controllers/cluster_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <map>
+#include <mutex>
+
+#include "controllers/plan/cluster_view.h"
+
+namespace slotwright {
+
+namespace {
+
+struct Series {
+  prometheus::Gauge& ready;
+  prometheus::Gauge& slots_covered;
+  prometheus::Gauge& nodes_desired;
+  prometheus::Gauge& nodes_answering;
+  prometheus::Gauge& masters_desired;
+  prometheus::Gauge& keys;
+  prometheus::Gauge& memory;
+  prometheus::Gauge& lag;
+  prometheus::Counter& actions;
+  prometheus::Counter& failures;
+};
+
+}  // namespace
+
+struct ClusterMetrics::Impl {
+  using Gauges = prometheus::Family<prometheus::Gauge>;
+  using Counters = prometheus::Family<prometheus::Counter>;
+
+  explicit Impl(std::shared_ptr<prometheus::Registry> r)
+      : registry(std::move(r)),
+        ready(Gauge("slotwright_cluster_ready", "1 if the condition Ready is True.")),
+        slots_covered(Gauge("slotwright_cluster_slots_covered", "Slots with a master that answers, of 16384.")),
+        nodes_desired(Gauge("slotwright_cluster_nodes_desired", "Nodes that the specification asks for.")),
+        nodes_answering(Gauge("slotwright_cluster_nodes_answering", "Nodes that answered the last look.")),
+        masters_desired(Gauge("slotwright_cluster_masters_desired", "Masters that the specification asks for.")),
+        keys(Gauge("slotwright_cluster_keys", "Keys on all masters.")),
+        memory(Gauge("slotwright_cluster_used_memory_bytes", "used_memory of all nodes.")),
+        lag(Gauge("slotwright_cluster_replication_lag_bytes",
+                  "The largest distance between the offsets of a master and one of its replicas.")),
+        actions(Counter("slotwright_actions_total", "Actions carried out on Kubernetes and on Redis.")),
+        failures(Counter("slotwright_action_failures_total", "Actions that failed and will be planned anew.")) {}
+
+  Gauges& Gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(*registry);
+  }
+  Counters& Counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
+  }
+
+  // REQUIRES: mutex is held.
+  Series& For(const reconciler::ObjectKey& key) {
+    const auto found = series.find(key);
+    if (found != series.end()) return found->second;
+    const std::map<std::string, std::string> l = {{"namespace", key.ns}, {"name", key.name}};
+    return series
+        .emplace(key, Series{ready.Add(l), slots_covered.Add(l), nodes_desired.Add(l), nodes_answering.Add(l),
+                             masters_desired.Add(l), keys.Add(l), memory.Add(l), lag.Add(l), actions.Add(l),
+                             failures.Add(l)})
+        .first->second;
+  }
+
+  std::shared_ptr<prometheus::Registry> registry;
+  Gauges& ready;
+  Gauges& slots_covered;
+  Gauges& nodes_desired;
+  Gauges& nodes_answering;
+  Gauges& masters_desired;
+  Gauges& keys;
+  Gauges& memory;
+  Gauges& lag;
+  Counters& actions;
+  Counters& failures;
+  std::mutex mutex;
+  std::map<reconciler::ObjectKey, Series> series;
+};
+
+ClusterMetrics::ClusterMetrics(std::shared_ptr<prometheus::Registry> registry)
+    : impl_(std::make_unique<Impl>(std::move(registry))) {}
+ClusterMetrics::~ClusterMetrics() = default;
+
+void ClusterMetrics::Observe(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes) {
+  const ClusterView view = Merge(observation);
+  std::int64_t keys = 0;
+  std::int64_t memory = 0;
+  std::int64_t lag = 0;
+  for (const NodeView* node : view.answering) {
+    memory += node->server.used_memory;
+    const NodeView* master = view.MasterOf(node->shard);
+    if (node == master) keys += node->server.keys;
+    if (master != nullptr && node != master && !node->server.master_role) {
+      lag = std::max(lag, master->server.master_repl_offset - node->server.replica_offset);
+    }
+  }
+  const std::lock_guard lock(impl_->mutex);
+  Series& series = impl_->For({observation.cluster.ns, observation.cluster.name});
+  series.ready.Set(plan.settled ? 1 : 0);
+  series.slots_covered.Set(view.covered.size());
+  series.nodes_desired.Set(observation.cluster.spec.pods());
+  series.masters_desired.Set(observation.cluster.spec.masters);
+  series.nodes_answering.Set(static_cast<double>(view.answering.size()));
+  series.keys.Set(static_cast<double>(keys));
+  series.memory.Set(static_cast<double>(memory));
+  series.lag.Set(static_cast<double>(lag));
+  for (const auto& outcome : outcomes) (outcome.error.empty() ? series.actions : series.failures).Increment();
+}
+
+void ClusterMetrics::Remove(const reconciler::ObjectKey& key) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto found = impl_->series.find(key);
+  if (found == impl_->series.end()) return;
+  Series& s = found->second;
+  impl_->ready.Remove(&s.ready);
+  impl_->slots_covered.Remove(&s.slots_covered);
+  impl_->nodes_desired.Remove(&s.nodes_desired);
+  impl_->nodes_answering.Remove(&s.nodes_answering);
+  impl_->masters_desired.Remove(&s.masters_desired);
+  impl_->keys.Remove(&s.keys);
+  impl_->memory.Remove(&s.memory);
+  impl_->lag.Remove(&s.lag);
+  impl_->actions.Remove(&s.actions);
+  impl_->failures.Remove(&s.failures);
+  impl_->series.erase(found);
+}
+
+}  // namespace slotwright

@@ -1,0 +1,73 @@
+// Everything that one decision is based on, as one value: the resource, Kubernetes' objects, and what every node says.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controllers/api/redis_cluster.h"
+#include "controllers/topology/cluster_nodes.h"
+#include "reconciler/base/clock.h"
+
+namespace slotwright {
+
+/// One Pod of the cluster as Kubernetes' cache has it; it may be old.
+struct PodView {
+  std::string name;
+  std::string uid;
+  int shard = -1;
+  int index = -1;
+  std::string ip;    ///< Empty until the pod has one.
+  std::string node;  ///< The Kubernetes node.
+  std::string phase; ///< Pending, Running, …
+  bool terminating = false;
+  bool ready = false;
+  bool ours = false;     ///< Controlled by this very RedisCluster (by uid).
+  std::string hash;      ///< annotations::kPodHash.
+  std::string trouble;   ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
+};
+
+/// What the Redis behind a pod said in this round, or why it said nothing.
+struct NodeView {
+  std::string pod;
+  int shard = -1;
+  int index = -1;
+  Endpoint endpoint;
+  std::string error;      ///< Why there is no answer; then the rest is empty.
+  bool unauthorized = false;  ///< It refused our password.
+  bool loading = false;   ///< It answers, but its data is not loaded yet.
+  bool foreign = false;   ///< It answers, but it is not the node of this pod: its address was reused. Never touched.
+  std::optional<NodeTable> table;
+  ClusterInfo info;
+  ServerInfo server;
+
+  /// It answered fully and is who it should be.
+  [[nodiscard]] bool Answers() const { return table.has_value() && !foreign; }
+  [[nodiscard]] const NodeLine& me() const { return table->myself(); }
+  [[nodiscard]] const NodeId& id() const { return table->myself().id; }
+};
+
+/// The state of the password's Secret. The password itself is not part of an Observation.
+struct PasswordView {
+  enum class State { kUsable, kMissingSecret, kMissingKey, kRefused };
+  State state = State::kMissingSecret;
+  std::string problem;  ///< For kRefused: why.
+};
+
+struct Observation {
+  RedisCluster cluster;
+  reconciler::WallTime now;
+  PasswordView password;
+  /// Objects that exist under the names of DesiredObjects, by (kind, name).
+  std::map<std::pair<std::string, std::string>, reconciler::ObjectPtr> objects;
+  std::vector<PodView> pods;    ///< Sorted by shard and index.
+  std::vector<NodeView> nodes;  ///< One for each pod that has an address and is not terminating.
+
+  [[nodiscard]] const PodView* FindPod(const std::string& name) const;
+  [[nodiscard]] const NodeView* FindNode(const NodeId& id) const;
+};
+
+}  // namespace slotwright

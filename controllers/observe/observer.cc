@@ -1,0 +1,236 @@
+// See observer.h.
+#include "controllers/observe/observer.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "controllers/api/names.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright {
+
+using reconciler::ErrorKind;
+using reconciler::Informer;
+using reconciler::Json;
+using reconciler::Result;
+namespace types = reconciler::types;
+
+namespace {
+
+// A good password is read again now and then, a bad one soon: somebody is about to put it right.
+constexpr auto kPasswordLife = std::chrono::seconds(30);
+constexpr auto kProblemLife = std::chrono::seconds(1);
+
+std::string DecodeBase64(const std::string& text) {
+  std::string decoded(text.size() / 4 * 3 + 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (size < 0) return "";
+  decoded.resize(static_cast<size_t>(size));
+  // EVP_DecodeBlock counts the padding as zero bytes.
+  for (size_t i = text.size(); i > 0 && text[i - 1] == '=' && !decoded.empty(); --i) decoded.pop_back();
+  return decoded;
+}
+
+int NumberLabel(const Json& object, const char* label) {
+  const std::string text = reconciler::LabelOf(object, label);
+  int number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? number : -1;
+}
+
+// "ErrImagePull: …" of the first container that cannot start, or why the pod cannot be scheduled.
+std::string TroubleOf(const Json& pod) {
+  if (const auto* statuses = reconciler::ValueAt(pod, {"status", "containerStatuses"})) {
+    for (const auto& status : *statuses) {
+      const std::string reason = reconciler::StringAt(status, {"state", "waiting", "reason"});
+      if (reason.empty() || reason == "ContainerCreating" || reason == "PodInitializing") continue;
+      return fmt::format("{}: {}", reason, reconciler::StringAt(status, {"state", "waiting", "message"}));
+    }
+  }
+  if (const auto* conditions = reconciler::ValueAt(pod, {"status", "conditions"})) {
+    for (const auto& condition : *conditions) {
+      if (condition.value("type", "") == "PodScheduled" && condition.value("status", "") == "False") {
+        return fmt::format("{}: {}", condition.value("reason", ""), condition.value("message", ""));
+      }
+    }
+  }
+  const std::string phase = reconciler::StringAt(pod, {"status", "phase"});
+  if (phase == "Failed" || phase == "Succeeded") {
+    return fmt::format("{}: {}", phase, reconciler::StringAt(pod, {"status", "reason"}));
+  }
+  return "";
+}
+
+PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
+  PodView view;
+  view.name = reconciler::KeyOf(pod).name;
+  view.uid = reconciler::UidOf(pod);
+  view.shard = NumberLabel(pod, labels::kShard);
+  view.index = NumberLabel(pod, labels::kIndex);
+  view.ip = reconciler::StringAt(pod, {"status", "podIP"});
+  view.node = reconciler::StringAt(pod, {"spec", "nodeName"});
+  view.phase = reconciler::StringAt(pod, {"status", "phase"});
+  view.terminating = reconciler::IsBeingDeleted(pod);
+  view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
+  view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);
+  view.trouble = TroubleOf(pod);
+  if (const auto* conditions = reconciler::ValueAt(pod, {"status", "conditions"})) {
+    view.ready = std::ranges::any_of(*conditions, [](const Json& condition) {
+      return condition.value("type", "") == "Ready" && condition.value("status", "") == "True";
+    });
+  }
+  return view;
+}
+
+std::vector<std::string> InstanceIndex(const Json& object) {
+  const std::string instance = reconciler::LabelOf(object, labels::kInstance);
+  if (instance.empty()) return {};
+  return {reconciler::KeyOf(object).ns + "/" + instance};
+}
+
+}  // namespace
+
+Caches::Caches()
+    : clusters(kRedisClusters),
+      pods(types::kPods),
+      services(types::kServices),
+      config_maps(types::kConfigMaps),
+      budgets(types::kPodDisruptionBudgets),
+      claims(types::kPersistentVolumeClaims) {
+  pods.AddIndex("instance", InstanceIndex);
+}
+
+std::vector<Informer*> Caches::All() { return {&clusters, &pods, &services, &config_maps, &budgets, &claims}; }
+
+Observer::Observer(const reconciler::Client& client, const Caches& caches, Commander& commander,
+                   reconciler::Clock& clock)
+    : client_(client), caches_(caches), commander_(commander), clock_(clock) {}
+
+Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& cluster) {
+  const reconciler::ObjectKey key{cluster.ns, cluster.name};
+  const std::string secret_name = cluster.password_secret();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto cached = passwords_.find(key);
+    if (cached != passwords_.end() && cached->second.secret == secret_name &&
+        cached->second.key == cluster.spec.auth.key) {
+      const bool usable = cached->second.view.state == PasswordView::State::kUsable;
+      const auto age = clock_.Now() - cached->second.read_at;
+      if (age < (usable ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
+        return cached->second;
+      }
+    }
+  }
+  CachedPassword fresh{.view = {}, .password = "", .read_at = clock_.Now(), .secret = secret_name,
+                       .key = cluster.spec.auth.key};
+  const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
+  if (!secret) {
+    if (secret.error().kind != ErrorKind::kNotFound) {
+      return std::unexpected(secret.error().Within("reading the password"));
+    }
+    return fresh;  // not kept: the next round may be about to create it
+  }
+  const std::string encoded = reconciler::StringAt(*secret, {"data", cluster.spec.auth.key.c_str()});
+  if (reconciler::ValueAt(*secret, {"data", cluster.spec.auth.key.c_str()}) == nullptr) {
+    fresh.view.state = PasswordView::State::kMissingKey;
+  } else {
+    fresh.password = DecodeBase64(encoded);
+    const auto problem = PasswordProblem(fresh.password);
+    fresh.view.state = problem ? PasswordView::State::kRefused : PasswordView::State::kUsable;
+    fresh.view.problem = problem.value_or("");
+  }
+  const std::lock_guard lock(mutex_);
+  passwords_[key] = fresh;
+  return fresh;
+}
+
+void Observer::ForgetPassword(const reconciler::ObjectKey& cluster) {
+  const std::lock_guard lock(mutex_);
+  passwords_.erase(cluster);
+}
+
+void Observer::CollectObjects(Observation& observation) const {
+  const std::map<std::string, const Informer*> informers = {{types::kServices.kind, &caches_.services},
+                                                            {types::kConfigMaps.kind, &caches_.config_maps},
+                                                            {types::kPodDisruptionBudgets.kind, &caches_.budgets},
+                                                            {types::kPersistentVolumeClaims.kind, &caches_.claims}};
+  for (const auto& desired : DesiredObjects(observation.cluster)) {
+    const auto key = reconciler::KeyOf(desired.object);
+    if (const auto object = informers.at(desired.type.kind)->Get(key)) {
+      observation.objects[{desired.type.kind, key.name}] = object;
+    }
+  }
+}
+
+void Observer::CollectPods(Observation& observation) const {
+  const auto& cluster = observation.cluster;
+  for (const auto& pod : caches_.pods.ByIndex("instance", cluster.ns + "/" + cluster.name)) {
+    PodView view = ReadPod(*pod, cluster);
+    // Somebody else's pod with our labels is none of ours, unless it sits on one of our names.
+    if (view.shard < 0 || view.index < 0 || view.name != PodNameOf(cluster.name, view.shard, view.index)) continue;
+    observation.pods.push_back(std::move(view));
+  }
+  std::ranges::sort(observation.pods, {}, [](const PodView& pod) { return std::pair(pod.shard, pod.index); });
+}
+
+void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
+  auto& observation = look.observation;
+  const auto& cluster = observation.cluster;
+  std::vector<NodeRequest> requests;
+  for (const auto& pod : observation.pods) {
+    if (pod.ip.empty() || pod.terminating || !pod.ours || pod.phase != "Running") continue;
+    NodeView node{.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, cluster.spec.port}};
+    requests.push_back({node.endpoint, look.password, {{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO"}}});
+    observation.nodes.push_back(std::move(node));
+  }
+  const auto results = commander_.Run(requests, budget);
+  for (size_t i = 0; i < results.size(); ++i) {
+    NodeView& node = observation.nodes[i];
+    if (results[i]) {
+      ReadReplies(*results[i], HostnameOf(cluster.ns, cluster.name, node.pod), node);
+    } else {
+      node.error = results[i].error().message;
+      node.unauthorized = results[i].error().kind == RedisError::Kind::kAuth;
+    }
+    if (node.unauthorized) ForgetPassword({cluster.ns, cluster.name});
+  }
+}
+
+Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::milliseconds budget) {
+  auto password = ReadPassword(cluster);
+  if (!password) return std::unexpected(password.error());
+  Look look{.observation = {.cluster = cluster, .now = clock_.WallNow(), .password = password->view},
+            .password = std::move(password->password)};
+  CollectObjects(look.observation);
+  CollectPods(look.observation);
+  if (look.observation.password.state == PasswordView::State::kUsable) AskNodes(look, budget);
+  return look;
+}
+
+void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname, NodeView& node) {
+  for (const Reply& reply : replies) {
+    if (!reply.IsError()) continue;
+    node.loading = reply.text.starts_with("LOADING");
+    node.error = reply.text;
+    return;
+  }
+  if (replies.size() != 3) {
+    node.error = fmt::format("{} replies instead of 3", replies.size());
+    return;
+  }
+  auto table = ParseClusterNodes(replies[0].text);
+  if (!table) {
+    node.error = "its CLUSTER NODES makes no sense: " + table.error();
+    return;
+  }
+  node.foreign = table->myself().hostname != hostname;
+  node.table = std::move(*table);
+  node.info = ParseClusterInfo(replies[1].text);
+  node.server = ParseServerInfo(replies[2].text);
+}
+
+}  // namespace slotwright

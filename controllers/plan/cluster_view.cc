@@ -1,0 +1,114 @@
+// See cluster_view.h.
+#include "controllers/plan/cluster_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace slotwright {
+
+namespace {
+
+// What two nodes must say alike about a member.
+struct Membership {
+  bool master = false;
+  NodeId master_id;
+  SlotSet slots;
+  friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+std::map<NodeId, Membership> MembershipsOf(const NodeTable& table) {
+  std::map<NodeId, Membership> members;
+  for (const auto& line : table.lines) {
+    if (line.flags.handshake) continue;
+    members[line.id] = {line.flags.master, line.master.value_or(NodeId()), line.slots};
+  }
+  return members;
+}
+
+std::string DescribeDifference(const NodeView& left, const NodeView& right) {
+  const auto a = MembershipsOf(*left.table);
+  const auto b = MembershipsOf(*right.table);
+  for (const auto& [id, membership] : a) {
+    const auto other = b.find(id);
+    if (other == b.end()) return fmt::format("{} does not know {}, {} does", right.pod, id.Short(), left.pod);
+    if (other->second.slots != membership.slots) {
+      return fmt::format("{} and {} disagree about the slots of {}", left.pod, right.pod, id.Short());
+    }
+    if (other->second != membership) {
+      return fmt::format("{} and {} disagree about the role of {}", left.pod, right.pod, id.Short());
+    }
+  }
+  for (const auto& [id, membership] : b) {
+    if (!a.contains(id)) return fmt::format("{} does not know {}, {} does", left.pod, id.Short(), right.pod);
+  }
+  return "";
+}
+
+// A slot that two nodes claim for themselves belongs to the one with the higher epoch: gossip is about to say so.
+void SettleOwnership(ClusterView& view) {
+  std::vector<const NodeView*> by_epoch = view.answering;
+  std::ranges::sort(by_epoch, [](const NodeView* a, const NodeView* b) {
+    return std::pair(a->me().config_epoch, a->id()) > std::pair(b->me().config_epoch, b->id());
+  });
+  for (const NodeView* node : by_epoch) {
+    const SlotSet slots = node->me().slots - view.covered;
+    if (slots.empty()) continue;
+    view.owned[node->id()] = slots;
+    view.covered = view.covered | slots;
+  }
+}
+
+void FindAbsent(ClusterView& view) {
+  std::map<NodeId, ClusterView::Absent> absent;
+  std::set<NodeId> masters_of_live_replicas;
+  for (const NodeView* viewer : view.answering) {
+    if (viewer->me().master) masters_of_live_replicas.insert(*viewer->me().master);
+    for (const auto& line : viewer->table->lines) {
+      if (line.flags.handshake || view.by_id.contains(line.id)) continue;
+      auto [entry, added] = absent.try_emplace(line.id, ClusterView::Absent{.id = line.id, .failed_everywhere = true});
+      auto& node = entry->second;
+      if (node.hostname.empty()) node.hostname = line.hostname;
+      node.owns_slots = node.owns_slots || !line.slots.empty();
+      node.failed_everywhere = node.failed_everywhere && (line.flags.fail || line.flags.noaddr);
+      node.viewers.push_back(viewer);
+    }
+  }
+  for (auto& [id, node] : absent) {
+    node.has_live_replicas = masters_of_live_replicas.contains(id);
+    view.absent.push_back(node);
+  }
+}
+
+}  // namespace
+
+const NodeView* ClusterView::MasterOf(int shard) const {
+  const NodeView* best = nullptr;
+  int most = 0;
+  for (const NodeView* node : answering) {
+    const auto slots = owned.find(node->id());
+    if (node->shard != shard || slots == owned.end() || slots->second.size() <= most) continue;
+    best = node;
+    most = slots->second.size();
+  }
+  return best;
+}
+
+ClusterView Merge(const Observation& observation) {
+  ClusterView view;
+  for (const auto& node : observation.nodes) {
+    if (!node.Answers()) continue;
+    view.answering.push_back(&node);
+    view.by_id[node.id()] = &node;
+    for (const auto& line : node.table->lines) view.claimed = view.claimed | line.slots;
+  }
+  SettleOwnership(view);
+  FindAbsent(view);
+  for (size_t i = 1; i < view.answering.size() && view.disagreement.empty(); ++i) {
+    view.disagreement = DescribeDifference(*view.answering[0], *view.answering[i]);
+  }
+  return view;
+}
+
+}  // namespace slotwright

@@ -1,0 +1,44 @@
+// All nodes' views put together: who is a member, who owns which slot, and where the nodes disagree.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controllers/observe/observation.h"
+
+namespace slotwright {
+
+/// A value derived from an Observation; refers into it, so the Observation must outlive it.
+struct ClusterView {
+  std::vector<const NodeView*> answering;  ///< NodeView::Answers(), sorted by shard and index.
+  std::map<NodeId, const NodeView*> by_id;
+
+  /// Slots that anybody claims for anybody, dead nodes included: these are never given away.
+  SlotSet claimed;
+  /// Slots that an answering node says it owns itself, and whose claim no answering node contradicts with a higher epoch.
+  std::map<NodeId, SlotSet> owned;
+  SlotSet covered;  ///< Union of `owned`.
+
+  /// Nodes that answering nodes list, that do not answer themselves and are not pods' nodes of this round: dead or gone
+  /// (their hostname says that they were ours), or strangers (it says otherwise).
+  struct Absent {
+    NodeId id;
+    std::string hostname;
+    bool owns_slots = false;
+    bool failed_everywhere = false;  ///< Every viewer flags it fail.
+    bool has_live_replicas = false;
+    std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
+  };
+  std::vector<Absent> absent;
+
+  /// The answering node of that shard which owns slots; the one with most if there are several; null if none.
+  [[nodiscard]] const NodeView* MasterOf(int shard) const;
+  /// Empty if all answering nodes list the same members with the same roles and slots; else a sentence about the first
+  /// difference.
+  std::string disagreement;
+};
+
+[[nodiscard]] ClusterView Merge(const Observation& observation);
+
+}  // namespace slotwright

@@ -1,0 +1,82 @@
+// What to do next and why, as a value. Plans are made by pure functions and carried out by act/.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controllers/resources/resources.h"
+#include "controllers/topology/cluster_nodes.h"
+
+namespace slotwright {
+
+/// A node to talk to. The executor sends nothing unless the node at that endpoint says that it is `id`, in the same
+/// pipeline and before the command takes effect where Redis allows that.
+struct NodeRef {
+  std::string pod;
+  NodeId id;
+  Endpoint endpoint;
+};
+
+/// Creates an object, or merges what it lacks into the one that exists and is ours.
+struct EnsureObject {
+  DesiredObject desired;
+  bool exists = false;
+};
+/// Generates a password and stores it in the cluster's Secret.
+struct CreatePassword {};
+struct CreatePod {
+  std::string name;
+  reconciler::Json pod;
+};
+/// Writes status.formedAt: from now on unassigned slots mean lost data.
+struct RecordFormed {};
+struct AssignSlots {
+  NodeRef node;
+  SlotSet slots;
+  std::optional<std::uint64_t> epoch;  ///< For a node that knows no other and has epoch 0 (CLUSTER SET-CONFIG-EPOCH).
+};
+/// `from` gets one CLUSTER MEET for each peer.
+struct Meet {
+  NodeRef from;
+  std::vector<NodeRef> peers;
+  int bus_port = 0;
+};
+struct Replicate {
+  NodeRef node;
+  NodeId master;
+  std::string master_pod;
+};
+/// Removes `id` from the table of `from`.
+struct Forget {
+  NodeRef from;
+  NodeId id;
+};
+
+using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget>;
+
+/// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
+[[nodiscard]] std::string ToString(const Action& action);
+
+/// What cannot be done safely, said aloud: goes into a condition, a Warning event and the log.
+struct Refusal {
+  std::string reason;   ///< CamelCase, for machines: "InvalidSpec".
+  std::string message;  ///< What, why, and what a person can do.
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+/// The answer of one round. Actions of one Plan are independent of each other.
+struct Plan {
+  std::string step;     ///< The step that decided: "assign-slots".
+  std::string reason;   ///< CamelCase, for conditions and events: "AssigningSlots".
+  std::string message;  ///< One sentence for people: what is done or waited for, and why.
+  std::vector<Action> actions;
+  std::optional<Refusal> refusal;
+  bool settled = false;  ///< Nothing to do and everything as it should be: Ready=True.
+  /// Look again after that time unless an event comes first.
+  std::chrono::milliseconds look_again{5000};
+};
+
+}  // namespace slotwright

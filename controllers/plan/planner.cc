@@ -1,0 +1,82 @@
+// The order of the steps: this list is the operator's judgement of what is most urgent.
+#include "controllers/plan/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "controllers/plan/waiting.h"
+
+namespace slotwright {
+
+namespace {
+
+constexpr auto kSteps = std::to_array<Step>({
+    steps::Validate,
+    steps::EnsureObjects,
+    steps::EnsurePods,
+    steps::RefuseStrangers,
+    steps::AssignInitialSlots,
+    steps::JoinNodes,
+    steps::ForgetGhosts,
+    steps::AwaitHealth,
+    steps::RefuseUnsupported,
+});
+
+Plan Decide(const Observation& observation, const ClusterView& view) {
+  for (const Step step : kSteps) {
+    if (auto plan = step(observation, view)) return *std::move(plan);
+  }
+  const auto& spec = observation.cluster.spec;
+  return {.step = "settled",
+          .reason = "Healthy",
+          .message = fmt::format("16384 slots on {} masters, {} replicas in sync, all {} nodes agree", spec.masters,
+                                 spec.masters * spec.replicas_per_master, spec.pods()),
+          .settled = true};
+}
+
+// A paused cluster is observed and reported on, and left alone.
+Plan Hold(Plan plan) {
+  if (plan.actions.empty()) return plan;
+  plan.message = fmt::format("paused by annotation; otherwise the next action would be: {}", ToString(plan.actions[0]));
+  plan.reason = "Paused";
+  plan.actions.clear();
+  plan.look_again = kHealthPoll;
+  return plan;
+}
+
+// The number of shards that exist, if the specification asks for more of an existing cluster: this version does not move
+// slots yet, so it goes on caring for what is there and says so.
+std::optional<int> ShardsToKeep(const Observation& observation) {
+  if (observation.cluster.formed_at.empty() || observation.pods.empty()) return std::nullopt;
+  if (!Validate(observation.cluster).empty()) return std::nullopt;
+  int shards = 0;
+  for (const auto& pod : observation.pods) shards = std::max(shards, pod.shard + 1);
+  if (observation.cluster.spec.masters <= shards) return std::nullopt;
+  return shards;
+}
+
+Plan PlanForExistingShards(Observation observation, int shards) {
+  const int wanted = observation.cluster.spec.masters;
+  observation.cluster.spec.masters = shards;
+  Plan plan = Decide(observation, Merge(observation));
+  if (!plan.settled) return plan;
+  return Refuse("unsupported", "ScaleOutNotSupported",
+                fmt::format("spec.masters: {}: this version does not move slots to new masters yet; the {} shards that "
+                            "exist are cared for. Set it back to {}",
+                            wanted, shards, shards));
+}
+
+}  // namespace
+
+Plan MakePlan(const Observation& observation) {
+  if (observation.cluster.being_deleted) {
+    return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
+  }
+  const auto shards = ShardsToKeep(observation);
+  Plan plan = shards ? PlanForExistingShards(observation, *shards) : Decide(observation, Merge(observation));
+  return observation.cluster.paused ? Hold(std::move(plan)) : plan;
+}
+
+}  // namespace slotwright

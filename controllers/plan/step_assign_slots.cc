@@ -1,0 +1,110 @@
+// Creation: gives each master its slots while the nodes do not know each other yet, then records that it was done.
+//
+// The record (status.formedAt) comes before the first MEET. A cluster can take writes only after that, so slots without
+// an owner in a recorded cluster mean that data is gone; in an unrecorded one they mean that creation is not finished.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+constexpr const char* kStep = "assign-slots";
+
+struct Candidate {
+  const NodeView* node = nullptr;
+  SlotSet owned;
+  SlotSet gets;
+};
+
+// The master of each shard: who owns slots already, else index 0. Nothing if one of them may not get any.
+std::optional<std::vector<Candidate>> Candidates(const Observation& observation, const ClusterView& view) {
+  std::vector<Candidate> candidates;
+  for (int shard = 0; shard < observation.cluster.spec.masters; ++shard) {
+    const NodeView* node = view.MasterOf(shard);
+    if (node == nullptr) {
+      const auto first = std::ranges::find_if(
+          view.answering, [&](const NodeView* n) { return n->shard == shard && n->me().flags.master; });
+      if (first == view.answering.end() || (*first)->server.keys > 0) return std::nullopt;
+      node = *first;
+    }
+    const auto owned = view.owned.find(node->id());
+    candidates.push_back({node, owned == view.owned.end() ? SlotSet() : owned->second, {}});
+  }
+  return candidates;
+}
+
+// Everybody's usual range as far as it is free; what is left goes to whoever has least.
+void Distribute(std::vector<Candidate>& candidates, SlotSet free) {
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (!candidates[i].owned.empty()) continue;
+    SlotSet usual;
+    usual.Add(InitialSlots(static_cast<int>(i), static_cast<int>(candidates.size())));
+    candidates[i].gets = usual & free;
+    free = free - candidates[i].gets;
+  }
+  const auto load = [](const Candidate& c) { return c.owned.size() + c.gets.size(); };
+  for (const SlotRange range : free.Ranges()) {
+    std::ranges::min_element(candidates, {}, load)->gets.Add(range);
+  }
+}
+
+std::vector<Action> Assignments(const std::vector<Candidate>& candidates) {
+  std::vector<Action> actions;
+  std::uint64_t epoch = 0;
+  for (const auto& candidate : candidates) {
+    ++epoch;
+    if (candidate.gets.empty()) continue;
+    // Different epochs from the start: otherwise the masters would spend their first seconds settling collisions.
+    const bool fresh = candidate.node->info.known_nodes <= 1 && candidate.node->me().config_epoch == 0;
+    actions.emplace_back(AssignSlots{RefTo(*candidate.node), candidate.gets,
+                                     fresh ? std::optional<std::uint64_t>(epoch) : std::nullopt});
+  }
+  return actions;
+}
+
+Plan RefuseLostData(const SlotSet& lost) {
+  return Refuse(kStep, "DataLost",
+                fmt::format("no node owns the slots {} any more: their data is gone. Bring back the volumes that held it, "
+                            "or set spec.healing.lostShard to AssignEmpty to serve these slots again, empty",
+                            lost.ToString()));
+}
+
+}  // namespace
+
+std::optional<Plan> AssignInitialSlots(const Observation& observation, const ClusterView& view) {
+  const auto& cluster = observation.cluster;
+  const bool formed = !cluster.formed_at.empty();
+  const int wanted = cluster.spec.pods();
+  const auto all_answer = static_cast<int>(view.answering.size()) >= wanted;
+  const SlotSet free = SlotSet::All() - view.claimed;
+
+  if (free.empty()) {
+    if (formed) return std::nullopt;
+    if (view.covered.size() < kSlotCount) return std::nullopt;  // owners are away: not for this step
+    return Do(kStep, "AssigningSlots", "all 16384 slots have an owner", {RecordFormed{}});
+  }
+  // Who does not answer may own them.
+  if (!all_answer) {
+    if (formed) return std::nullopt;
+    return WaitForRedis(observation, kStep, "WaitingForNodes",
+                        fmt::format("{} of {} nodes answer", view.answering.size(), wanted));
+  }
+  if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(free);
+  auto candidates = Candidates(observation, view);
+  if (!candidates) {
+    return Refuse(kStep, "NodesNotEmpty",
+                  "a node that should become a master holds keys but owns no slots; nothing is assigned over them. Save "
+                  "the keys if they are needed, then empty the node with FLUSHALL");
+  }
+  Distribute(*candidates, free);
+  return Do(kStep, "AssigningSlots", fmt::format("{} of {} slots have no owner yet", free.size(), kSlotCount),
+            Assignments(*candidates));
+}
+
+}  // namespace slotwright::steps

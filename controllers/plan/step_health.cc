@@ -1,0 +1,145 @@
+// What still keeps the cluster from being Ready, in words, and what this version cannot do about it.
+#include <fmt/format.h>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+using Finding = std::optional<std::pair<std::string, std::string>>;  // reason, message
+
+Finding MissingPods(const Observation& observation) {
+  int waiting = 0;
+  std::string first;
+  for (const auto& pod : observation.pods) {
+    if (!pod.terminating && pod.trouble.empty() && !pod.ip.empty()) continue;
+    ++waiting;
+    const std::string why = pod.terminating ? "is terminating" : !pod.trouble.empty() ? pod.trouble : "has no address yet";
+    if (first.empty()) first = fmt::format("{} {}", pod.name, why);
+  }
+  if (waiting == 0) return std::nullopt;
+  return {{"WaitingForPods", fmt::format("{} of {} pods do not run: {}", waiting, observation.pods.size(), first)}};
+}
+
+Finding SilentNodes(const Observation& observation) {
+  int silent = 0;
+  std::string first;
+  for (const auto& node : observation.nodes) {
+    if (node.Answers()) continue;
+    ++silent;
+    const std::string why = node.foreign   ? "is not the node of that pod; its address was reused"
+                            : node.loading ? "is loading its data"
+                                           : node.error;
+    if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
+  }
+  if (silent == 0) return std::nullopt;
+  return {{"WaitingForNodes", fmt::format("{} of {} nodes do not answer: {}", silent, observation.nodes.size(), first)}};
+}
+
+Finding AbsentNodes(const ClusterView& view) {
+  for (const auto& absent : view.absent) {
+    return {{"DeadNodeInTable",
+             fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
+                         absent.hostname.empty() ? "unknown" : absent.hostname,
+                         absent.owns_slots ? " and owns slots until a replica takes over" : "")}};
+  }
+  return std::nullopt;
+}
+
+Finding Disagreement(const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    for (const auto& line : node->table->lines) {
+      if (line.flags.handshake) return {{"JoiningNodes", fmt::format("{} is still joining", node->pod)}};
+      if (line.flags.fail || line.flags.pfail) {
+        return {{"NodeUnreachable", fmt::format("{} cannot reach {}", node->pod, line.id.Short())}};
+      }
+    }
+    if (!node->me().open_slots.empty()) {
+      return {{"OpenSlots", fmt::format("{} has {} slots in migration (first: {})", node->pod,
+                                        node->me().open_slots.size(), node->me().open_slots[0].slot)}};
+    }
+  }
+  if (!view.disagreement.empty()) return {{"NodesDisagree", view.disagreement}};
+  return std::nullopt;
+}
+
+Finding Roles(const Observation& observation, const ClusterView& view) {
+  if (view.covered.size() < kSlotCount) {
+    return {{"SlotsUncovered", fmt::format("slots {} are not served", (SlotSet::All() - view.covered).ToString())}};
+  }
+  for (int shard = 0; shard < observation.cluster.spec.masters; ++shard) {
+    if (view.MasterOf(shard) == nullptr) {
+      return {{"ShardWithoutMaster",
+               fmt::format("no node of shard {} owns slots", ShardNameOf(observation.cluster.name, shard))}};
+    }
+  }
+  for (const NodeView* node : view.answering) {
+    const NodeView* master = view.MasterOf(node->shard);
+    if (node == master) continue;
+    if (node->me().flags.master) return {{"ReplicaMissing", fmt::format("{} is not a replica yet", node->pod)}};
+    if (!node->me().master || *node->me().master != master->id()) {
+      return {{"ReplicaMisplaced", fmt::format("{} replicates a node of another shard", node->pod)}};
+    }
+  }
+  return std::nullopt;
+}
+
+Finding States(const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    if (!node->info.state_ok) return {{"ClusterStateFail", fmt::format("{} says cluster_state:fail", node->pod)}};
+    if (node->server.master_role != node->me().flags.master) {
+      return {{"RoleChanging", fmt::format("{} is changing its role", node->pod)}};
+    }
+    if (!node->server.master_role && (!node->server.master_link_up || node->server.master_sync_in_progress)) {
+      return {{"ReplicaSyncing", fmt::format("{} is not in sync with its master", node->pod)}};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterView& view) {
+  if (auto finding = MissingPods(observation)) {
+    Plan plan = WaitForRedis(observation, "health", finding->first, finding->second);
+    plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier
+    return plan;
+  }
+  for (const Finding& finding : {SilentNodes(observation), AbsentNodes(view), Disagreement(view),
+                                 Roles(observation, view), States(view)}) {
+    if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
+  }
+  return std::nullopt;
+}
+
+std::optional<Plan> RefuseUnsupported(const Observation& observation, const ClusterView&) {
+  const auto& cluster = observation.cluster;
+  int surplus = 0;
+  int outdated = 0;
+  for (const auto& pod : observation.pods) {
+    if (pod.shard >= cluster.spec.masters || pod.index >= cluster.spec.pods_per_shard()) {
+      ++surplus;
+    } else if (pod.hash !=
+               reconciler::AnnotationOf(DesiredPod(cluster, pod.shard, pod.index), annotations::kPodHash)) {
+      ++outdated;
+    }
+  }
+  if (surplus > 0) {
+    return Refuse("unsupported", "ScaleInNotSupported",
+                  fmt::format("{} pods are more than the specification asks for; this version does not remove nodes yet. "
+                              "Set masters and replicasPerMaster back",
+                              surplus));
+  }
+  if (outdated > 0) {
+    return Refuse("unsupported", "UpdateNotSupported",
+                  fmt::format("{} pods run an older specification; this version does not replace them yet. Delete the "
+                              "replicas' pods one by one, waiting for Ready, or undo the change",
+                              outdated));
+  }
+  return std::nullopt;
+}
+
+}  // namespace slotwright::steps

@@ -1,0 +1,51 @@
+// The Kubernetes objects around the pods, and the pods.
+#include <fmt/format.h>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+// Owner, labels and content must be there; for a claim its existence is enough, since its fields cannot be changed.
+bool IsAsDesired(const reconciler::Json& actual, const DesiredObject& desired) {
+  if (desired.type == reconciler::types::kPersistentVolumeClaims) return true;
+  return Covers(actual, desired.object);
+}
+
+}  // namespace
+
+std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
+  std::vector<Action> actions;
+  if (observation.password.state == PasswordView::State::kMissingSecret) actions.emplace_back(CreatePassword{});
+  for (auto& desired : DesiredObjects(observation.cluster)) {
+    const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
+    const bool exists = found != observation.objects.end();
+    if (exists && IsAsDesired(*found->second, desired)) continue;
+    actions.emplace_back(EnsureObject{std::move(desired), exists});
+  }
+  if (actions.empty()) return std::nullopt;
+  std::string message = fmt::format("{} objects are missing or differ: {}{}", actions.size(), ToString(actions[0]),
+                                    actions.size() > 1 ? ", …" : "");
+  return Do("objects", "CreatingObjects", std::move(message), std::move(actions));
+}
+
+std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView&) {
+  const auto& cluster = observation.cluster;
+  std::vector<Action> actions;
+  for (int shard = 0; shard < cluster.spec.masters; ++shard) {
+    for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
+      const std::string name = PodNameOf(cluster.name, shard, index);
+      if (observation.FindPod(name) == nullptr) {
+        actions.emplace_back(CreatePod{name, DesiredPod(cluster, shard, index)});
+      }
+    }
+  }
+  if (actions.empty()) return std::nullopt;
+  std::string message = fmt::format("{} of {} pods are missing", actions.size(), cluster.spec.pods());
+  return Do("pods", "CreatingPods", std::move(message), std::move(actions));
+}
+
+}  // namespace slotwright::steps

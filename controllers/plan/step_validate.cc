@@ -1,0 +1,71 @@
+// Refuses what cannot be acted on, before anything is touched.
+#include <fmt/format.h>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+constexpr const char* kStep = "validate";
+
+std::optional<Plan> RefusePassword(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  const auto& auth = cluster.spec.auth;
+  const auto refuse = [&](const char* reason, const std::string& message) { return Refuse(kStep, reason, message); };
+  switch (observation.password.state) {
+    case PasswordView::State::kUsable:
+      return std::nullopt;
+    case PasswordView::State::kMissingSecret:
+      if (cluster.generates_password()) return std::nullopt;
+      return refuse("SecretNotFound",
+                    fmt::format("spec.auth.secretName: \"{}\": there is no such Secret in namespace {}; create it with a "
+                                "password of at least 16 characters under the key \"{}\"",
+                                auth.secret_name, cluster.ns, auth.key));
+    case PasswordView::State::kMissingKey:
+      return refuse("SecretKeyNotFound",
+                    fmt::format("spec.auth.key: \"{}\": Secret {} has no such key; add it or name one that it has",
+                                auth.key, cluster.password_secret()));
+    case PasswordView::State::kRefused:
+      break;
+  }
+  return refuse("PasswordRefused", fmt::format("the password in Secret {}, key \"{}\", cannot be used: {}",
+                                               cluster.password_secret(), auth.key, observation.password.problem));
+}
+
+std::optional<Plan> RefuseTakenNames(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  const auto refuse = [&](const std::string& kind, const std::string& name) {
+    return Refuse(kStep, "NameTaken",
+                  fmt::format("{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
+                              "left-over, or choose another name for the RedisCluster",
+                              kind, name));
+  };
+  for (const auto& [kind_and_name, object] : observation.objects) {
+    const auto& [kind, name] = kind_and_name;
+    // A retained claim belongs to nobody and is taken up again with its data.
+    if (kind == "PersistentVolumeClaim") continue;
+    if (reconciler::ControllerUidOf(*object) != cluster.uid) return refuse(kind, name);
+  }
+  for (const auto& pod : observation.pods) {
+    if (!pod.ours && !pod.terminating) return refuse("Pod", pod.name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Plan> Validate(const Observation& observation, const ClusterView&) {
+  const auto errors = slotwright::Validate(observation.cluster);
+  if (!errors.empty()) {
+    std::string all;
+    for (const auto& error : errors) all += (all.empty() ? "" : "; ") + error.ToString();
+    return Refuse(kStep, "InvalidSpec", all);
+  }
+  if (auto plan = RefusePassword(observation)) return plan;
+  return RefuseTakenNames(observation);
+}
+
+}  // namespace slotwright::steps

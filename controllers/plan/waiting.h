@@ -1,0 +1,29 @@
+// How soon to look again, and how a step says that it waits or refuses.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "controllers/observe/observation.h"
+#include "controllers/plan/plan.h"
+
+namespace slotwright {
+
+/// When all is well: Redis tells nobody when something breaks, so we ask.
+inline constexpr std::chrono::milliseconds kHealthPoll{5000};
+
+/// Polls Redis quickly while something is under way, and less often the longer the cluster has not been Ready: 20 ms in
+/// the first 20 s, then a hundredth of that time, at most 2 s.
+[[nodiscard]] std::chrono::milliseconds PollInterval(const Observation& observation);
+
+/// Nothing to do but wait for Redis.
+[[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
+                                std::string message);
+/// Something that only a person, or another program, can put right.
+[[nodiscard]] Plan Refuse(std::string step, std::string reason, std::string message);
+/// Actions to carry out now; then look again at once.
+[[nodiscard]] Plan Do(std::string step, std::string reason, std::string message, std::vector<Action> actions);
+
+[[nodiscard]] NodeRef RefTo(const NodeView& node);
+
+}  // namespace slotwright

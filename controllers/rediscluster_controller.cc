@@ -1,0 +1,136 @@
+// See rediscluster_controller.h.
+#include "controllers/rediscluster_controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/conditions.h"
+#include "controllers/api/names.h"
+#include "controllers/cluster_metrics.h"
+#include "controllers/status/status.h"
+#include "reconciler/base/log.h"
+
+namespace slotwright {
+
+using reconciler::ErrorKind;
+using reconciler::EventType;
+using reconciler::Json;
+using reconciler::LogLevel;
+using reconciler::ObjectKey;
+using reconciler::ObjectPtr;
+using reconciler::ReconcileOutcome;
+using reconciler::Result;
+
+namespace {
+
+// What could not be done is the news, not what was planned.
+void AccountForFailure(const Outcome& failed, Plan& plan) {
+  plan.message = failed.name_taken ? failed.error : fmt::format("could not {}: {}", failed.action, failed.error);
+  plan.reason = failed.name_taken ? "NameTaken" : "ActionFailed";
+  if (failed.name_taken) plan.refusal = Refusal{plan.reason, plan.message};
+}
+
+}  // namespace
+
+RedisClusterController::RedisClusterController(Dependencies dependencies)
+    : deps_(std::move(dependencies)),
+      observer_(deps_.client, deps_.caches, deps_.commander, deps_.clock),
+      executor_(deps_.client, deps_.commander, deps_.clock, deps_.executor) {}
+
+void RedisClusterController::WireEvents(reconciler::WorkQueue& queue) {
+  deps_.caches.clusters.AddHandler([&queue](const ObjectPtr& before, const ObjectPtr& after) {
+    // Our own status writes are no news.
+    if (before && after) {
+      const bool same_spec = before->value(Json::json_pointer("/metadata/generation"), 0) ==
+                             after->value(Json::json_pointer("/metadata/generation"), 0);
+      const bool same_annotations = reconciler::AnnotationOf(*before, annotations::kPaused) ==
+                                    reconciler::AnnotationOf(*after, annotations::kPaused);
+      const bool same_life = reconciler::IsBeingDeleted(*before) == reconciler::IsBeingDeleted(*after);
+      if (same_spec && same_annotations && same_life) return;
+    }
+    queue.Add(reconciler::KeyOf(after ? *after : *before));
+  });
+  const auto wake_owner = [&queue](const ObjectPtr& before, const ObjectPtr& after) {
+    const Json& object = after ? *after : *before;
+    const std::string instance = reconciler::LabelOf(object, labels::kInstance);
+    if (!instance.empty()) queue.Add({reconciler::KeyOf(object).ns, instance});
+  };
+  for (auto* informer : deps_.caches.All()) {
+    if (informer != &deps_.caches.clusters) informer->AddHandler(wake_owner);
+  }
+}
+
+Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key, std::stop_token) {
+  const ObjectPtr object = deps_.caches.clusters.Get(key);
+  if (!object) {
+    observer_.ForgetPassword(key);
+    if (deps_.metrics != nullptr) deps_.metrics->Remove(key);
+    return ReconcileOutcome{};
+  }
+  const auto cluster = ParseRedisCluster(*object);
+  if (!cluster) {
+    deps_.events.Record(*object, EventType::kWarning, "Unreadable", cluster.error().message);
+    return std::unexpected(cluster.error());
+  }
+  if (cluster->being_deleted) return ReconcileOutcome{};
+
+  const auto look = observer_.Observe(*cluster);
+  if (!look) return std::unexpected(look.error());
+  Plan plan = MakePlan(look->observation);
+  const auto outcomes = executor_.Carry(plan, *cluster, look->password);
+  const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
+  if (failed != outcomes.end()) AccountForFailure(*failed, plan);
+  Report(look->observation, plan, outcomes, *object);
+  if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, plan, outcomes);
+  if (const auto written = WriteStatus(look->observation, plan); !written) return std::unexpected(written.error());
+
+  if (failed != outcomes.end()) {
+    return reconciler::Fail(ErrorKind::kUnavailable, fmt::format("could not {}: {}", failed->action, failed->error));
+  }
+  return ReconcileOutcome{.requeue_after = plan.look_again};
+}
+
+// One line and one event for each decision; a decision that is only repeated is not news.
+void RedisClusterController::Report(const Observation& observation, const Plan& plan,
+                                    const std::vector<Outcome>& outcomes, const Json& object) {
+  const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
+  for (const auto& outcome : outcomes) {
+    reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,
+                    {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.message}, {"error", outcome.error}});
+  }
+  const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
+  const auto before = [&](const char* field) { return ready.is_object() ? ready.value(field, "") : ""; };
+  if (plan.refusal && before("message") != plan.message) {
+    reconciler::Log(LogLevel::kWarn, plan.message, {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.reason}});
+    deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
+  } else if (plan.settled && before("status") != "True") {
+    reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
+    deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);
+  } else if (!plan.actions.empty() && before("reason") != plan.reason) {
+    deps_.events.Record(object, EventType::kNormal, plan.reason, plan.message);
+  } else if (!plan.settled && !plan.refusal && before("status") == "True") {
+    reconciler::Log(LogLevel::kWarn, "cluster is no longer ready", {{"cluster", cluster}, {"reason", plan.message}});
+    deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
+  }
+}
+
+Result<void> RedisClusterController::WriteStatus(const Observation& observation, const Plan& plan) {
+  const auto& cluster = observation.cluster;
+  Json status = BuildStatus(observation, plan);
+  // What we have written already; the cache may not show it yet, but then the patch changes nothing.
+  if (cluster.status == status) return {};
+  for (const auto& [field, value] : cluster.status.items()) {
+    // A merge patch removes what it names null. formedAt is written by its own action alone.
+    if (!status.contains(field) && field != "formedAt") status[field] = nullptr;
+  }
+  const Json patch = {{"status", status}};
+  const auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,
+                                          patch, {.subresource = "status", .field_manager = "", .force = false});
+  if (!written && written.error().kind != ErrorKind::kNotFound) {
+    return std::unexpected(written.error().Within("writing the status"));
+  }
+  return {};
+}
+
+}  // namespace slotwright

@@ -1,0 +1,49 @@
+// The controller of RedisClusters: observe, plan, act, report; one round for each call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "controllers/act/executor.h"
+#include "controllers/observe/observer.h"
+#include "controllers/plan/planner.h"
+#include "reconciler/queue/work_queue.h"
+#include "reconciler/runtime/controller.h"
+#include "reconciler/runtime/event_recorder.h"
+
+namespace slotwright {
+
+class ClusterMetrics;
+
+/// Thread-safe for different keys; a work queue never hands out one key twice.
+class RedisClusterController {
+ public:
+  struct Dependencies {
+    const reconciler::Client& client;
+    Caches& caches;
+    Commander& commander;
+    reconciler::EventRecorder& events;
+    reconciler::Clock& clock;
+    ClusterMetrics* metrics = nullptr;
+    Executor::Options executor;
+  };
+  explicit RedisClusterController(Dependencies dependencies);
+
+  /// Makes every change of a RedisCluster, or of what it owns, wake it up. Before the reflectors start.
+  void WireEvents(reconciler::WorkQueue& queue);
+
+  [[nodiscard]] reconciler::Result<reconciler::ReconcileOutcome> Reconcile(const reconciler::ObjectKey& key,
+                                                                           std::stop_token stop);
+
+ private:
+  void Report(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes,
+              const reconciler::Json& object);
+  [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const Plan& plan);
+
+  Dependencies deps_;
+  Observer observer_;
+  Executor executor_;
+};
+
+}  // namespace slotwright

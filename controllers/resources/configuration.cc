@@ -1,0 +1,119 @@
+// redis.conf and the two scripts of a pod.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright {
+
+using reconciler::Json;
+
+namespace {
+
+// Runs as the pod's first process and becomes redis-server.
+//
+// The password goes from the mounted Secret into a file of its own that only this user can read: never into the
+// environment or a command line (printf is the shell's own).
+//
+// A server that died must not come back as the master of slots whose writes it lost: its replicas would throw away
+// theirs and copy its state. Without persistence it therefore forgets who it was: as a node with a new id it owns
+// nothing, and the replica is elected. With persistence it may lack the last second, so that it waits until its
+// replicas had the time to elect one of them and then follows. A replica, a master without replicas and a node that was
+// shut down in order have nothing to wait for.
+constexpr const char* kStartScript = R"sh(#!/bin/sh
+# Starts the server of this pod. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...]
+set -eu
+conf=$1 password_file=$2 run_dir=$3 data_dir=$4 wait_seconds=$5
+shift 5
+umask 077
+
+password=$(sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' "$password_file")
+printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir/auth.conf"
+unset password
+
+nodes="$data_dir/nodes.conf"
+if [ -f "$nodes" ]; then
+  if [ ! -e "$data_dir/appendonlydir" ] && [ ! -e "$data_dir/dump.rdb" ]; then
+    echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
+    rm -f "$nodes"
+  elif [ -e "$run_dir/started" ]; then
+    id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
+    if [ -n "$id" ] && grep -q " slave $id " "$nodes"; then
+      echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
+      sleep "$wait_seconds"
+    fi
+  fi
+fi
+: > "$run_dir/started"
+
+server=redis-server
+command -v "$server" > /dev/null 2>&1 || server=valkey-server
+exec "$server" "$conf" --include "$run_dir/auth.conf" --dir "$data_dir" "$@"
+)sh";
+
+// Any answer of the server's own, a refusal included, proves that it is alive: it may be loading for minutes.
+constexpr const char* kAliveScript = R"sh(#!/bin/sh
+# Liveness: succeeds if the server answers at all. Usage: alive.sh PORT, with POD_IP in the environment.
+client=redis-cli
+command -v "$client" > /dev/null 2>&1 || client=valkey-cli
+command -v "$client" > /dev/null 2>&1 || exit 0
+"$client" -h "$POD_IP" -p "$1" PING 2>&1 | grep -qE 'PONG|NOAUTH|LOADING|MASTERDOWN|BUSY|NOPERM'
+)sh";
+
+}  // namespace
+
+std::string RedisConf(const RedisCluster& cluster) {
+  const auto& spec = cluster.spec;
+  std::map<std::string, std::string> directives = {
+      {"cluster-node-timeout", "5000"},
+      {"disable-thp", "yes"},
+      // Replicas of one shard come one by one: waiting for others before a transfer starts would only cost time.
+      {"repl-diskless-sync-delay", "0"},
+      {"loglevel", "notice"},
+      {"appendonly", spec.storage ? "yes" : "no"},
+  };
+  if (!spec.storage) directives["save"] = "\"\"";
+  if (const auto* limit = reconciler::ValueAt(spec.resources, {"limits", "memory"})) {
+    // The rest is for replication buffers, copy-on-write and fragmentation.
+    const auto bytes = ParseQuantity(limit->is_string() ? limit->get<std::string>() : limit->dump());
+    if (bytes) directives["maxmemory"] = std::to_string(*bytes / 4 * 3);
+  }
+  for (const auto& [name, value] : spec.config) directives[name] = value.empty() ? "\"\"" : value;
+
+  const std::map<std::string, std::string> owned = {
+      {"port", std::to_string(spec.port)},
+      {"protected-mode", "no"},
+      {"cluster-enabled", "yes"},
+      {"cluster-config-file", "nodes.conf"},
+      {"cluster-allow-replica-migration", "no"},
+  };
+  for (const auto& [name, value] : owned) directives[name] = value;
+
+  std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
+  for (const auto& [name, value] : directives) text += fmt::format("{} {}\n", name, value);
+  return text;
+}
+
+std::string FailoverWaitSeconds(const RedisCluster& cluster) {
+  long milliseconds = 5000;
+  const auto found = cluster.spec.config.find("cluster-node-timeout");
+  if (found != cluster.spec.config.end()) milliseconds = std::strtol(found->second.c_str(), nullptr, 10);
+  // Failure detection takes the timeout, the election 0.5 to 2 s after it (clusterHandleSlaveFailover).
+  return std::to_string(milliseconds / 1000 + 4);
+}
+
+Json ConfigMap(const RedisCluster& cluster) {
+  return {{"apiVersion", "v1"},
+          {"kind", "ConfigMap"},
+          {"metadata",
+           {{"name", cluster.name + "-config"},
+            {"namespace", cluster.ns},
+            {"labels", CommonLabels(cluster, "config")},
+            {"ownerReferences", OwnerReferences(cluster)}}},
+          {"data", {{"redis.conf", RedisConf(cluster)}, {"start.sh", kStartScript}, {"alive.sh", kAliveScript}}}};
+}
+
+}  // namespace slotwright

@@ -1,0 +1,15 @@
+// What the pods of a cluster mount: the ConfigMap with redis.conf and the scripts.
+#pragma once
+
+#include <string>
+
+#include "controllers/api/redis_cluster.h"
+
+namespace slotwright {
+
+[[nodiscard]] reconciler::Json ConfigMap(const RedisCluster& cluster);
+
+/// How long a master that died waits before it starts again, so that a replica can be elected meanwhile.
+[[nodiscard]] std::string FailoverWaitSeconds(const RedisCluster& cluster);
+
+}  // namespace slotwright

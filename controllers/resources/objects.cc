@@ -1,0 +1,93 @@
+// Services, disruption budgets, claims and the Secret.
+#include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright {
+
+using reconciler::Json;
+
+namespace {
+
+Json Metadata(const RedisCluster& cluster, const std::string& name, const std::string& component) {
+  return {{"name", name},
+          {"namespace", cluster.ns},
+          {"labels", CommonLabels(cluster, component)},
+          {"ownerReferences", OwnerReferences(cluster)}};
+}
+
+// For clients: any node answers, and its redirects lead to the others.
+Json ClientService(const RedisCluster& cluster) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", Metadata(cluster, cluster.name, "client")},
+          {"spec",
+           {{"type", "ClusterIP"},
+            {"selector", SelectorLabels(cluster)},
+            {"ports", Json::array({{{"name", "redis"}, {"port", cluster.spec.port}, {"targetPort", "redis"}}})}}}};
+}
+
+// A DNS name for each pod, from its first moment on: nodes must find each other before they are ready.
+Json NodesService(const RedisCluster& cluster) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", Metadata(cluster, NodesServiceOf(cluster.name), "nodes")},
+          {"spec",
+           {{"clusterIP", "None"},
+            {"publishNotReadyAddresses", true},
+            {"selector", SelectorLabels(cluster)},
+            {"ports",
+             Json::array({{{"name", "redis"}, {"port", cluster.spec.port}, {"targetPort", "redis"}},
+                          {{"name", "bus"}, {"port", cluster.spec.bus_port()}, {"targetPort", "bus"}}})}}}};
+}
+
+// One for each shard, so that a drain can never take a master together with its replica. A single pod without storage
+// holds the only copy of its data: it must not be evicted at all.
+Json DisruptionBudget(const RedisCluster& cluster, int shard) {
+  Json selector = SelectorLabels(cluster);
+  selector[labels::kShard] = std::to_string(shard);
+  const bool only_copy = cluster.spec.replicas_per_master == 0 && !cluster.spec.storage;
+  return {{"apiVersion", "policy/v1"},
+          {"kind", "PodDisruptionBudget"},
+          {"metadata", Metadata(cluster, ShardNameOf(cluster.name, shard), "shard")},
+          {"spec", {{"maxUnavailable", only_copy ? 0 : 1}, {"selector", {{"matchLabels", selector}}}}}};
+}
+
+Json Claim(const RedisCluster& cluster, int shard, int index) {
+  const auto& storage = *cluster.spec.storage;
+  Json metadata = Metadata(cluster, "data-" + PodNameOf(cluster.name, shard, index), "data");
+  metadata["labels"][labels::kShard] = std::to_string(shard);
+  if (storage.retain) metadata.erase("ownerReferences");
+  Json spec = {{"accessModes", {"ReadWriteOnce"}}, {"resources", {{"requests", {{"storage", storage.size}}}}}};
+  if (!storage.storage_class_name.empty()) spec["storageClassName"] = storage.storage_class_name;
+  return {{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}, {"metadata", metadata}, {"spec", spec}};
+}
+
+}  // namespace
+
+std::vector<DesiredObject> DesiredObjects(const RedisCluster& cluster) {
+  namespace types = reconciler::types;
+  std::vector<DesiredObject> objects = {
+      {types::kConfigMaps, ConfigMap(cluster)},
+      {types::kServices, ClientService(cluster)},
+      {types::kServices, NodesService(cluster)},
+  };
+  for (int shard = 0; shard < cluster.spec.masters; ++shard) {
+    objects.push_back({types::kPodDisruptionBudgets, DisruptionBudget(cluster, shard)});
+    if (!cluster.spec.storage) continue;
+    for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
+      objects.push_back({types::kPersistentVolumeClaims, Claim(cluster, shard, index)});
+    }
+  }
+  return objects;
+}
+
+Json PasswordSecret(const RedisCluster& cluster, const std::string& password) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Secret"},
+          {"type", "Opaque"},
+          {"metadata", Metadata(cluster, cluster.password_secret(), "auth")},
+          {"stringData", {{cluster.spec.auth.key, password}}}};
+}
+
+}  // namespace slotwright

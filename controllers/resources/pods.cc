@@ -1,0 +1,149 @@
+// The Pod of one Redis node.
+#include <fmt/format.h>
+
+#include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright {
+
+using reconciler::Json;
+
+namespace {
+
+constexpr const char* kConfigDir = "/etc/slotwright/config";
+constexpr const char* kAuthDir = "/etc/slotwright/auth";
+constexpr const char* kRunDir = "/run/slotwright";
+constexpr const char* kDataDir = "/data";
+
+Json Container(const RedisCluster& cluster, const std::string& pod) {
+  const auto& spec = cluster.spec;
+  const std::string config = kConfigDir;
+  Json container = {
+      {"name", "redis"},
+      {"image", spec.image},
+      {"imagePullPolicy", spec.image_pull_policy},
+      {"command", {"/bin/sh", config + "/start.sh"}},
+      {"args",
+       {config + "/redis.conf", std::string(kAuthDir) + "/password", kRunDir, kDataDir, FailoverWaitSeconds(cluster),
+        "--bind", "$(POD_IP)", "--cluster-announce-ip", "$(POD_IP)", "--cluster-announce-hostname",
+        HostnameOf(cluster.ns, cluster.name, pod)}},
+      {"env", Json::array({{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})},
+      {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
+                             {{"name", "bus"}, {"containerPort", spec.bus_port()}}})},
+      {"readinessProbe", {{"tcpSocket", {{"port", "redis"}}}, {"periodSeconds", 2}, {"timeoutSeconds", 2}}},
+      {"livenessProbe",
+       {{"exec", {{"command", {"/bin/sh", config + "/alive.sh", std::to_string(spec.port)}}}},
+        {"initialDelaySeconds", 10},
+        {"periodSeconds", 10},
+        {"timeoutSeconds", 5},
+        {"failureThreshold", 6}}},
+      {"securityContext",
+       {{"allowPrivilegeEscalation", false},
+        {"readOnlyRootFilesystem", true},
+        {"capabilities", {{"drop", {"ALL"}}}}}},
+      {"volumeMounts", Json::array({{{"name", "config"}, {"mountPath", kConfigDir}, {"readOnly", true}},
+                                    {{"name", "auth"}, {"mountPath", kAuthDir}, {"readOnly", true}},
+                                    {{"name", "run"}, {"mountPath", kRunDir}},
+                                    {{"name", "data"}, {"mountPath", kDataDir}}})},
+  };
+  if (!spec.resources.empty()) container["resources"] = spec.resources;
+  return container;
+}
+
+Json Volumes(const RedisCluster& cluster, const std::string& pod) {
+  Json data = {{"name", "data"}};
+  if (cluster.spec.storage) {
+    data["persistentVolumeClaim"] = {{"claimName", "data-" + pod}};
+  } else {
+    data["emptyDir"] = Json::object();
+  }
+  const Json password = {{"key", cluster.spec.auth.key}, {"path", "password"}};
+  return Json::array({{{"name", "config"}, {"configMap", {{"name", cluster.name + "-config"}}}},
+                      {{"name", "auth"},
+                       {"secret", {{"secretName", cluster.password_secret()}, {"items", Json::array({password})}}}},
+                      {{"name", "run"}, {"emptyDir", {{"medium", "Memory"}}}},
+                      data});
+}
+
+// Pods of one shard apart from each other first, then pods of the whole cluster; never required.
+Json Affinity(const RedisCluster& cluster, int shard) {
+  const auto& placement = cluster.spec.placement;
+  if (!placement.affinity.is_null()) return placement.affinity;
+  Json shard_labels = SelectorLabels(cluster);
+  shard_labels[labels::kShard] = std::to_string(shard);
+  Json terms = Json::array();
+  int weight = 100;
+  for (const auto& key : placement.topology_keys) {
+    terms.push_back({{"weight", weight},
+                     {"podAffinityTerm", {{"labelSelector", {{"matchLabels", shard_labels}}}, {"topologyKey", key}}}});
+    weight -= 10;
+  }
+  for (const auto& key : placement.topology_keys) {
+    terms.push_back(
+        {{"weight", weight / 10},
+         {"podAffinityTerm",
+          {{"labelSelector", {{"matchLabels", SelectorLabels(cluster)}}}, {"topologyKey", key}}}});
+  }
+  if (terms.empty()) return nullptr;
+  return {{"podAntiAffinity", {{"preferredDuringSchedulingIgnoredDuringExecution", terms}}}};
+}
+
+Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {
+  const auto& spec = cluster.spec;
+  Json pod_spec = {
+      {"hostname", pod},
+      {"subdomain", NodesServiceOf(cluster.name)},
+      {"restartPolicy", "Always"},
+      {"automountServiceAccountToken", false},
+      {"enableServiceLinks", false},
+      // SIGTERM lets replicas catch up for shutdown-timeout (10 s) and then saves.
+      {"terminationGracePeriodSeconds", 60},
+      // 999 is the redis user of the images of Redis' and Valkey's makers.
+      {"securityContext",
+       {{"runAsNonRoot", true},
+        {"runAsUser", 999},
+        {"runAsGroup", 999},
+        {"fsGroup", 999},
+        {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
+      {"containers", Json::array({Container(cluster, pod)})},
+      {"volumes", Volumes(cluster, pod)},
+  };
+  const Json affinity = Affinity(cluster, shard);
+  if (!affinity.is_null()) pod_spec["affinity"] = affinity;
+  if (!spec.placement.node_selector.empty()) pod_spec["nodeSelector"] = spec.placement.node_selector;
+  if (!spec.placement.tolerations.empty()) pod_spec["tolerations"] = spec.placement.tolerations;
+  if (!spec.placement.priority_class_name.empty()) {
+    pod_spec["priorityClassName"] = spec.placement.priority_class_name;
+  }
+  for (const auto& secret : spec.image_pull_secrets) pod_spec["imagePullSecrets"].push_back({{"name", secret}});
+  return pod_spec;
+}
+
+}  // namespace
+
+Json DesiredPod(const RedisCluster& cluster, int shard, int index) {
+  const std::string name = PodNameOf(cluster.name, shard, index);
+  Json pod_labels = cluster.spec.pod_labels;
+  if (pod_labels.is_null()) pod_labels = Json::object();
+  pod_labels.update(CommonLabels(cluster, "node"));
+  pod_labels[labels::kShard] = std::to_string(shard);
+  pod_labels[labels::kIndex] = std::to_string(index);
+  Json pod_annotations = cluster.spec.pod_annotations;
+  if (pod_annotations.is_null()) pod_annotations = Json::object();
+
+  Json pod = {{"apiVersion", "v1"},
+              {"kind", "Pod"},
+              {"metadata",
+               {{"name", name},
+                {"namespace", cluster.ns},
+                {"labels", pod_labels},
+                {"ownerReferences", OwnerReferences(cluster)}}},
+              {"spec", PodSpec(cluster, shard, name)}};
+  const std::string hash = ShortHash(pod["spec"].dump() + RedisConf(cluster));
+  pod_annotations[annotations::kPodHash] = hash;
+  pod["metadata"]["annotations"] = pod_annotations;
+  return pod;
+}
+
+}  // namespace slotwright

@@ -1,0 +1,46 @@
+// The Kubernetes objects of a RedisCluster, as pure functions of its specification: value in, JSON out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controllers/api/redis_cluster.h"
+#include "reconciler/kube/types.h"
+
+namespace slotwright {
+
+/// An object as it should be, and its type.
+struct DesiredObject {
+  reconciler::ResourceType type;
+  reconciler::Json object;
+};
+
+/// Everything but Pods and the Secret: ConfigMap, the two Services, one PodDisruptionBudget a shard and, with storage,
+/// one PersistentVolumeClaim a pod. Claims are only ever created, never changed.
+[[nodiscard]] std::vector<DesiredObject> DesiredObjects(const RedisCluster& cluster);
+
+/// The Pod of shard `shard`, index `index`, with annotations::kPodHash over all that it is built from.
+[[nodiscard]] reconciler::Json DesiredPod(const RedisCluster& cluster, int shard, int index);
+
+/// The Secret with a generated password. The password goes nowhere else.
+[[nodiscard]] reconciler::Json PasswordSecret(const RedisCluster& cluster, const std::string& password);
+
+/// redis.conf without password: our defaults, then spec.config, then what the operator owns.
+[[nodiscard]] std::string RedisConf(const RedisCluster& cluster);
+
+/// The labels by which all pods of a cluster are selected; they never change during a pod's life.
+[[nodiscard]] reconciler::Json SelectorLabels(const RedisCluster& cluster);
+
+/// Labels of any object of the cluster.
+[[nodiscard]] reconciler::Json CommonLabels(const RedisCluster& cluster, const std::string& component);
+/// The ownerReference by which an object is deleted with its RedisCluster.
+[[nodiscard]] reconciler::Json OwnerReferences(const RedisCluster& cluster);
+
+/// True if `actual` has everything that `desired` asks for; what the API server added does not matter. Arrays must have
+/// the same length.
+[[nodiscard]] bool Covers(const reconciler::Json& actual, const reconciler::Json& desired);
+
+/// Hex digits of a SHA-256, shortened to 16.
+[[nodiscard]] std::string ShortHash(const std::string& text);
+
+}  // namespace slotwright

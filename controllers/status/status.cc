@@ -1,0 +1,133 @@
+// See status.h.
+#include "controllers/status/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "controllers/api/conditions.h"
+#include "controllers/api/names.h"
+#include "controllers/plan/cluster_view.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright {
+
+using reconciler::Json;
+
+namespace {
+
+Json Member(const Observation& observation, const NodeView& node) {
+  const PodView* pod = observation.FindPod(node.pod);
+  return {{"pod", node.pod},
+          {"node", pod == nullptr ? "" : pod->node},
+          {"id", node.id().ToString()},
+          {"address", node.endpoint.ToString()}};
+}
+
+bool InSync(const NodeView& node) {
+  return !node.server.master_role && node.server.master_link_up && !node.server.master_sync_in_progress;
+}
+
+Json Shards(const Observation& observation, const ClusterView& view) {
+  std::set<int> numbers;
+  for (const auto& pod : observation.pods) numbers.insert(pod.shard);
+  Json shards = Json::array();
+  for (const int number : numbers) {
+    Json shard = {{"name", ShardNameOf(observation.cluster.name, number)}, {"replicas", Json::array()}};
+    const NodeView* master = view.MasterOf(number);
+    if (master != nullptr) {
+      shard["master"] = Member(observation, *master);
+      shard["slots"] = view.owned.at(master->id()).ToString();
+    }
+    for (const NodeView* node : view.answering) {
+      if (node->shard != number || node == master || !node->me().flags.replica) continue;
+      Json replica = Member(observation, *node);
+      replica["inSync"] = InSync(*node);
+      shard["replicas"].push_back(replica);
+    }
+    shards.push_back(shard);
+  }
+  return shards;
+}
+
+std::string Versions(const ClusterView& view) {
+  std::set<std::string> versions;
+  for (const NodeView* node : view.answering) versions.insert(node->server.engine + " " + node->server.version);
+  return fmt::format("{}", fmt::join(versions, ", "));
+}
+
+std::string Selector(const RedisCluster& cluster) {
+  std::string text;
+  const Json labels = SelectorLabels(cluster);
+  for (const auto& [key, value] : labels.items()) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value.get<std::string>());
+  }
+  return text;
+}
+
+Condition Ready(const Plan& plan) {
+  return {"Ready", plan.settled ? ConditionStatus::kTrue : ConditionStatus::kFalse, plan.reason, plan.message};
+}
+
+Condition Progressing(const Observation& observation, const Plan& plan) {
+  const bool progressing = !plan.settled && !plan.refusal && !observation.cluster.paused;
+  return {"Progressing", progressing ? ConditionStatus::kTrue : ConditionStatus::kFalse, plan.reason,
+          progressing ? plan.message : "nothing is under way"};
+}
+
+// Refused, or less than it was: not while it is being made for the first time.
+Condition Degraded(const Observation& observation, const Plan& plan) {
+  const bool hurt = !observation.cluster.formed_at.empty() && !plan.settled && plan.step == "health";
+  const bool degraded = plan.refusal.has_value() || hurt;
+  return {"Degraded", degraded ? ConditionStatus::kTrue : ConditionStatus::kFalse, degraded ? plan.reason : "Healthy",
+          degraded ? plan.message : "nothing is wrong that is known"};
+}
+
+Condition SlotsCovered(const ClusterView& view) {
+  const bool all_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
+  if (view.covered.size() < kSlotCount) {
+    return {"SlotsCovered", ConditionStatus::kFalse, "SlotsUncovered",
+            fmt::format("{} of {} slots are served", view.covered.size(), kSlotCount)};
+  }
+  if (!all_ok) return {"SlotsCovered", ConditionStatus::kFalse, "ClusterStateFail", "not every node says cluster_state:ok"};
+  return {"SlotsCovered", ConditionStatus::kTrue, "AllCovered", "all 16384 slots are served"};
+}
+
+void AddOperation(const Observation& observation, const Plan& plan, Json& status) {
+  if (plan.settled || plan.refusal || observation.cluster.paused) return;
+  const bool creating = observation.cluster.formed_at.empty() || observation.cluster.status.value("shards", Json()).is_null();
+  const Json before = observation.cluster.status.value("operation", Json::object());
+  const std::string type = before.value("type", creating ? "Create" : "Heal");
+  status["operation"] = {{"type", type},
+                         {"reason", plan.message},
+                         {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
+}
+
+}  // namespace
+
+Json BuildStatus(const Observation& observation, const Plan& plan) {
+  const auto& cluster = observation.cluster;
+  const ClusterView view = Merge(observation);
+  Json status = {{"observedGeneration", cluster.generation}, {"selector", Selector(cluster)}};
+  if (!cluster.formed_at.empty()) status["formedAt"] = cluster.formed_at;
+
+  status["shards"] = Shards(observation, view);
+  int ready_masters = 0;
+  for (const auto& shard : status["shards"]) ready_masters += shard.contains("master") ? 1 : 0;
+  status["masters"] = status["shards"].size();
+  status["readyMasters"] = ready_masters;
+  status["replicas"] = std::ranges::count_if(view.answering, [](const NodeView* node) { return InSync(*node); });
+  if (!view.answering.empty()) status["version"] = Versions(view);
+  AddOperation(observation, plan, status);
+
+  Json conditions = cluster.status.value("conditions", Json::array());
+  for (const Condition& condition : {Ready(plan), Progressing(observation, plan), Degraded(observation, plan),
+                                     SlotsCovered(view)}) {
+    conditions = WithCondition(conditions, condition, cluster.generation, observation.now);
+  }
+  status["conditions"] = conditions;
+  return status;
+}
+
+}  // namespace slotwright

@@ -1,0 +1,34 @@
+// Cutting of what servers say.
+#include "controllers/topology/text.h"
+
+#include <algorithm>
+
+namespace slotwright::text {
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const std::string_view word = NextField(text, separator);
+    if (!word.empty()) words.push_back(word);
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+  }
+  return words;
+}
+
+std::string_view TakeLine(std::string_view& text) {
+  std::string_view line = NextField(text, '\n');
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+std::string ForMessage(std::string_view text) {
+  constexpr std::size_t kLongest = 160;
+  std::string result(text.substr(0, kLongest));
+  std::ranges::replace_if(
+      result, [](char c) { return c < ' ' || c > '~'; }, '?');
+  if (text.size() > kLongest) result += "...";
+  return result;
+}
+
+}  // namespace slotwright::text

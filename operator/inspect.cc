@@ -1,0 +1,36 @@
+// See inspect.h.
+#include "operator/inspect.h"
+
+#include <fmt/format.h>
+
+#include "controllers/api/names.h"
+#include "controllers/observe/observer.h"
+#include "controllers/plan/planner.h"
+
+namespace slotwright {
+
+using reconciler::Result;
+
+Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::ObjectKey& key) {
+  const auto object = client.Get(kRedisClusters, key);
+  if (!object) return std::unexpected(object.error());
+  const auto cluster = ParseRedisCluster(*object);
+  if (!cluster) return std::unexpected(cluster.error());
+
+  Caches caches;
+  for (auto* informer : caches.All()) {
+    if (informer == &caches.clusters) continue;
+    auto page = client.ListAll(informer->type(),
+                               {.ns = key.ns, .label_selector = fmt::format("{}={}", labels::kInstance, key.name)});
+    if (!page) return std::unexpected(page.error());
+    informer->Replace(std::move(page->items));
+  }
+  const auto commander = MakeTcpCommander();
+  Observer observer(client, caches, *commander, reconciler::SystemClock());
+  auto look = observer.Observe(*cluster, std::chrono::seconds(2));
+  if (!look) return std::unexpected(look.error());
+  Plan plan = MakePlan(look->observation);
+  return Inspection{std::move(look->observation), std::move(plan)};
+}
+
+}  // namespace slotwright

@@ -1,0 +1,21 @@
+// One direct look at a cluster for commands and local mode: reads what the operator would, changes nothing.
+#pragma once
+
+#include <string>
+
+#include "controllers/observe/observation.h"
+#include "controllers/plan/plan.h"
+#include "reconciler/kube/client.h"
+
+namespace slotwright {
+
+struct Inspection {
+  Observation observation;
+  Plan plan;  ///< What the operator would do next.
+};
+
+/// kNotFound if there is no such RedisCluster. Asks every node directly, so it needs a way to the pods' addresses.
+[[nodiscard]] reconciler::Result<Inspection> Inspect(const reconciler::Client& client,
+                                                     const reconciler::ObjectKey& key);
+
+}  // namespace slotwright

@@ -1,0 +1,36 @@
+// The options by which every command finds its API server, named as kubectl names them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "reconciler/base/error.h"
+#include "reconciler/kube/client.h"
+
+namespace CLI {
+class App;
+}
+
+namespace slotwright {
+
+struct KubeOptions {
+  std::string kubeconfig;
+  std::string context;
+  std::string ns;  ///< Empty: the context's.
+
+  void AddTo(CLI::App& command);
+};
+
+struct KubeConnection {
+  std::shared_ptr<reconciler::Transport> transport;
+  std::string ns;
+};
+[[nodiscard]] reconciler::Result<KubeConnection> Connect(const KubeOptions& options);
+
+/// Fires when SIGINT or SIGTERM comes; a second one ends the process at once. REQUIRES: called before threads start.
+[[nodiscard]] std::stop_token StopOnSignals();
+
+/// The version and how it was built, for --version and User-Agent.
+[[nodiscard]] std::string VersionText();
+
+}  // namespace slotwright

@@ -1,0 +1,35 @@
+// The operator as one object: caches, queue, controller, events, leader election, health, and the order of their ends.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controllers/act/executor.h"
+#include "reconciler/base/error.h"
+#include "reconciler/kube/transport.h"
+
+namespace slotwright {
+
+struct OperatorOptions {
+  std::vector<std::string> namespaces;  ///< To watch; empty: all.
+  std::string metrics_address = ":8080";  ///< "host:port"; an empty host is every address; "0": none.
+  std::string health_address = ":8081";
+  int workers = 10;
+  bool leader_elect = true;
+  std::string lease_namespace = "default";
+  std::string lease_name = "slotwright.dev";
+  std::string identity;  ///< Empty: host name and a random part.
+  Executor::Options executor;
+  /// Called once for each server that listens: "metrics" or "health", and its port.
+  std::function<void(const std::string& what, int port)> on_listen;
+};
+
+/// Runs until `stop` fires (then every worker finishes its round and the lease is released) or leadership is lost
+/// (kConflict: the process should end). Other errors say why it could not start.
+[[nodiscard]] reconciler::Result<void> RunOperator(std::shared_ptr<reconciler::Transport> transport,
+                                                   const OperatorOptions& options, std::stop_token stop);
+
+}  // namespace slotwright

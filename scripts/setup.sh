@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs, asking nothing. Does nothing if all is there.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build ccache mold pkg-config git ca-certificates curl
+  libcpprest-dev libboost-dev libboost-system-dev libssl-dev zlib1g-dev
+  nlohmann-json3-dev libyaml-cpp-dev libhiredis-dev prometheus-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
+  libgtest-dev libgmock-dev
+  redis-server redis-tools
+  python3 python3-redis python3-pip
+  clang-format clang-tidy shellcheck
+)
+
+installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2> /dev/null | grep -qx installed; }
+
+missing=()
+for package in "${packages[@]}"; do
+  installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get > /dev/null; then
+  echo "setup: this script knows Debian and Ubuntu only; install the counterparts of: ${missing[*]}" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo > /dev/null || { echo "setup: needs root or sudo to install: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+
+echo "setup: installing ${#missing[@]} packages: ${missing[*]}"
+# The package would start a server of its own on 6379; we start ours when we need one.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  made_policy=yes
+fi
+undo_policy() { [ -z "$made_policy" ] || "${as_root[@]}" rm -f "$policy"; }
+trap undo_policy EXIT
+
+log=$(mktemp)
+export DEBIAN_FRONTEND=noninteractive
+if ! { "${as_root[@]}" apt-get update -q &&
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"; } > "$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "setup: apt-get failed; its last lines are above, all of them in $log" >&2
+  exit 1
+fi
+rm -f "$log"

@@ -1,0 +1,101 @@
+// Reading and checking the resource.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/api/conditions.h"
+#include "controllers/api/redis_cluster.h"
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using reconciler::Json;
+using ::testing::HasSubstr;
+
+TEST(RedisClusterJson, ReadsEveryField) {
+  Json object = ClusterObject(5, 2);
+  object["metadata"]["annotations"]["slotwright.dev/paused"] = "true";
+  object["spec"].update(Json::parse(R"({
+    "imagePullPolicy": "Always", "imagePullSecrets": [{"name": "pull"}], "port": 7000,
+    "config": {"maxmemory-policy": "allkeys-lru"}, "auth": {"secretName": "mine", "key": "pw"},
+    "storage": {"size": "10Gi", "storageClassName": "fast", "retain": "Delete"},
+    "resources": {"limits": {"memory": "1Gi"}},
+    "placement": {"topologyKeys": ["zone"], "nodeSelector": {"a": "b"}, "tolerations": [{"key": "k"}],
+                  "priorityClassName": "high"},
+    "podTemplate": {"metadata": {"labels": {"team": "x"}, "annotations": {"n": "y"}}},
+    "healing": {"lostShard": "AssignEmpty"}})"));
+  object["status"] = {{"formedAt", "2026-11-23T06:00:00Z"}};
+  const auto cluster = ParseRedisCluster(object);
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  const auto& spec = cluster->spec;
+  EXPECT_TRUE(cluster->paused);
+  EXPECT_EQ(cluster->formed_at, "2026-11-23T06:00:00Z");
+  EXPECT_EQ(spec.masters, 5);
+  EXPECT_EQ(spec.pods(), 15);
+  EXPECT_EQ(spec.bus_port(), 17000);
+  EXPECT_EQ(spec.image_pull_policy, "Always");
+  EXPECT_EQ(spec.image_pull_secrets, std::vector<std::string>{"pull"});
+  EXPECT_EQ(spec.config.at("maxmemory-policy"), "allkeys-lru");
+  EXPECT_EQ(cluster->password_secret(), "mine");
+  EXPECT_EQ(spec.auth.key, "pw");
+  EXPECT_FALSE(cluster->generates_password());
+  EXPECT_EQ(spec.storage->size, "10Gi");
+  EXPECT_EQ(spec.storage->storage_class_name, "fast");
+  EXPECT_FALSE(spec.storage->retain);
+  EXPECT_EQ(spec.placement.topology_keys, std::vector<std::string>{"zone"});
+  EXPECT_EQ(spec.placement.priority_class_name, "high");
+  EXPECT_EQ(spec.pod_labels.at("team"), "x");
+  EXPECT_EQ(spec.lost_shard, LostShardPolicy::kAssignEmpty);
+}
+
+TEST(RedisClusterJson, HasTheDefaultsOfTheSchema) {
+  const auto cluster = ParseRedisCluster(
+      {{"metadata", {{"name", "demo"}, {"namespace", "default"}}}, {"spec", {{"image", "redis:7.0"}}}});
+  ASSERT_TRUE(cluster);
+  EXPECT_EQ(cluster->spec.masters, 3);
+  EXPECT_EQ(cluster->spec.replicas_per_master, 1);
+  EXPECT_EQ(cluster->spec.port, 6379);
+  EXPECT_EQ(cluster->password_secret(), "demo-auth");
+  EXPECT_EQ(cluster->spec.lost_shard, LostShardPolicy::kWait);
+  EXPECT_EQ(cluster->spec.placement.topology_keys, std::vector<std::string>{"kubernetes.io/hostname"});
+}
+
+TEST(RedisClusterJson, RefusesAWrongTypeInsteadOfGuessing) {
+  Json object = ClusterObject();
+  object["spec"]["masters"] = "three";
+  const auto cluster = ParseRedisCluster(object);
+  ASSERT_FALSE(cluster);
+  EXPECT_EQ(cluster.error().kind, reconciler::ErrorKind::kInvalid);
+  EXPECT_THAT(cluster.error().message, HasSubstr("default/demo"));
+}
+
+TEST(Password, IsRefusedWithAReasonThatDoesNotShowIt) {
+  EXPECT_FALSE(PasswordProblem("sixteen-letters!"));
+  EXPECT_THAT(*PasswordProblem("fifteen-letters"), HasSubstr("15 characters"));
+  EXPECT_THAT(*PasswordProblem("a-good-password-but\n"), HasSubstr("line break"));
+  EXPECT_TRUE(PasswordProblem(std::string(600, 'x')));
+}
+
+TEST(Quantity, IsReadAsKubernetesWritesIt) {
+  const std::vector<std::pair<const char*, std::optional<std::int64_t>>> table = {
+      {"1Gi", 1LL << 30}, {"500M", 500'000'000}, {"1e9", 1'000'000'000}, {"100", 100}, {"1.5Ki", 1536},
+      {"1500m", 1},       {"", std::nullopt},    {"Gi", std::nullopt},   {"1Qi", std::nullopt},
+      {"-1", std::nullopt}, {"nan", std::nullopt}};
+  for (const auto& [text, bytes] : table) EXPECT_EQ(ParseQuantity(text), bytes) << text;
+}
+
+TEST(Conditions, KeepTheirTransitionTimeUntilTheStatusChanges) {
+  const auto at = [](const char* text) { return reconciler::ParseTime(text); };
+  const Json first = WithCondition(Json::array(), {"Ready", ConditionStatus::kFalse, "A", "a"}, 1,
+                                   at("2026-11-23T06:00:00Z"));
+  const Json second = WithCondition(first, {"Ready", ConditionStatus::kFalse, "B", "b"}, 2, at("2026-11-23T07:00:00Z"));
+  EXPECT_EQ(FindCondition(second, "Ready")["lastTransitionTime"], "2026-11-23T06:00:00Z");
+  EXPECT_EQ(FindCondition(second, "Ready")["reason"], "B");
+  EXPECT_EQ(FindCondition(second, "Ready")["observedGeneration"], 2);
+  const Json third = WithCondition(second, {"Ready", ConditionStatus::kTrue, "C", "c"}, 2, at("2026-11-23T08:00:00Z"));
+  EXPECT_EQ(FindCondition(third, "Ready")["lastTransitionTime"], "2026-11-23T08:00:00Z");
+  EXPECT_EQ(third.size(), 1U);
+}
+
+}  // namespace
+}  // namespace slotwright::testing

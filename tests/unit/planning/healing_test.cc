@@ -1,0 +1,140 @@
+// What the planner does about a cluster that was whole once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(Healing, RecreatesAMissingPod) {
+  World world = World::Healthy();
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1"));
+}
+
+TEST(Healing, TakesANewNodeInAsReplicaOfWhoeverIsMasterNow) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-0");  // its replica was elected meanwhile
+  for (auto& node : world.observation.nodes) {
+    if (node.pod == "demo-1-0") continue;
+    auto& promoted = world.Line(node.pod, "demo-1-1");
+    promoted.slots.Add(InitialSlots(1, 3));
+    promoted.flags.master = true;
+    promoted.flags.replica = false;
+    promoted.master.reset();
+    world.Line(node.pod, "demo-1-0").slots = {};
+  }
+  EXPECT_THAT(world.Actions(), Each(HasSubstr("introduce")));
+  NodeLine master = world.Node("demo-1-1").me();
+  master.flags.myself = false;
+  world.Node("demo-1-0").table->lines.push_back(master);
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("make demo-1-0")));
+}
+
+TEST(Healing, DoesNotForgetADeadMasterThatStillOwnsSlots) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+}
+
+TEST(Healing, ForgetsADeadNodeEverywhereOnceItsPodLivesOnUnderANewId) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-1");
+  const NodeId ghost = IdOf("demo-1-1");
+  // The new node is in, as a replica; only the ghost's line is left over.
+  for (auto& node : world.observation.nodes) {
+    if (node.pod == "demo-1-1") continue;
+    NodeLine reborn = world.Node("demo-1-1").me();
+    reborn.flags = {.replica = true};
+    reborn.master = IdOf("demo-1-0");
+    node.table->lines.push_back(reborn);
+    NodeLine peer = node.me();
+    peer.flags.myself = false;
+    world.Node("demo-1-1").table->lines.push_back(peer);
+  }
+  auto& me = world.Node("demo-1-1").table->lines[0];
+  me.flags.master = false;
+  me.flags.replica = true;
+  me.master = IdOf("demo-1-0");
+  const auto actions = world.Actions();
+  EXPECT_THAT(actions, Each(HasSubstr("forget " + ghost.Short())));
+  EXPECT_EQ(actions.size(), 5U) << "each node that lists it";
+}
+
+TEST(Healing, NeverForgetsADeadMasterWhileALiveNodeReplicatesFromIt) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-0");
+  for (auto& node : world.observation.nodes) {
+    if (node.pod != "demo-1-0") world.Line(node.pod, "demo-1-0").slots = {};
+  }
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+}
+
+TEST(Healing, UpdatesTheAddressesOfNodesThatCameBackElsewhere) {
+  World world = World::Healthy();
+  auto& moved = world.Node("demo-0-1");
+  moved.endpoint.host = "127.1.9.9";
+  world.Line("demo-0-1", "demo-0-1").endpoint = moved.endpoint;
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 5U);
+  for (const auto& action : plan.actions) {
+    const auto& meet = std::get<Meet>(action);
+    ASSERT_EQ(meet.peers.size(), 1U);
+    EXPECT_EQ(meet.peers[0].endpoint.host, "127.1.9.9");
+  }
+}
+
+TEST(Healing, RefusesToServeSlotsAgainWhoseDataIsGone) {
+  World world;  // all pods are new and empty, but the cluster was formed once
+  world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  ASSERT_TRUE(plan.refusal);
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("slots 0-16383"));
+}
+
+TEST(Healing, ServesLostSlotsAgainEmptyIfThePolicySaysSo) {
+  World world;
+  world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_THAT(world.Actions(), Each(HasSubstr("assign slots")));
+}
+
+TEST(Healing, NeverTurnsANodeWithKeysIntoAReplica) {
+  World world = World::Healthy();
+  for (auto& node : world.observation.nodes) {
+    auto& line = world.Line(node.pod, "demo-2-1");
+    line.flags.master = true;
+    line.flags.replica = false;
+    line.master.reset();
+  }
+  world.Node("demo-2-1").server.keys = 1;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_EQ(world.MakePlan().reason, "ReplicaMissing");
+}
+
+TEST(Healing, LooksLessOftenTheLongerItWaits) {
+  World world = World::Healthy();
+  world.Node("demo-1-1").info.state_ok = false;
+  const auto interval = [&](int seconds) {
+    world.observation.cluster.status["conditions"] = {
+        {{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "2026-11-23T06:00:00Z"}}};
+    world.observation.now = reconciler::ParseTime("2026-11-23T06:00:00Z") + std::chrono::seconds(seconds);
+    return world.MakePlan().look_again.count();
+  };
+  EXPECT_EQ(interval(1), 20);
+  EXPECT_EQ(interval(60), 600);
+  EXPECT_EQ(interval(3600), 2000);
+}
+
+}  // namespace
+}  // namespace slotwright::testing

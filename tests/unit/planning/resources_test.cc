@@ -1,0 +1,159 @@
+// The Kubernetes objects and the configuration that a specification gives.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/resources/configuration.h"
+#include "controllers/resources/resources.h"
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using reconciler::Json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+RedisCluster Cluster() { return *ParseRedisCluster(ClusterObject()); }
+
+TEST(RedisConf, HoldsNoPassword) {
+  EXPECT_THAT(RedisConf(Cluster()), Not(HasSubstr("requirepass ")));
+  EXPECT_THAT(RedisConf(Cluster()), Not(HasSubstr("masterauth ")));
+}
+
+TEST(RedisConf, TakesUserDirectivesOverOurDefaultsButNotOverWhatWeOwn) {
+  auto cluster = Cluster();
+  cluster.spec.config = {{"cluster-node-timeout", "2000"}, {"port", "1"}};
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\ncluster-node-timeout 2000\n"));
+  EXPECT_THAT(RedisConf(cluster), Not(HasSubstr("5000")));
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\nport 6379\n"));
+}
+
+TEST(RedisConf, LeavesAQuarterOfTheMemoryLimitForEverythingButData) {
+  auto cluster = Cluster();
+  EXPECT_THAT(RedisConf(cluster), Not(HasSubstr("maxmemory")));
+  cluster.spec.resources = {{"limits", {{"memory", "1Gi"}}}};
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\nmaxmemory 805306368\n"));
+  cluster.spec.config["maxmemory"] = "5mb";
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\nmaxmemory 5mb\n"));
+}
+
+TEST(RedisConf, PersistsOnlyWithStorage) {
+  auto cluster = Cluster();
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("appendonly no\n"));
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("save \"\"\n"));
+  cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("appendonly yes\n"));
+  EXPECT_THAT(RedisConf(cluster), Not(HasSubstr("save \"\"")));
+}
+
+TEST(FailoverWait, FollowsTheNodeTimeout) {
+  auto cluster = Cluster();
+  EXPECT_EQ(FailoverWaitSeconds(cluster), "9");
+  cluster.spec.config["cluster-node-timeout"] = "15000";
+  EXPECT_EQ(FailoverWaitSeconds(cluster), "19");
+}
+
+TEST(Pod, MeetsTheRestrictedPodSecurityStandard) {
+  const Json pod = DesiredPod(Cluster(), 0, 0);
+  const Json& spec = pod["spec"];
+  const Json& container = spec["containers"][0];
+  EXPECT_EQ(spec["securityContext"]["runAsNonRoot"], true);
+  EXPECT_EQ(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+  EXPECT_EQ(container["securityContext"]["allowPrivilegeEscalation"], false);
+  EXPECT_EQ(container["securityContext"]["capabilities"]["drop"], Json::array({"ALL"}));
+  EXPECT_EQ(container["securityContext"]["readOnlyRootFilesystem"], true);
+  EXPECT_EQ(spec["automountServiceAccountToken"], false);
+  for (const auto& volume : spec["volumes"]) EXPECT_FALSE(volume.contains("hostPath"));
+}
+
+TEST(Pod, ShowsThePasswordNeitherInEnvironmentNorInCommandLine) {
+  const Json pod = DesiredPod(Cluster(), 0, 0);
+  for (const auto& variable : pod["spec"]["containers"][0]["env"]) {
+    EXPECT_FALSE(variable.value("valueFrom", Json::object()).contains("secretKeyRef"));
+  }
+}
+
+TEST(Pod, HashChangesWithEverythingItIsBuiltFromAndWithNothingElse) {
+  auto cluster = Cluster();
+  const auto hash = [&] {
+    return DesiredPod(cluster, 1, 0)["metadata"]["annotations"]["slotwright.dev/pod-hash"].get<std::string>();
+  };
+  const std::string before = hash();
+  cluster.generation = 7;
+  cluster.spec.masters = 9;
+  cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_EQ(hash(), before);
+  cluster.spec.image = "redis:8.2";
+  const std::string other_image = hash();
+  EXPECT_NE(other_image, before);
+  cluster.spec.config["hz"] = "20";
+  EXPECT_NE(hash(), other_image);
+}
+
+TEST(Pod, KeepsItsShardApartFirstAndTheWholeClusterSecond) {
+  const Json pod = DesiredPod(Cluster(), 2, 1);
+  const Json& terms =
+      pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+  ASSERT_EQ(terms.size(), 2U);
+  EXPECT_EQ(terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"]["slotwright.dev/shard"], "2");
+  EXPECT_GT(terms[0]["weight"], terms[1]["weight"]);
+}
+
+TEST(Pod, LabelsOfTheUserCannotReplaceOurs) {
+  auto cluster = Cluster();
+  cluster.spec.pod_labels = {{"app.kubernetes.io/instance", "evil"}, {"team", "x"}};
+  const Json labels = DesiredPod(cluster, 0, 0)["metadata"]["labels"];
+  EXPECT_EQ(labels["app.kubernetes.io/instance"], "demo");
+  EXPECT_EQ(labels["team"], "x");
+}
+
+TEST(DisruptionBudget, IsOnePerShardAndNeverSelectsByRole) {
+  int budgets = 0;
+  for (const auto& [type, object] : DesiredObjects(Cluster())) {
+    if (type.kind != "PodDisruptionBudget") continue;
+    ++budgets;
+    EXPECT_EQ(object["spec"]["maxUnavailable"], 1);
+    EXPECT_TRUE(object["spec"]["selector"]["matchLabels"].contains("slotwright.dev/shard"));
+    EXPECT_EQ(object["spec"]["selector"]["matchLabels"].size(), 3U);
+  }
+  EXPECT_EQ(budgets, 3);
+}
+
+TEST(DisruptionBudget, ForbidsEvictingTheOnlyCopyOfTheData) {
+  auto cluster = Cluster();
+  cluster.spec.replicas_per_master = 0;
+  for (const auto& [type, object] : DesiredObjects(cluster)) {
+    if (type.kind == "PodDisruptionBudget") {
+      EXPECT_EQ(object["spec"]["maxUnavailable"], 0);
+    }
+  }
+}
+
+TEST(Claims, OutliveTheClusterOnlyIfRetained) {
+  auto cluster = Cluster();
+  for (const bool retain : {true, false}) {
+    cluster.spec.storage = StorageSpec{.size = "1Gi", .storage_class_name = "", .retain = retain};
+    int claims = 0;
+    for (const auto& [type, object] : DesiredObjects(cluster)) {
+      if (type.kind != "PersistentVolumeClaim") continue;
+      ++claims;
+      EXPECT_EQ(object["metadata"].contains("ownerReferences"), !retain);
+    }
+    EXPECT_EQ(claims, 6);
+  }
+}
+
+TEST(Covers, IgnoresWhatTheServerAddedAndSeesWhatDiffers) {
+  const Json desired = {{"a", 1}, {"list", {{{"x", 1}}, {{"x", 2}}}}};
+  Json actual = desired;
+  actual["added"] = true;
+  actual["list"][0]["protocol"] = "TCP";
+  EXPECT_TRUE(Covers(actual, desired));
+  actual["list"][1]["x"] = 3;
+  EXPECT_FALSE(Covers(actual, desired));
+  EXPECT_FALSE(Covers({{"a", 1}}, desired));
+  EXPECT_FALSE(Covers({{"a", 1}, {"list", {{{"x", 1}}}}}, desired));
+}
+
+}  // namespace
+}  // namespace slotwright::testing

@@ -1,0 +1,85 @@
+// What people read in the resource's status.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/api/conditions.h"
+#include "controllers/status/status.h"
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using reconciler::Json;
+using ::testing::HasSubstr;
+
+Json StatusOf(const World& world) { return BuildStatus(world.observation, world.MakePlan()); }
+std::string ConditionIn(const Json& status, const char* type) {
+  return FindCondition(status["conditions"], type).value("status", "");
+}
+
+TEST(Status, OfAHealthyClusterNamesEveryNodeAndItsPlace) {
+  const Json status = StatusOf(World::Healthy());
+  EXPECT_EQ(status["masters"], 3);
+  EXPECT_EQ(status["readyMasters"], 3);
+  EXPECT_EQ(status["replicas"], 3);
+  EXPECT_EQ(status["version"], "redis 7.0.15");
+  EXPECT_EQ(status["selector"], "app.kubernetes.io/instance=demo,app.kubernetes.io/name=redis");
+  EXPECT_FALSE(status.contains("operation"));
+  ASSERT_EQ(status["shards"].size(), 3U);
+  EXPECT_EQ(status["shards"][1]["slots"], "5461-10922");
+  EXPECT_EQ(status["shards"][1]["master"]["pod"], "demo-1-0");
+  EXPECT_EQ(status["shards"][1]["replicas"][0]["pod"], "demo-1-1");
+  EXPECT_EQ(status["shards"][1]["replicas"][0]["inSync"], true);
+  EXPECT_EQ(ConditionIn(status, "Ready"), "True");
+  EXPECT_EQ(ConditionIn(status, "Progressing"), "False");
+  EXPECT_EQ(ConditionIn(status, "Degraded"), "False");
+  EXPECT_EQ(ConditionIn(status, "SlotsCovered"), "True");
+}
+
+TEST(Status, OfACreationIsProgressingAndNotDegraded) {
+  World world;
+  world.AssignSlots();
+  const Json status = StatusOf(world);
+  EXPECT_EQ(ConditionIn(status, "Ready"), "False");
+  EXPECT_EQ(ConditionIn(status, "Progressing"), "True");
+  EXPECT_EQ(ConditionIn(status, "Degraded"), "False");
+  EXPECT_EQ(status["operation"]["type"], "Create");
+}
+
+TEST(Status, OfARefusalIsDegradedAndNotProgressing) {
+  World world = World::Healthy();
+  world.observation.cluster.spec.config["port"] = "1";
+  const Json status = StatusOf(world);
+  EXPECT_EQ(ConditionIn(status, "Ready"), "False");
+  EXPECT_EQ(ConditionIn(status, "Progressing"), "False");
+  EXPECT_EQ(ConditionIn(status, "Degraded"), "True");
+  EXPECT_THAT(FindCondition(status["conditions"], "Degraded")["message"].get<std::string>(),
+              HasSubstr("spec.config.port"));
+}
+
+TEST(Status, OfAClusterThatLostANodeIsDegraded) {
+  World world = World::Healthy();
+  world.Kill("demo-2-1");
+  const Json status = StatusOf(world);
+  EXPECT_EQ(ConditionIn(status, "Degraded"), "True");
+  EXPECT_EQ(status["replicas"], 2);
+}
+
+TEST(Status, IsTheSameAgainWhenNothingHappened) {
+  World world = World::Healthy();
+  const Json first = StatusOf(world);
+  world.observation.cluster.status = first;
+  world.observation.cluster.formed_at = first["formedAt"];
+  world.observation.now += std::chrono::hours(1);
+  world.Node("demo-0-0").server.keys = 1000;
+  world.Node("demo-0-0").server.master_repl_offset = 99999;
+  EXPECT_EQ(StatusOf(world), first);
+}
+
+TEST(Status, HoldsNoPasswordState) {
+  World world = World::Healthy();
+  EXPECT_EQ(StatusOf(world).dump().find("password"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace slotwright::testing

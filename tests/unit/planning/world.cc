@@ -1,0 +1,166 @@
+// See world.h.
+#include "tests/unit/planning/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/resources/resources.h"
+
+namespace slotwright::testing {
+
+using reconciler::Json;
+
+NodeId IdOf(const std::string& pod, int life) {
+  std::string hex;
+  for (const char c : pod) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  hex += fmt::format("{:02x}", life);
+  hex.resize(40, '0');
+  return *NodeId::Parse(hex);
+}
+
+Json ClusterObject(int masters, int replicas) {
+  return {{"apiVersion", "slotwright.dev/v1alpha1"},
+          {"kind", "RedisCluster"},
+          {"metadata", {{"name", "demo"}, {"namespace", "default"}, {"uid", "uid-1"}, {"generation", 1}}},
+          {"spec", {{"masters", masters}, {"replicasPerMaster", replicas}, {"image", "redis:7.0"}}}};
+}
+
+namespace {
+
+NodeView FreshNode(const PodView& pod, int life) {
+  NodeView node{.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, 6379}};
+  NodeLine me;
+  me.id = IdOf(pod.name, life);
+  me.endpoint = node.endpoint;
+  me.bus_port = 16379;
+  me.hostname = HostnameOf("default", "demo", pod.name);
+  me.flags = {.myself = true, .master = true};
+  me.link_connected = true;
+  node.table = NodeTable{{me}};
+  node.info.known_nodes = 1;
+  node.server = {.version = "7.0.15"};
+  return node;
+}
+
+}  // namespace
+
+World::World(int masters, int replicas) {
+  observation.cluster = *ParseRedisCluster(ClusterObject(masters, replicas));
+  observation.now = reconciler::ParseTime("2026-11-23T06:00:00Z");
+  observation.password.state = PasswordView::State::kUsable;
+  TakeObjectsAsDesired();
+  for (int shard = 0; shard < masters; ++shard) {
+    for (int index = 0; index <= replicas; ++index) {
+      const Json pod = DesiredPod(observation.cluster, shard, index);
+      observation.pods.push_back({.name = PodNameOf("demo", shard, index),
+                                  .uid = fmt::format("pod-{}-{}", shard, index),
+                                  .shard = shard,
+                                  .index = index,
+                                  .ip = fmt::format("127.1.{}.{}", shard, index + 1),
+                                  .phase = "Running",
+                                  .ours = true,
+                                  .hash = reconciler::AnnotationOf(pod, annotations::kPodHash)});
+      observation.nodes.push_back(FreshNode(observation.pods.back(), 0));
+    }
+  }
+}
+
+void World::TakeObjectsAsDesired() {
+  for (const auto& desired : DesiredObjects(observation.cluster)) {
+    observation.objects[{desired.type.kind, reconciler::KeyOf(desired.object).name}] =
+        std::make_shared<const Json>(desired.object);
+  }
+}
+
+NodeView& World::Node(const std::string& pod) { return *std::ranges::find(observation.nodes, pod, &NodeView::pod); }
+PodView& World::Pod(const std::string& pod) { return *std::ranges::find(observation.pods, pod, &PodView::name); }
+
+NodeLine& World::Line(const std::string& viewer, const std::string& about) {
+  auto& lines = Node(viewer).table->lines;
+  const std::string hostname = HostnameOf("default", "demo", about);
+  return *std::ranges::find(lines, hostname, &NodeLine::hostname);
+}
+
+void World::RemovePod(const std::string& pod) {
+  std::erase_if(observation.pods, [&](const PodView& p) { return p.name == pod; });
+  Kill(pod);
+  std::erase_if(observation.nodes, [&](const NodeView& n) { return n.pod == pod; });
+}
+
+void World::Kill(const std::string& pod) {
+  NodeView& dead = Node(pod);
+  dead.table.reset();
+  dead.error = "connection refused";
+  for (auto& node : observation.nodes) {
+    if (!node.table) continue;
+    for (auto& line : node.table->lines) {
+      if (line.hostname == HostnameOf("default", "demo", pod)) line.flags.fail = true;
+    }
+  }
+}
+
+void World::Reincarnate(const std::string& pod) {
+  Kill(pod);
+  Node(pod) = FreshNode(Pod(pod), 1);
+}
+
+void World::AssignSlots() {
+  for (auto& node : observation.nodes) {
+    if (node.index != 0) continue;
+    auto& me = node.table->lines[0];
+    me.slots.Add(InitialSlots(node.shard, observation.cluster.spec.masters));
+    me.config_epoch = static_cast<std::uint64_t>(node.shard) + 1;
+  }
+}
+
+void World::Introduce() {
+  std::vector<NodeLine> all;
+  for (const auto& node : observation.nodes) {
+    if (node.table) all.push_back(node.me());
+  }
+  for (auto& node : observation.nodes) {
+    if (!node.table) continue;
+    const NodeId id = node.id();
+    node.table->lines = all;
+    for (auto& line : node.table->lines) line.flags.myself = line.id == id;
+    node.info.known_nodes = static_cast<int>(all.size());
+  }
+}
+
+void World::Attach() {
+  for (auto& node : observation.nodes) {
+    if (node.index == 0) continue;
+    const NodeId master = Node(PodNameOf("demo", node.shard, 0)).id();
+    for (auto& viewer : observation.nodes) {
+      for (auto& line : viewer.table->lines) {
+        if (line.id != node.id()) continue;
+        line.flags.master = false;
+        line.flags.replica = true;
+        line.master = master;
+      }
+    }
+    node.server.master_role = false;
+    node.server.master_link_up = true;
+  }
+}
+
+World World::Healthy(int masters, int replicas) {
+  World world(masters, replicas);
+  world.AssignSlots();
+  world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  world.Introduce();
+  world.Attach();
+  for (auto& node : world.observation.nodes) node.info.state_ok = true;
+  return world;
+}
+
+std::vector<std::string> World::Actions() const {
+  std::vector<std::string> texts;
+  for (const auto& action : MakePlan().actions) texts.push_back(ToString(action));
+  std::ranges::sort(texts);
+  return texts;
+}
+
+}  // namespace slotwright::testing

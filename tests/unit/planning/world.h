@@ -1,0 +1,51 @@
+// Builds Observations for planner tables: a cluster whose nodes say whatever a test wants them to say.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controllers/observe/observation.h"
+#include "controllers/plan/planner.h"
+
+namespace slotwright::testing {
+
+/// Node ids are made from pod names, so that a failing test is readable: "demo-1-0" has an id of its own and for ever.
+[[nodiscard]] NodeId IdOf(const std::string& pod, int life = 0);
+
+/// A world of `masters` shards with `replicas` each. It starts with all Kubernetes objects in place and every node
+/// answering, fresh and alone.
+struct World {
+  explicit World(int masters = 3, int replicas = 1);
+
+  Observation observation;
+
+  [[nodiscard]] NodeView& Node(const std::string& pod);
+  [[nodiscard]] PodView& Pod(const std::string& pod);
+  [[nodiscard]] NodeLine& Line(const std::string& viewer, const std::string& about);
+  void RemovePod(const std::string& pod);
+  /// The node's process is gone: it does not answer; the others see it as failed.
+  void Kill(const std::string& pod);
+  /// A new node, with a new id and nothing in it, behind a pod.
+  void Reincarnate(const std::string& pod);
+
+  /// As if the objects had been created or updated after a change of the specification.
+  void TakeObjectsAsDesired();
+
+  /// Slots as at creation, on the masters' own tables only.
+  void AssignSlots();
+  /// Everybody knows everybody, with roles and slots as each says itself.
+  void Introduce();
+  /// Index 1.. replicate index 0; in sync.
+  void Attach();
+  /// All of the above, state ok, formed.
+  static World Healthy(int masters = 3, int replicas = 1);
+
+  [[nodiscard]] Plan MakePlan() const { return slotwright::MakePlan(observation); }
+  /// The planner's actions in words, sorted.
+  [[nodiscard]] std::vector<std::string> Actions() const;
+};
+
+/// The API object of a small cluster.
+[[nodiscard]] reconciler::Json ClusterObject(int masters = 3, int replicas = 1);
+
+}  // namespace slotwright::testing
