@@ -28,6 +28,9 @@ namespace {
 void AccountForFailure(const Outcome& failed, Plan& plan) {
   plan.message = failed.name_taken ? failed.error : fmt::format("could not {}: {}", failed.action, failed.error);
   plan.reason = failed.name_taken ? "NameTaken" : "ActionFailed";
+  plan.settled = false;
+  // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed.name_taken ? 2000 : 500));
   if (failed.name_taken) plan.refusal = Refusal{plan.reason, plan.message};
 }
 
@@ -85,9 +88,6 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, plan, outcomes);
   if (const auto written = WriteStatus(look->observation, plan); !written) return std::unexpected(written.error());
 
-  if (failed != outcomes.end()) {
-    return reconciler::Fail(ErrorKind::kUnavailable, fmt::format("could not {}: {}", failed->action, failed->error));
-  }
   return ReconcileOutcome{.requeue_after = plan.look_again};
 }
 
@@ -95,21 +95,23 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
 void RedisClusterController::Report(const Observation& observation, const Plan& plan,
                                     const std::vector<Outcome>& outcomes, const Json& object) {
   const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
+  const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
+  const auto before = [&](const char* field) { return ready.is_object() ? ready.value(field, "") : ""; };
   for (const auto& outcome : outcomes) {
+    if (!outcome.error.empty() && before("message") == plan.message) continue;
     reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,
                     {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.message}, {"error", outcome.error}});
   }
-  const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
-  const auto before = [&](const char* field) { return ready.is_object() ? ready.value(field, "") : ""; };
-  if (plan.refusal && before("message") != plan.message) {
+  const bool failed = plan.reason == "ActionFailed";
+  if ((plan.refusal || failed) && before("message") != plan.message) {
     reconciler::Log(LogLevel::kWarn, plan.message, {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.reason}});
     deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
   } else if (plan.settled && before("status") != "True") {
     reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
     deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);
-  } else if (!plan.actions.empty() && before("reason") != plan.reason) {
+  } else if (!plan.actions.empty() && !plan.refusal && !failed && before("reason") != plan.reason) {
     deps_.events.Record(object, EventType::kNormal, plan.reason, plan.message);
-  } else if (!plan.settled && !plan.refusal && before("status") == "True") {
+  } else if (!plan.settled && !plan.refusal && !failed && before("status") == "True") {
     reconciler::Log(LogLevel::kWarn, "cluster is no longer ready", {{"cluster", cluster}, {"reason", plan.message}});
     deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "controllers/plan/waiting.h"
 
@@ -57,10 +58,31 @@ std::optional<int> ShardsToKeep(const Observation& observation) {
   return shards;
 }
 
+// Objects of a cluster that lives are repaired beside what was decided.
+void AddRepairs(const Observation& observation, Plan& plan) {
+  if (observation.cluster.formed_at.empty() || plan.step == "validate") return;
+  auto repairs = ObjectRepairs(observation);
+  if (repairs.empty()) return;
+  if (plan.settled) {
+    plan.step = "objects";
+    plan.reason = "UpdatingObjects";
+    plan.message = fmt::format("{} objects are missing or differ: {}", repairs.size(), ToString(repairs[0]));
+    plan.settled = false;
+    plan.look_again = std::chrono::milliseconds(10);
+  }
+  std::move(repairs.begin(), repairs.end(), std::back_inserter(plan.actions));
+}
+
+Plan PlanForAll(const Observation& observation) {
+  Plan plan = Decide(observation, Merge(observation));
+  AddRepairs(observation, plan);
+  return plan;
+}
+
 Plan PlanForExistingShards(Observation observation, int shards) {
   const int wanted = observation.cluster.spec.masters;
   observation.cluster.spec.masters = shards;
-  Plan plan = Decide(observation, Merge(observation));
+  Plan plan = PlanForAll(observation);
   if (!plan.settled) return plan;
   return Refuse("unsupported", "ScaleOutNotSupported",
                 fmt::format("spec.masters: {}: this version does not move slots to new masters yet; the {} shards that "
@@ -75,7 +97,7 @@ Plan MakePlan(const Observation& observation) {
     return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
   }
   const auto shards = ShardsToKeep(observation);
-  Plan plan = shards ? PlanForExistingShards(observation, *shards) : Decide(observation, Merge(observation));
+  Plan plan = shards ? PlanForExistingShards(observation, *shards) : PlanForAll(observation);
   return observation.cluster.paused ? Hold(std::move(plan)) : plan;
 }
 

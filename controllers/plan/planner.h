@@ -16,7 +16,7 @@ using Step = std::optional<Plan> (*)(const Observation&, const ClusterView&);
 namespace steps {
 /// Refuses what cannot be acted on: an invalid specification, an unusable password, names taken by strangers.
 [[nodiscard]] std::optional<Plan> Validate(const Observation&, const ClusterView&);
-/// ConfigMap, Services, budgets, claims, the password.
+/// ConfigMap, Services, budgets, claims, the password: before the first pod.
 [[nodiscard]] std::optional<Plan> EnsureObjects(const Observation&, const ClusterView&);
 /// Creates missing pods, all at once.
 [[nodiscard]] std::optional<Plan> EnsurePods(const Observation&, const ClusterView&);
@@ -34,5 +34,8 @@ namespace steps {
 /// Whatever still keeps the cluster from being Ready, in words.
 [[nodiscard]] std::optional<Plan> AwaitHealth(const Observation&, const ClusterView&);
 }  // namespace steps
+
+/// What is missing or differs of the objects that EnsureObjects looks after.
+[[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation);
 
 }  // namespace slotwright

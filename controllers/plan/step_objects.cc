@@ -5,7 +5,7 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 
-namespace slotwright::steps {
+namespace slotwright {
 
 namespace {
 
@@ -17,7 +17,7 @@ bool IsAsDesired(const reconciler::Json& actual, const DesiredObject& desired) {
 
 }  // namespace
 
-std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
+std::vector<Action> ObjectRepairs(const Observation& observation) {
   std::vector<Action> actions;
   if (observation.password.state == PasswordView::State::kMissingSecret) actions.emplace_back(CreatePassword{});
   for (auto& desired : DesiredObjects(observation.cluster)) {
@@ -26,6 +26,16 @@ std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterV
     if (exists && IsAsDesired(*found->second, desired)) continue;
     actions.emplace_back(EnsureObject{std::move(desired), exists});
   }
+  return actions;
+}
+
+namespace steps {
+
+// Pods that start before what they mount would wait for the kubelet's next try. Later on the objects are repaired beside
+// whatever is more urgent: an object that cannot be written must not keep a cluster from being healed.
+std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
+  if (!observation.cluster.formed_at.empty()) return std::nullopt;
+  auto actions = ObjectRepairs(observation);
   if (actions.empty()) return std::nullopt;
   std::string message = fmt::format("{} objects are missing or differ: {}{}", actions.size(), ToString(actions[0]),
                                     actions.size() > 1 ? ", …" : "");
@@ -48,4 +58,6 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
   return Do("pods", "CreatingPods", std::move(message), std::move(actions));
 }
 
-}  // namespace slotwright::steps
+}  // namespace steps
+
+}  // namespace slotwright

@@ -37,7 +37,7 @@ bool Covers(const Json& actual, const Json& desired) {
     if (!actual.is_object()) return false;
     for (const auto& [key, value] : desired.items()) {
       const auto found = actual.find(key);
-      if (found == actual.end() || !Covers(*found, value)) return false;
+      if (found == actual.end() ? !value.is_null() : !Covers(*found, value)) return false;
     }
     return true;
   }

@@ -43,14 +43,21 @@ Json NodesService(const RedisCluster& cluster) {
 
 // One for each shard, so that a drain can never take a master together with its replica. A single pod without storage
 // holds the only copy of its data: it must not be evicted at all.
+//
+// minAvailable and never maxUnavailable: for the latter Kubernetes asks the pods' controller for its scale, which is the
+// number of masters, takes that for the number of pods of each shard and then allows no eviction at all.
 Json DisruptionBudget(const RedisCluster& cluster, int shard) {
   Json selector = SelectorLabels(cluster);
   selector[labels::kShard] = std::to_string(shard);
-  const bool only_copy = cluster.spec.replicas_per_master == 0 && !cluster.spec.storage;
+  const int replicas = cluster.spec.replicas_per_master;
+  const bool only_copy = replicas == 0 && !cluster.spec.storage;
   return {{"apiVersion", "policy/v1"},
           {"kind", "PodDisruptionBudget"},
           {"metadata", Metadata(cluster, ShardNameOf(cluster.name, shard), "shard")},
-          {"spec", {{"maxUnavailable", only_copy ? 0 : 1}, {"selector", {{"matchLabels", selector}}}}}};
+          {"spec",
+           {{"minAvailable", only_copy ? 1 : replicas},
+            {"maxUnavailable", nullptr},
+            {"selector", {{"matchLabels", selector}}}}}};
 }
 
 Json Claim(const RedisCluster& cluster, int shard, int index) {

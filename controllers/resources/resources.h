@@ -37,7 +37,7 @@ struct DesiredObject {
 [[nodiscard]] reconciler::Json OwnerReferences(const RedisCluster& cluster);
 
 /// True if `actual` has everything that `desired` asks for; what the API server added does not matter. Arrays must have
-/// the same length.
+/// the same length; null asks for the absence of a field, as it does in a merge patch.
 [[nodiscard]] bool Covers(const reconciler::Json& actual, const reconciler::Json& desired);
 
 /// Hex digits of a SHA-256, shortened to 16.

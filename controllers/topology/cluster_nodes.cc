@@ -65,7 +65,7 @@ Problem ParseAddress(std::string_view field, NodeLine& line) {
 Problem ParseFlags(std::string_view field, NodeFlags& flags) {
   for (const std::string_view flag : text::Split(field, ',')) {
     if (flag == "myself") flags.myself = true;
-    if (flag == "master") flags.master = true;
+    if (flag == "master" || flag == "primary") flags.master = true;
     if (flag == "slave" || flag == "replica") flags.replica = true;
     if (flag == "fail?") flags.pfail = true;
     if (flag == "fail") flags.fail = true;
@@ -140,6 +140,11 @@ std::expected<NodeLine, std::string> ParseLine(std::string_view text) {
   return line;
 }
 
+// Of nodes.conf: "vars currentEpoch 6 lastVoteEpoch 0", and the journal lines of the newest Valkey.
+bool IsNoNode(std::string_view line) {
+  return line.empty() || line == "vars" || line.starts_with("vars ") || line.starts_with("log ");
+}
+
 std::unexpected<std::string> BadLine(std::size_t number, std::string_view problem, std::string_view line) {
   return std::unexpected(fmt::format("CLUSTER NODES, line {}: {}: \"{}\"", number, problem, text::ForMessage(line)));
 }
@@ -175,7 +180,7 @@ std::expected<NodeTable, std::string> ParseClusterNodes(std::string_view text) {
   while (!text.empty()) {
     std::string_view raw = text::TakeLine(text);
     ++number;
-    if (raw.empty() || raw == "vars" || raw.starts_with("vars ")) continue;
+    if (IsNoNode(raw)) continue;
     auto line = ParseLine(raw);
     if (!line) return BadLine(number, line.error(), raw);
     if (!ids.insert(raw.substr(raw.find_first_not_of(' '), kIdLength)).second) {

@@ -43,7 +43,7 @@ struct Endpoint {
 /// Flags of a CLUSTER NODES line; unknown ones are ignored, as newer servers may add some.
 struct NodeFlags {
   bool myself = false;
-  bool master = false;
+  bool master = false;   ///< "master" or "primary".
   bool replica = false;  ///< "slave" or "replica".
   bool pfail = false;    ///< "fail?": this viewer alone cannot reach it.
   bool fail = false;     ///< "fail": the majority of masters agreed.
@@ -64,8 +64,8 @@ struct OpenSlot {
 
 struct NodeLine {
   NodeId id;
-  Endpoint endpoint;  ///< Empty host if unknown ("noaddr", or not yet heard of).
-  int bus_port = 0;
+  Endpoint endpoint;     ///< Empty host if unknown ("noaddr", or not yet heard of).
+  int bus_port = 0;      ///< 0 if not said (servers before 4.0).
   std::string hostname;  ///< cluster-announce-hostname (7.0+), empty if none.
   NodeFlags flags;
   std::optional<NodeId> master;  ///< Of a replica.

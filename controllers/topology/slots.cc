@@ -1,10 +1,9 @@
-// See slots.h.
+// Slot sets as sorted ranges, the first layout of a cluster, and the hash of a key.
 #include "controllers/topology/slots.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cmath>
 #include <iterator>
@@ -36,9 +35,19 @@ SlotSet SlotSet::All() { return SlotSet({{0, kSlotCount - 1}}); }
 
 void SlotSet::Add(SlotRange range) {
   assert(range.first <= range.last && range.last < kSlotCount);
-  SlotSet one;
-  one.ranges_.push_back(range);
-  *this = *this | one;
+  // Everything from the first range that touches the new one to the last such range becomes one.
+  const auto begin = std::ranges::lower_bound(ranges_, range.first, {}, [](SlotRange r) { return r.last + 1; });
+  auto end = begin;
+  for (; end != ranges_.end() && end->first <= range.last + 1; ++end) {
+    range.first = std::min(range.first, end->first);
+    range.last = std::max(range.last, end->last);
+  }
+  if (begin == end) {
+    ranges_.insert(begin, range);
+  } else {
+    *begin = range;
+    ranges_.erase(begin + 1, end);
+  }
 }
 
 void SlotSet::Remove(Slot slot) {
@@ -99,15 +108,17 @@ std::string SlotSet::ToString() const {
 
 SlotRange InitialSlots(int index, int masters) {
   assert(0 <= index && index < masters && masters <= kSlotCount);
-  // The same roundings as redis-cli (clusterManagerCommandCreate), so that a cluster looks as people expect it.
-  const double per_master = static_cast<double>(kSlotCount) / masters;
+  // In float and by addition, as redis-cli does it (clusterManagerCommandCreate): the same numbers come out, rounding
+  // errors included. In double they would not, at 107 masters for instance.
+  const float per_master = kSlotCount / static_cast<float>(masters);
+  float cursor = 0;
   long first = 0;
-  double cursor = 0;
-  for (int i = 0;; ++i) {
-    const long last = i == masters - 1 ? kSlotCount - 1 : std::max(first, std::lround(cursor + per_master - 1));
+  for (int i = 0;; ++i, cursor += per_master) {
+    // That a slot is left for each later master is ours; it makes no difference up to 1,000 masters.
+    const long most = kSlotCount - (masters - i);
+    const long last = i == masters - 1 ? kSlotCount - 1 : std::clamp(std::lround(cursor + per_master - 1), first, most);
     if (i == index) return {static_cast<Slot>(first), static_cast<Slot>(last)};
     first = last + 1;
-    cursor += per_master;
   }
 }
 

@@ -50,7 +50,8 @@ ApiResult<void> CheckPreconditions(const Resource& resource, const Json& current
 }
 
 // Removal waits for nothing any more.
-bool DeletionIsDue(const Json& object) {
+bool DeletionIsDue(const Resource& resource, const Json& object) {
+  if (resource.table() == "namespaces" && ValueAt(object, {"spec", "finalizers"}) != nullptr) return false;
   const Json* grace = ValueAt(object, {"metadata", "deletionGracePeriodSeconds"});
   return reconciler::IsBeingDeleted(object) && !HasFinalizers(object) && (grace == nullptr || *grace == 0);
 }
@@ -283,7 +284,7 @@ ApiResult<ObjectPtr> ObjectApi::Commit(const Resource& resource, Json object, co
     if (before == nullptr) object["metadata"].erase("resourceVersion");
     return std::make_shared<const Json>(std::move(object));
   }
-  if (before != nullptr && DeletionIsDue(object)) {
+  if (before != nullptr && DeletionIsDue(resource, object)) {
     store_.Remove(resource.table(), KeyOf(object));
     return std::make_shared<const Json>(std::move(object));
   }
@@ -301,8 +302,10 @@ ApiResult<Deletion> ObjectApi::Delete(const Resource& resource, const ObjectKey&
   }
 
   Json object = *before;
-  SetFinalizer(object, "foregroundDeletion", options.propagation == Propagation::kForeground);
-  SetFinalizer(object, "orphan", options.propagation == Propagation::kOrphan);
+  if (options.propagation) {
+    SetFinalizer(object, "foregroundDeletion", *options.propagation == Propagation::kForeground);
+    SetFinalizer(object, "orphan", *options.propagation == Propagation::kOrphan);
+  }
   if (resource.table() == "customresourcedefinitions.apiextensions.k8s.io") {
     SetFinalizer(object, "customresourcecleanup.apiextensions.k8s.io", true);
   }
@@ -329,7 +332,7 @@ ApiResult<Deletion> ObjectApi::Delete(const Resource& resource, const ObjectKey&
 void ObjectApi::Rewrite(const Resource& resource, Json object) {
   const ObjectPtr before = store_.Get(resource.table(), KeyOf(object));
   if (before == nullptr || *before == object) return;
-  if (DeletionIsDue(object)) {
+  if (DeletionIsDue(resource, object)) {
     store_.Remove(resource.table(), KeyOf(object));
   } else {
     store_.Put(resource.table(), std::move(object));

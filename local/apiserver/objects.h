@@ -29,7 +29,7 @@ struct DeletionOptions {
   std::string uid;               ///< Precondition, if not empty.
   std::string resource_version;  ///< Precondition, if not empty.
   std::optional<int> grace_period_seconds;
-  Propagation propagation = Propagation::kBackground;
+  std::optional<Propagation> propagation;  ///< Nothing: as the object's finalizers say, else in the background.
   bool dry_run = false;
 };
 

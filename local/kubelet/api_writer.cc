@@ -20,7 +20,9 @@ bool IsFinal(ErrorKind kind) {
 
 ApiWriter::ApiWriter(const reconciler::Client& client)
     : client_(client),
-      queue_({.name = "kubelet-writes", .base_delay = std::chrono::milliseconds(50), .max_delay = std::chrono::seconds(5)}) {
+      queue_({.name = "kubelet-writes",
+              .base_delay = std::chrono::milliseconds(50),
+              .max_delay = std::chrono::seconds(5)}) {
   for (int i = 0; i < kWorkers; ++i) {
     workers_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
   }

@@ -29,7 +29,8 @@ constexpr const char* kDataLink = "..data";
 Result<void> WriteFile(const fs::path& path, const VolumeFile& file) {
   fs::create_directories(path.parent_path());
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
+  if (fd < 0)
+    return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
   size_t written = 0;
   while (written < file.content.size()) {
     const ssize_t count = ::write(fd, file.content.data() + written, file.content.size() - written);
@@ -39,7 +40,8 @@ Result<void> WriteFile(const fs::path& path, const VolumeFile& file) {
   const bool good = written == file.content.size() && ::fchmod(fd, static_cast<mode_t>(file.mode)) == 0;
   const int error = errno;
   ::close(fd);
-  if (!good) return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}", path.string(), std::strerror(error)));
+  if (!good)
+    return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}", path.string(), std::strerror(error)));
   return {};
 }
 

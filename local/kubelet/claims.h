@@ -40,9 +40,9 @@ class Claims {
 
   const std::string folder_;
   ApiWriter& writer_;
-  std::map<std::string, std::string> kept_;              ///< "<namespace>_<name>" -> folder of an earlier kubelet.
-  std::map<reconciler::ObjectKey, std::string> uids_;    ///< Of the claims that exist.
-  std::map<std::string, Volume> volumes_;                ///< By the claim's uid.
+  std::map<std::string, std::string> kept_;            ///< "<namespace>_<name>" -> folder of an earlier kubelet.
+  std::map<reconciler::ObjectKey, std::string> uids_;  ///< Of the claims that exist.
+  std::map<std::string, Volume> volumes_;              ///< By the claim's uid.
 };
 
 /// The status that makes a claim Bound; null if it has it already.

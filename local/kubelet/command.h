@@ -41,7 +41,8 @@ class Command {
   std::unique_ptr<Process> process_;
 };
 
-/// Runs a command to its end in the caller's thread. kTimeout after `timeout`, kNotFound or kInvalid if it does not start.
+/// Runs a command to its end in the caller's thread. kTimeout after `timeout`, kNotFound or kInvalid if it does not
+/// start.
 [[nodiscard]] reconciler::Result<std::string> OutputOf(ProcessOptions options, reconciler::Duration timeout);
 
 }  // namespace slotwright::local

@@ -40,10 +40,7 @@ std::string FreshHome(const std::string& folder) {
 }  // namespace
 
 Container::Container(ContainerHost& host, Json spec, RestartPolicy policy, const std::optional<ContainerStatus>& before)
-    : host_(host),
-      spec_(std::move(spec)),
-      policy_(policy),
-      backoff_(host.restart_backoff) {
+    : host_(host), spec_(std::move(spec)), policy_(policy), backoff_(host.restart_backoff) {
   status_.name = StringAt(spec_, {"name"});
   status_.image = StringAt(spec_, {"image"});
   status_.sidecar = StringAt(spec_, {"restartPolicy"}) == "Always";

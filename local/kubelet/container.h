@@ -60,7 +60,8 @@ class Container {
   void Update(const reconciler::Json& spec);
   /// Something that its configuration refers to has changed.
   void Retry();
-  /// preStop, SIGTERM, and SIGKILL after `grace` (two seconds at least); then it has ended. Called again, it can only shorten the time left.
+  /// preStop, SIGTERM, and SIGKILL after `grace` (two seconds at least); then it has ended. Called again, it can only
+  /// shorten the time left.
   void Stop(std::chrono::seconds grace);
 
  private:

@@ -45,8 +45,8 @@ struct ResolvedImage {
 };
 
 /// Looks for redis-server and valkey-server in PATH's usual folders and in `search_folders` (each may end in "/*", for
-/// all folders below, and begin with "~/"; programs may be in it or in its bin/). Only that thread may use it which made
-/// it.
+/// all folders below, and begin with "~/"; programs may be in it or in its bin/). Only that thread may use it which
+/// made it.
 class ImageResolver {
  public:
   /// `link_folder` is where folders with links are made, one for each engine in use.

@@ -32,7 +32,8 @@ std::string ProgramOf(const std::string& program, const ResolvedImage& image) {
   const std::filesystem::path path(program);
   static constexpr std::array<std::string_view, 6> kProgramFolders = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                                                       "/usr/bin",        "/sbin",          "/bin"};
-  if (image.folder.empty() || std::ranges::find(kProgramFolders, path.parent_path().string()) == kProgramFolders.end()) {
+  if (image.folder.empty() ||
+      std::ranges::find(kProgramFolders, path.parent_path().string()) == kProgramFolders.end()) {
     return program;
   }
   const std::string own = image.folder + "/" + path.filename().string();

@@ -29,7 +29,8 @@ struct LaunchPlan {
 };
 
 /// The environment holds PATH (the image's folder first), HOME, HOSTNAME and what the pod says: nothing of ours.
-/// $(VARIABLES) are expanded, then mountPaths are replaced (see MountPaths). A program named by one of the usual folders
+/// $(VARIABLES) are expanded, then mountPaths are replaced (see MountPaths). A program named by one of the usual
+/// folders
 /// ("/usr/local/bin/redis-server") is the image's if the image has it.
 /// Without command the image's own entry point runs: the server, or the arguments if they do not begin with an option
 /// or a .conf file, as the scripts in the images of Redis and Valkey do it.

@@ -75,8 +75,7 @@ LogFiles::~LogFiles() {
   thread_.join();
 }
 
-Result<int> LogFiles::Open(const ObjectKey& pod, const std::string& pod_folder, const std::string& container,
-                           int run) {
+Result<int> LogFiles::Open(const ObjectKey& pod, const std::string& pod_folder, const std::string& container, int run) {
   const std::string folder = pod_folder + "/" + container;
   std::error_code error;
   fs::create_directories(folder, error);

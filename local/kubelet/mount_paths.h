@@ -20,8 +20,8 @@ struct MountedFolder {
 /// for a whole path is replaced by the folder that stands for it:
 ///  - before it is the start of the text or a character that cannot be part of a path ("--dir=/data", "'/data'"),
 ///  - after it is "/" or a character that cannot go on with the last name ("/data/x", "/data:"; not "/database").
-/// Of several mountPaths that fit the longest wins. What programs read from files (a redis.conf with "dir /data") is not
-/// touched: pass such paths as arguments.
+/// Of several mountPaths that fit the longest wins. What programs read from files (a redis.conf with "dir /data") is
+/// not touched: pass such paths as arguments.
 class MountPaths {
  public:
   /// A mountPath "/" is left out: it would stand for every path.

@@ -126,9 +126,9 @@ Result<std::string> DataOf(const Json& object, const std::string& key) {
   const auto all = AllDataOf(object);
   const auto found = all.find(key);
   if (found != all.end()) return found->second;
-  return Fail(ErrorKind::kNotFound, fmt::format("couldn't find key {} in {} {}", key,
-                                                IsSecret(object) ? "Secret" : "ConfigMap",
-                                                reconciler::KeyOf(object).ToString()));
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("couldn't find key {} in {} {}", key, IsSecret(object) ? "Secret" : "ConfigMap",
+                          reconciler::KeyOf(object).ToString()));
 }
 
 Result<ObjectPtr> FindData(const PodFacts& facts, DataKind kind, const Json& reference) {

@@ -24,8 +24,8 @@ struct PodFacts {
 
 /// The value of a downward API field: "metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels['x']",
 /// "metadata.annotations['x']", "spec.nodeName", "spec.serviceAccountName", "status.podIP", "status.podIPs",
-/// "status.hostIP", "status.hostIPs"; in volumes also "metadata.labels" and "metadata.annotations" as lines key="value".
-/// kInvalid for any other path.
+/// "status.hostIP", "status.hostIPs"; in volumes also "metadata.labels" and "metadata.annotations" as lines
+/// key="value". kInvalid for any other path.
 [[nodiscard]] reconciler::Result<std::string> FieldValue(const PodFacts& facts, const std::string& path);
 
 /// The bytes under `key` of a ConfigMap (data, binaryData) or Secret (data); kNotFound if it has no such key.

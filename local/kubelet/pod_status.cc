@@ -89,7 +89,8 @@ Json ConditionJson(const Condition& condition, const Json& previous, WallTime no
   if (!condition.reason.empty()) json["reason"] = condition.reason;
   if (!condition.message.empty()) json["message"] = condition.message;
   const Json* before = FindCondition(previous, condition.type);
-  const bool kept = before != nullptr && (*before)["status"] == json["status"] && before->contains("lastTransitionTime");
+  const bool kept =
+      before != nullptr && (*before)["status"] == json["status"] && before->contains("lastTransitionTime");
   json["lastTransitionTime"] = kept ? (*before)["lastTransitionTime"] : Json(FormatTime(now));
   return json;
 }
@@ -177,12 +178,13 @@ std::string PhaseOf(const Json& pod, const PodReport& report) {
 
 Json PodStatusOf(const Json& pod, const Json& previous, const PodReport& report, WallTime now) {
   const std::string phase = PhaseOf(pod, report);
-  Json status = {{"phase", phase},
-                 {"conditions", ConditionsOf(pod, previous.is_object() ? previous : Json::object(), report, phase, now)},
-                 {"hostIP", report.host_ip},
-                 {"hostIPs", Json::array({{{"ip", report.host_ip}}})},
-                 {"startTime", FormatTime(report.start_time)},
-                 {"containerStatuses", StatusesJson(report.containers)}};
+  Json status = {
+      {"phase", phase},
+      {"conditions", ConditionsOf(pod, previous.is_object() ? previous : Json::object(), report, phase, now)},
+      {"hostIP", report.host_ip},
+      {"hostIPs", Json::array({{{"ip", report.host_ip}}})},
+      {"startTime", FormatTime(report.start_time)},
+      {"containerStatuses", StatusesJson(report.containers)}};
   if (!report.pod_ip.empty()) {
     status["podIP"] = report.pod_ip;
     status["podIPs"] = Json::array({{{"ip", report.pod_ip}}});

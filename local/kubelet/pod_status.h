@@ -12,17 +12,17 @@ namespace slotwright::local {
 
 struct ContainerState {
   enum class Kind {
-    kWaiting,     ///< Not started yet, or between two runs.
+    kWaiting,  ///< Not started yet, or between two runs.
     kRunning,
     kTerminated,  ///< Ended.
   };
   Kind kind = Kind::kWaiting;
   std::string reason;
   std::string message;
-  int exit_code = 0;                    ///< kTerminated.
-  reconciler::WallTime started_at{};    ///< kRunning, kTerminated.
-  reconciler::WallTime finished_at{};   ///< kTerminated.
-  std::string container_id;             ///< kTerminated.
+  int exit_code = 0;                   ///< kTerminated.
+  reconciler::WallTime started_at{};   ///< kRunning, kTerminated.
+  reconciler::WallTime finished_at{};  ///< kTerminated.
+  std::string container_id;            ///< kTerminated.
 
   friend bool operator==(const ContainerState&, const ContainerState&) = default;
 };

@@ -191,8 +191,8 @@ bool PodWorker::PrepareVolumes() {
   }
   if (mount_error_ != prepared.error().message) {
     mount_error_ = prepared.error().message;
-    mount_event_ = services_.loop.After(kMountPatience,
-                                        [this] { Record(EventType::kWarning, "FailedMount", mount_error_); });
+    mount_event_ =
+        services_.loop.After(kMountPatience, [this] { Record(EventType::kWarning, "FailedMount", mount_error_); });
   }
   // What is mounted already stays as it was, as with the kubelet.
   return mounted_;
@@ -237,17 +237,17 @@ bool PodWorker::AllEnded() const {
 }
 
 void PodWorker::SyncTermination() {
-  const bool over =
-      AllEnded() && std::ranges::all_of(init_containers_, [](const auto& init) { return init->ended(); });
+  const bool over = AllEnded() && std::ranges::all_of(init_containers_, [](const auto& init) { return init->ended(); });
   if (!over) return ReportStatus();
   if (object_exists_ && !shutting_down_) {
     ReportStatus();
-    services_.writer.Submit("pod/" + uid_, [key = key_, uid = uid_, status = reported_](const auto& client) -> Result<void> {
-      if (!status.is_null()) {
-        if (auto patched = PatchStatus(client, key, uid, status); !patched) return patched;
-      }
-      return client.Delete(reconciler::types::kPods, key, {.uid = uid, .grace_period = std::chrono::seconds(0)});
-    });
+    services_.writer.Submit(
+        "pod/" + uid_, [key = key_, uid = uid_, status = reported_](const auto& client) -> Result<void> {
+          if (!status.is_null()) {
+            if (auto patched = PatchStatus(client, key, uid, status); !patched) return patched;
+          }
+          return client.Delete(reconciler::types::kPods, key, {.uid = uid, .grace_period = std::chrono::seconds(0)});
+        });
   }
   Gone();
 }

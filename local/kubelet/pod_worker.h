@@ -80,16 +80,16 @@ class PodWorker {
   const reconciler::WallTime start_time_;
   bool host_network_ = false;
   bool own_address_ = false;
-  bool mount_due_ = true;       ///< Something that volumes hold may have changed.
+  bool mount_due_ = true;  ///< Something that volumes hold may have changed.
   bool mounted_ = false;
-  bool finished_ = false;       ///< Succeeded or Failed: nothing is started any more.
+  bool finished_ = false;  ///< Succeeded or Failed: nothing is started any more.
   bool terminating_ = false;
   bool object_exists_ = true;
   bool shutting_down_ = false;
   std::string failure_reason_;
   std::string failure_message_;
   std::string mount_error_;
-  reconciler::Json reported_;   ///< The status as last submitted.
+  reconciler::Json reported_;  ///< The status as last submitted.
   std::optional<PodVolumes> volumes_;
   std::optional<ContainerHost> host_;
   std::vector<std::unique_ptr<Container>> init_containers_;

@@ -21,8 +21,8 @@ Result<int> PortOf(const Json& object, const Json& container) {
   for (const auto& named : container.value("ports", Json::array())) {
     if (port.is_string() && named.value("name", "") == port) return named.value("containerPort", 0);
   }
-  return Fail(ErrorKind::kInvalid, fmt::format("container \"{}\" has no port named {}",
-                                               StringAt(container, {"name"}), port.dump()));
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("container \"{}\" has no port named {}", StringAt(container, {"name"}), port.dump()));
 }
 
 Result<Action> ParseHttp(const Json& object, const Json& container) {
@@ -84,8 +84,8 @@ Result<Action> ParseAction(const Json& object, const Json& container) {
     return TcpAction{tcp->value("host", ""), *port};
   }
   if (const auto http = object.find("httpGet"); http != object.end()) return ParseHttp(*http, container);
-  return Fail(ErrorKind::kInvalid, fmt::format("{} is not known to the local kubelet; use exec, tcpSocket or httpGet",
-                                               object.dump()));
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("{} is not known to the local kubelet; use exec, tcpSocket or httpGet", object.dump()));
 }
 
 Result<std::map<ProbeKind, Probe>> ParseProbes(const Json& container) {

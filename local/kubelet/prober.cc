@@ -21,10 +21,10 @@ struct Prober::Schedule {
   ProbeKind kind;
   const Probe& probe;
   ProbeTracker tracker;
-  bool good = false;                            ///< The last verdict.
-  Duration early = kFirstEarlyLook;             ///< The next early look comes after this; grows to the period.
-  MonotonicTime due{};                          ///< The next look that counts.
-  bool counts = false;                          ///< Whether the look under way does.
+  bool good = false;                 ///< The last verdict.
+  Duration early = kFirstEarlyLook;  ///< The next early look comes after this; grows to the period.
+  MonotonicTime due{};               ///< The next look that counts.
+  bool counts = false;               ///< Whether the look under way does.
   Timer timer;
   std::unique_ptr<RunningAction> running;
 };

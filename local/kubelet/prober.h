@@ -13,13 +13,13 @@ namespace slotwright::local {
 /// Lives as long as one run of a container. The startup probe holds the other two back until it succeeded.
 ///
 /// Until a container is first started or ready it is looked at more often than its period says: at once, and then
-/// after 50 ms, 100 ms, … up to the period. Such early looks can only succeed: what they find wrong does not count. So a
-/// server that needs 30 ms is not waited for whole seconds, and thresholds mean what they mean elsewhere.
+/// after 50 ms, 100 ms, … up to the period. Such early looks can only succeed: what they find wrong does not count. So
+/// a server that needs 30 ms is not waited for whole seconds, and thresholds mean what they mean elsewhere.
 class Prober {
  public:
   struct Events {
-    std::function<void()> started;     ///< Once: the startup probe succeeded (at once, if there is none).
-    std::function<void(bool)> ready;   ///< At every change; never before `started`.
+    std::function<void()> started;    ///< Once: the startup probe succeeded (at once, if there is none).
+    std::function<void(bool)> ready;  ///< At every change; never before `started`.
     /// The startup or liveness probe failed for good. The Prober is silent from then on.
     std::function<void(ProbeKind, const Probe&)> killed;
     std::function<void(ProbeKind, const std::string& message)> unhealthy;  ///< Each failure that counts.

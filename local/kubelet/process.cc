@@ -91,8 +91,8 @@ pid_t Fork(const ChildPlan& plan) {
 
 reconciler::Error Explain(const StartFailure& failure, const ProcessOptions& options) {
   if (failure.step == StartFailure::kChdir) {
-    return {ErrorKind::kInvalid, fmt::format("chdir to cwd (\"{}\"): {}", options.working_dir,
-                                             std::strerror(failure.error))};
+    return {ErrorKind::kInvalid,
+            fmt::format("chdir to cwd (\"{}\"): {}", options.working_dir, std::strerror(failure.error))};
   }
   const auto kind = failure.error == ENOENT ? ErrorKind::kNotFound : ErrorKind::kInvalid;
   return {kind, fmt::format("exec: \"{}\": {}", options.command.front(), std::strerror(failure.error))};
@@ -154,9 +154,14 @@ Result<std::unique_ptr<Process>> Process::Start(EventLoop& loop, const ProcessOp
   }
   const FileDescriptor read_end(ends[0]);
   FileDescriptor write_end(ends[1]);
-  const ChildPlan plan{program,      Pointers(options.command), Pointers(options.environment),
-                       options.working_dir.c_str(), options.output >= 0 ? options.output : null.get(), null.get(),
-                       write_end.get(), ::getpid()};
+  const ChildPlan plan{program,
+                       Pointers(options.command),
+                       Pointers(options.environment),
+                       options.working_dir.c_str(),
+                       options.output >= 0 ? options.output : null.get(),
+                       null.get(),
+                       write_end.get(),
+                       ::getpid()};
   const pid_t pid = Fork(plan);
   if (pid < 0) return Fail(ErrorKind::kUnavailable, fmt::format("cannot start {}: {}", program, std::strerror(errno)));
   write_end.Close();
@@ -173,9 +178,8 @@ Result<std::unique_ptr<Process>> Process::Start(EventLoop& loop, const ProcessOp
     const int error = errno;
     ::kill(-pid, SIGKILL);
     Reap(pid);
-    return Fail(ErrorKind::kUnsupported,
-                fmt::format("cannot watch {}: pidfd_open: {} (Linux 5.3 or later is needed)", program,
-                            std::strerror(error)));
+    return Fail(ErrorKind::kUnsupported, fmt::format("cannot watch {}: pidfd_open: {} (Linux 5.3 or later is needed)",
+                                                     program, std::strerror(error)));
   }
   return std::unique_ptr<Process>(new Process(loop, pid, pidfd, std::move(on_exit)));
 }
@@ -214,7 +218,7 @@ std::string FindProgram(const std::string& program, const std::string& search_pa
   while (begin <= search_path.size()) {
     const size_t end = std::min(search_path.find(':', begin), search_path.size());
     const std::string candidate = search_path.substr(begin, end - begin) + "/" + program;
-    struct stat info{};
+    struct stat info {};
     if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(candidate.c_str(), X_OK) == 0) {
       return candidate;
     }

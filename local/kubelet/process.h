@@ -30,9 +30,9 @@ struct ProcessOptions {
 };
 
 /// Guarantees: the process leads a session and a process group of its own; it is killed when the thread that started it
-/// ends, be it by kill -9 (PR_SET_PDEATHSIG, which its own children do not inherit); destroying a Process kills its group
-/// and reaps it.
-/// REQUIRES: started and destroyed in the loop's thread, which must live as long as the process may.
+/// ends, be it by kill -9 (PR_SET_PDEATHSIG, which its own children do not inherit); destroying a Process kills its
+/// group and reaps it. REQUIRES: started and destroyed in the loop's thread, which must live as long as the process
+/// may.
 class Process {
  public:
   using ExitHandler = std::function<void(ExitStatus)>;

@@ -20,6 +20,20 @@ TEST(Healing, RecreatesAMissingPod) {
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1"));
 }
 
+TEST(Healing, DoesNotWaitForObjectsThatCannotBeWritten) {
+  World world = World::Healthy();
+  world.observation.objects.erase({"PodDisruptionBudget", "demo-0"});
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1", "create PodDisruptionBudget demo-0"));
+}
+
+TEST(Healing, IsNotReadyWhileAnObjectDiffers) {
+  World world = World::Healthy();
+  world.observation.objects.erase({"Service", "demo"});
+  EXPECT_FALSE(world.MakePlan().settled);
+  EXPECT_THAT(world.Actions(), ElementsAre("create Service demo"));
+}
+
 TEST(Healing, TakesANewNodeInAsReplicaOfWhoeverIsMasterNow) {
   World world = World::Healthy();
   world.Reincarnate("demo-1-0");  // its replica was elected meanwhile
