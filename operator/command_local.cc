@@ -79,9 +79,6 @@ Result<std::vector<reconciler::ObjectKey>> Apply(const reconciler::Client& clien
 int RunCommand(const std::string& command, const std::string& kubeconfig) {
   const pid_t child = ::fork();
   if (child == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setenv("KUBECONFIG", kubeconfig.c_str(), 1);
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);

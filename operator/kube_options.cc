@@ -2,11 +2,12 @@
 #include "operator/kube_options.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <thread>
 
 #include "reconciler/kube/http_transport.h"
@@ -28,21 +29,34 @@ reconciler::Result<KubeConnection> Connect(const KubeOptions& options) {
   return KubeConnection{std::move(*transport), ns};
 }
 
+namespace {
+
+sem_t signal_came;
+volatile std::sig_atomic_t signals_seen = 0;
+
+// Only what a signal handler may do.
+void OnSignal(int which) {
+  signals_seen = signals_seen + 1;
+  if (signals_seen > 1) ::_exit(128 + which);
+  ::sem_post(&signal_came);
+}
+
+}  // namespace
+
 std::stop_token StopOnSignals() {
   static std::stop_source source;
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  // Every thread that starts later inherits the mask, so that only the waiter below sees these signals.
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  std::thread([signals] {
-    int which = 0;
-    sigwait(&signals, &which);
+  ::sem_init(&signal_came, 0, 0);
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  // A handler may not call request_stop, which takes locks.
+  std::thread([] {
+    while (::sem_wait(&signal_came) != 0) {
+    }
     source.request_stop();
-    sigwait(&signals, &which);
-    ::_exit(128 + which);
   }).detach();
   return source.get_token();
 }

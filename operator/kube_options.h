@@ -27,7 +27,7 @@ struct KubeConnection {
 };
 [[nodiscard]] reconciler::Result<KubeConnection> Connect(const KubeOptions& options);
 
-/// Fires when SIGINT or SIGTERM comes; a second one ends the process at once. REQUIRES: called before threads start.
+/// Fires when SIGINT or SIGTERM comes; a second one ends the process at once.
 [[nodiscard]] std::stop_token StopOnSignals();
 
 /// The version and how it was built, for --version and User-Agent.

@@ -13,9 +13,9 @@ namespace slotwright {
 namespace {
 
 constexpr std::size_t kMostElements = 1U << 20U;
-constexpr std::size_t kDeepestArray = 7;           // as hiredis 0.14; a Reply is destroyed recursively
-constexpr std::size_t kLongestLine = 64U * 1024U;  // status, error, number, or an announced length
-constexpr std::size_t kReservedElements = 1024;    // of an announced number, before any has arrived
+constexpr std::size_t kDeepestArray = 7;         // as hiredis 0.14; a Reply is destroyed recursively
+constexpr std::size_t kLongestLine = 1U << 16U;  // status, error, number, or an announced length
+constexpr std::size_t kReservedElements = 1024;  // of an announced number, before any has arrived
 
 }  // namespace
 

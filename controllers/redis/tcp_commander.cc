@@ -44,7 +44,7 @@ struct Connection {
 
   tcp::socket socket;
   ReplyReader reader;
-  std::array<char, 16 * 1024> buffer{};
+  std::array<char, 16'384> buffer{};
   Clock::time_point idle_since;
 };
 using ConnectionPtr = std::unique_ptr<Connection>;
@@ -82,7 +82,6 @@ class Pool {
   }
 
   void Drop(const Key& key) { kept_.erase(key); }
-  void DropAll() { kept_.clear(); }
 
   // Returns when to come again, if anything is left.
   std::optional<Clock::time_point> DropIdle(Clock::time_point now) {
@@ -146,6 +145,15 @@ std::unexpected<RedisError> DeadlineError(const Batch& batch, const Exchange& ex
                                                        waited_for, batch.budget.count()));
 }
 
+std::vector<NodeResult> NoTime(const std::vector<NodeRequest>& requests) {
+  std::vector<NodeResult> results;
+  for (const NodeRequest& request : requests) {
+    results.push_back(Fail(RedisError::Kind::kDeadline,
+                           fmt::format("{} was not asked: no time was left for it", request.endpoint.ToString())));
+  }
+  return results;
+}
+
 // What a server says instead of an answer to a client that it does not want.
 std::optional<RedisError> Refusal(const Endpoint& endpoint, const Reply& reply) {
   if (!reply.IsError()) return std::nullopt;
@@ -170,16 +178,14 @@ class TcpCommander final : public Commander {
         }) {}
 
   ~TcpCommander() override {
-    asio::post(io_, [this] {
-      pool_.DropAll();
-      idle_timer_.cancel();
-    });
+    asio::post(io_, [this] { idle_timer_.cancel(); });  // all that could still keep the thread
     work_.reset();
     thread_.join();
   }
 
   std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds budget) override {
     if (requests.empty()) return {};
+    if (budget.count() <= 0) return NoTime(requests);
     const auto batch = std::make_shared<Batch>(io_, requests, std::min(budget, kLongestBudget));
     std::future<void> done = batch->done.get_future();
     asio::post(io_, [this, batch] { Start(batch); });
@@ -193,7 +199,7 @@ class TcpCommander final : public Commander {
  private:
   void Start(const std::shared_ptr<Batch>& batch);
   void Finish(Batch& batch, Exchange& exchange, const std::exception_ptr& thrown, NodeResult result);
-  void Keep(Pool::Key key, ConnectionPtr connection);
+  void Keep(const Pool::Key& key, ConnectionPtr connection);
   void CloseIdle(Clock::time_point when);
 
   asio::awaitable<NodeResult> Ask(Batch& batch, Exchange& exchange);
@@ -232,9 +238,9 @@ void TcpCommander::Finish(Batch& batch, Exchange& exchange, const std::exception
   if (thrown) {
     exchange.result = Fail(RedisError::Kind::kIo, exchange.request->endpoint.ToString() + ": " + Describe(thrown));
   }
-  Pool::Key key{exchange.request->endpoint, exchange.request->password};
+  const Pool::Key key{exchange.request->endpoint, exchange.request->password};
   if (exchange.result && exchange.connection && !batch.late && exchange.connection->reader.AtBoundary()) {
-    Keep(std::move(key), std::move(exchange.connection));
+    Keep(key, std::move(exchange.connection));
   } else if (!exchange.result) {
     pool_.Drop(key);  // the connections beside a broken one are hardly better
   }
@@ -244,7 +250,7 @@ void TcpCommander::Finish(Batch& batch, Exchange& exchange, const std::exception
   batch.done.set_value();
 }
 
-void TcpCommander::Keep(Pool::Key key, ConnectionPtr connection) {
+void TcpCommander::Keep(const Pool::Key& key, ConnectionPtr connection) {
   pool_.Keep(key, std::move(connection));
   if (!idle_timer_runs_) CloseIdle(Clock::now() + options_.idle_timeout);
 }

@@ -1,6 +1,7 @@
 // The embedded API server: as much of Kubernetes' API as an operator, a kubelet and kubectl need, in memory.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -37,6 +38,7 @@ class ApiServer {
     reconciler::Duration bookmark_interval = std::chrono::seconds(60);
     std::string token;  ///< Not empty: demanded as bearer token of every request but probes (401 otherwise).
     bool create_default_objects = true;  ///< Namespaces default and kube-system.
+    std::uint64_t seed = 0;              ///< Of uids and generated names; 0: a random one.
   };
   explicit ApiServer(Options options);
   ~ApiServer();

@@ -67,8 +67,9 @@ std::string JoinCauses(const Causes& causes) {
 }  // namespace
 
 ApiError MakeError(int code, const std::string& reason, const std::string& message, Json details) {
-  Json status = {{"kind", "Status"},      {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Failure"},
-                 {"message", message},    {"reason", reason},   {"code", code}};
+  Json status = {{"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", Json::object()},
+                 {"status", "Failure"}, {"message", message}, {"reason", reason},
+                 {"code", code}};
   if (!details.is_null()) status["details"] = std::move(details);
   return {.code = code, .status = std::move(status)};
 }
@@ -105,8 +106,7 @@ ApiError Invalid(const ErrorSubject& subject, const std::string& name, const Cau
 
 ApiError BadRequest(const std::string& message) { return MakeError(400, "BadRequest", message); }
 
-ApiError Forbidden(const ErrorSubject& subject, const std::string& name, const std::string& why,
-                   const Causes& causes) {
+ApiError Forbidden(const ErrorSubject& subject, const std::string& name, const std::string& why, const Causes& causes) {
   Json details = DetailsOf(subject, name);
   if (!causes.empty()) details["causes"] = ToJson(causes);
   return MakeError(403, "Forbidden", fmt::format("{} \"{}\" is forbidden: {}", subject.QualifiedName(), name, why),

@@ -25,10 +25,10 @@ Resource Core(const std::string& plural, const std::string& singular, const std:
 Resource Pods() {
   Resource pods = Core("pods", "pod", "Pod", true, {"po"});
   pods.categories = {"all"};
-  pods.selectable_fields = {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-                            "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"};
-  pods.columns = {kName, {.name = "Ready"}, {.name = "Status"}, {.name = "Restarts"}, kAge, Wide("IP"), Wide("Node"),
-                  Wide("Nominated Node"), Wide("Readiness Gates")};
+  pods.selectable_fields = {"spec.nodeName",    "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+                            "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName"};
+  pods.columns = {kName,      {.name = "Ready"}, {.name = "Status"},     {.name = "Restarts"},   kAge,
+                  Wide("IP"), Wide("Node"),      Wide("Nominated Node"), Wide("Readiness Gates")};
   pods.has_status = true;
   pods.has_generation = true;
   pods.returns_deleted = true;
@@ -41,7 +41,7 @@ Resource Services() {
   services.categories = {"all"};
   services.selectable_fields = {"spec.clusterIP", "spec.type"};
   services.columns = {kName, {.name = "Type"}, {.name = "Cluster-IP"}, {.name = "External-IP"}, {.name = "Port(s)"},
-                      kAge, Wide("Selector")};
+                      kAge,  Wide("Selector")};
   services.name_rule = NameRule::kLabel;
   services.has_status = true;
   services.returns_deleted = true;
@@ -52,8 +52,16 @@ Resource Services() {
 Resource Nodes() {
   Resource nodes = Core("nodes", "node", "Node", false, {"no"});
   nodes.selectable_fields = {"spec.unschedulable"};
-  nodes.columns = {kName, {.name = "Status"}, {.name = "Roles"}, kAge, {.name = "Version"}, Wide("Internal-IP"),
-                   Wide("External-IP"), Wide("OS-Image"), Wide("Kernel-Version"), Wide("Container-Runtime")};
+  nodes.columns = {kName,
+                   {.name = "Status"},
+                   {.name = "Roles"},
+                   kAge,
+                   {.name = "Version"},
+                   Wide("Internal-IP"),
+                   Wide("External-IP"),
+                   Wide("OS-Image"),
+                   Wide("Kernel-Version"),
+                   Wide("Container-Runtime")};
   nodes.has_status = true;
   return nodes;
 }
@@ -85,20 +93,37 @@ Resource ConfigMaps() {
 
 Resource Events() {
   Resource events = Core("events", "event", "Event", true, {"ev"});
-  events.selectable_fields = {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
-                              "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
-                              "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"};
-  events.columns = {{.name = "Last Seen"}, {.name = "Type"}, {.name = "Reason"}, {.name = "Object"}, Wide("Subobject"),
-                    Wide("Source"), {.name = "Message"}, Wide("First Seen"), Wide("Count"),
-                    {.name = "Name", .format = "name", .priority = 1}};
+  events.selectable_fields = {"involvedObject.kind",
+                              "involvedObject.namespace",
+                              "involvedObject.name",
+                              "involvedObject.uid",
+                              "involvedObject.apiVersion",
+                              "involvedObject.resourceVersion",
+                              "involvedObject.fieldPath",
+                              "reason",
+                              "reportingComponent",
+                              "source",
+                              "type"};
+  events.columns = {{.name = "Last Seen"}, {.name = "Type"},
+                    {.name = "Reason"},    {.name = "Object"},
+                    Wide("Subobject"),     Wide("Source"),
+                    {.name = "Message"},   Wide("First Seen"),
+                    Wide("Count"),         {.name = "Name", .format = "name", .priority = 1}};
   events.strategy = EventStrategy();
   return events;
 }
 
 Resource Claims() {
   Resource claims = Core("persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim", true, {"pvc"});
-  claims.columns = {kName, {.name = "Status"}, {.name = "Volume"}, {.name = "Capacity"}, {.name = "Access Modes"},
-                    {.name = "StorageClass"}, {.name = "VolumeAttributesClass"}, kAge, Wide("VolumeMode")};
+  claims.columns = {kName,
+                    {.name = "Status"},
+                    {.name = "Volume"},
+                    {.name = "Capacity"},
+                    {.name = "Access Modes"},
+                    {.name = "StorageClass"},
+                    {.name = "VolumeAttributesClass"},
+                    kAge,
+                    Wide("VolumeMode")};
   claims.has_status = true;
   claims.returns_deleted = true;
   claims.strategy = ClaimStrategy();
@@ -115,7 +140,8 @@ Resource ServiceAccounts() {
 Resource DisruptionBudgets() {
   Resource budgets = Core("poddisruptionbudgets", "poddisruptionbudget", "PodDisruptionBudget", true, {"pdb"});
   budgets.type.group = "policy";
-  budgets.columns = {kName, {.name = "Min Available"}, {.name = "Max Unavailable"}, Integer("Allowed Disruptions"), kAge};
+  budgets.columns = {
+      kName, {.name = "Min Available"}, {.name = "Max Unavailable"}, Integer("Allowed Disruptions"), kAge};
   budgets.has_status = true;
   budgets.has_generation = true;
   budgets.unconditional_update = false;
@@ -133,8 +159,8 @@ Resource Leases() {
 }
 
 Resource Definitions() {
-  Resource definitions = Core("customresourcedefinitions", "customresourcedefinition", "CustomResourceDefinition",
-                              false, {"crd", "crds"});
+  Resource definitions =
+      Core("customresourcedefinitions", "customresourcedefinition", "CustomResourceDefinition", false, {"crd", "crds"});
   definitions.type.group = "apiextensions.k8s.io";
   definitions.categories = {"api-extensions"};
   definitions.columns = {kName, {.name = "Created At", .type = "date"}};

@@ -12,10 +12,10 @@ namespace slotwright::local::apiserver {
 
 struct CelNode;
 
-/// A value type; cheap to copy. Understood: literals of all kinds, lists, maps, == != < <= > >= && || ! ?: in + - * / %,
-/// field access, index, has(), size(), int(), string(), double(), startsWith, endsWith, contains, matches, all, exists,
-/// exists_one, filter, map, self and oldSelf. Types are checked when evaluated, not when parsed.
-/// See https://kubernetes.io/docs/reference/using-api/cel/.
+/// A value type; cheap to copy. Understood: literals of all kinds, lists, maps, == != < <= > >= && || ! ?: in + - * /
+/// %, field access, index, has(), size(), int(), string(), double(), startsWith, endsWith, contains, matches, all,
+/// exists, exists_one, filter, map, self and oldSelf. Types are checked when evaluated, not when parsed. See
+/// https://kubernetes.io/docs/reference/using-api/cel/.
 class CelExpression {
  public:
   /// kInvalid with the position and the reason.

@@ -32,8 +32,9 @@ const std::map<std::string, size_t> kFunctions = {{"size", 1}, {"int", 1}, {"str
 const std::map<std::string, size_t> kMethods = {
     {"size", 1}, {"startsWith", 2}, {"endsWith", 2}, {"contains", 2}, {"matches", 2}};
 const std::set<std::string> kMacros = {"all", "exists", "exists_one", "filter", "map"};
-const std::set<std::string> kReserved = {"as",  "break", "const", "continue", "else", "for", "function", "if", "import",
-                                         "let", "loop",  "package", "namespace", "return", "var", "void", "while"};
+const std::set<std::string> kReserved = {"as",        "break",  "const",  "continue", "else", "for",
+                                         "function",  "if",     "import", "let",      "loop", "package",
+                                         "namespace", "return", "var",    "void",     "while"};
 
 // Property names that are no CEL identifiers are written escaped in rules.
 std::string Unescape(const std::string& name) {
@@ -294,7 +295,8 @@ class Parser {
     }
     std::int64_t integer = 0;
     const auto as_integer = std::from_chars(begin, end, integer);
-    const bool fraction = as_integer.ptr != end && (*as_integer.ptr == '.' || *as_integer.ptr == 'e' || *as_integer.ptr == 'E');
+    const bool fraction =
+        as_integer.ptr != end && (*as_integer.ptr == '.' || *as_integer.ptr == 'e' || *as_integer.ptr == 'E');
     if (as_integer.ec == std::errc() && !fraction) {
       position_ = static_cast<size_t>(as_integer.ptr - text_.data());
       if (position_ < text_.size() && (text_[position_] == 'u' || text_[position_] == 'U')) ++position_;
@@ -466,7 +468,8 @@ void CelExpression::VisitSelfPaths(const std::function<void(const std::vector<st
 Result<std::function<bool(const std::string&)>> CompilePattern(const std::string& pattern) {
   try {
     // libstdc++'s breadth-first matcher: no recursion over the input, no exponential time.
-    auto regex = std::make_shared<const std::regex>(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
+    auto regex =
+        std::make_shared<const std::regex>(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
     return [regex](const std::string& text) { return std::regex_search(text, *regex); };
   } catch (const std::regex_error& error) {
     return Fail(ErrorKind::kInvalid, fmt::format("the pattern '{}' is not understood: {}", pattern, error.what()));

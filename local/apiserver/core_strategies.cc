@@ -65,8 +65,8 @@ void ValidateService(const Json& service, const Json* before, Causes& causes) {
     const Json* port = ValueAt((*ports)[i], {"port"});
     const std::string field = fmt::format("spec.ports[{}]", i);
     if (port == nullptr || !port->is_number_integer() || *port < 1 || *port > 65535) {
-      causes.push_back(InvalidValue(field + ".port", port == nullptr ? Json(0) : *port,
-                                    "must be between 1 and 65535, inclusive"));
+      causes.push_back(
+          InvalidValue(field + ".port", port == nullptr ? Json(0) : *port, "must be between 1 and 65535, inclusive"));
     }
     if (ports->size() > 1 && StringAt((*ports)[i], {"name"}).empty()) causes.push_back(RequiredValue(field + ".name"));
   }

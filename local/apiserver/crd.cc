@@ -40,7 +40,9 @@ std::vector<PrinterColumn> ColumnsOf(const Json& version) {
       {.name = "Name", .format = "name", .description = "Name must be unique within a namespace."}};
   const Json* list = ValueAt(version, {"additionalPrinterColumns"});
   if (list == nullptr || list->empty()) {
-    columns.push_back({.name = "Age", .type = "date", .description = "When the object was created.",
+    columns.push_back({.name = "Age",
+                       .type = "date",
+                       .description = "When the object was created.",
                        .json_path = ".metadata.creationTimestamp"});
     return columns;
   }
@@ -58,7 +60,8 @@ ScalePaths ScalePathsOf(const Json& scale) {
 
 void ValidateNames(const Json& crd, Causes& causes) {
   for (const char* name : {"plural", "kind"}) {
-    if (StringAt(crd, {"spec", "names", name}).empty()) causes.push_back(RequiredValue(fmt::format("spec.names.{}", name)));
+    if (StringAt(crd, {"spec", "names", name}).empty())
+      causes.push_back(RequiredValue(fmt::format("spec.names.{}", name)));
   }
   const std::string group = StringAt(crd, {"spec", "group"});
   if (group.empty()) causes.push_back(RequiredValue("spec.group"));
@@ -67,7 +70,8 @@ void ValidateNames(const Json& crd, Causes& causes) {
   }
   const std::string expected = StringAt(crd, {"spec", "names", "plural"}) + "." + group;
   if (reconciler::KeyOf(crd).name != expected) {
-    causes.push_back(InvalidValue("metadata.name", reconciler::KeyOf(crd).name, "must be spec.names.plural+\".\"+spec.group"));
+    causes.push_back(
+        InvalidValue("metadata.name", reconciler::KeyOf(crd).name, "must be spec.names.plural+\".\"+spec.group"));
   }
   const std::string scope = StringAt(crd, {"spec", "scope"});
   if (scope != "Namespaced" && scope != "Cluster") {
@@ -116,7 +120,8 @@ void ValidateCrd(const Json& crd, const Json* before, Causes& causes) {
     stored += (*versions)[i].value("storage", false) ? 1 : 0;
   }
   if (stored != 1) {
-    causes.push_back(InvalidValue("spec.versions", *versions, "must have exactly one version marked as storage version"));
+    causes.push_back(
+        InvalidValue("spec.versions", *versions, "must have exactly one version marked as storage version"));
   }
   const std::string conversion = StringAt(crd, {"spec", "conversion", "strategy"});
   if (!conversion.empty() && conversion != "None") {

@@ -96,11 +96,10 @@ std::optional<Numbers> Count(ObjectApi& objects, const Json& budget, const std::
   return Numbers{*expected, Scaled(least, *expected)};
 }
 
-void SetCondition(Json& status, bool allowed, const std::string& reason, const std::string& message, const Json& generation,
-                  const std::string& now) {
-  Json condition = {{"type", "DisruptionAllowed"},     {"status", allowed ? "True" : "False"},
-                    {"reason", reason},                {"message", message},
-                    {"observedGeneration", generation}, {"lastTransitionTime", now}};
+void SetCondition(Json& status, bool allowed, const std::string& reason, const std::string& message,
+                  const Json& generation, const std::string& now) {
+  Json condition = {{"type", "DisruptionAllowed"}, {"status", allowed ? "True" : "False"}, {"reason", reason},
+                    {"message", message},          {"observedGeneration", generation},     {"lastTransitionTime", now}};
   const Json* old = ValueAt(status, {"conditions"});
   if (old != nullptr && !old->empty() && (*old)[0]["status"] == condition["status"]) {
     condition["lastTransitionTime"] = (*old)[0]["lastTransitionTime"];
@@ -151,10 +150,10 @@ void UpdateBudget(ObjectApi& objects, const Json& budget) {
 ApiError TooManyDisruptions(const Json& budget) {
   const std::string name = reconciler::KeyOf(budget).name;
   const Json& status = budget["status"];
-  Json causes = Json::array(
-      {{{"reason", "DisruptionBudget"},
-        {"message", fmt::format("The disruption budget {} needs {} healthy pods and has {} currently", name,
-                                status.value("desiredHealthy", 0), status.value("currentHealthy", 0))}}});
+  Json causes =
+      Json::array({{{"reason", "DisruptionBudget"},
+                    {"message", fmt::format("The disruption budget {} needs {} healthy pods and has {} currently", name,
+                                            status.value("desiredHealthy", 0), status.value("currentHealthy", 0))}}});
   return MakeError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.",
                    {{"causes", causes}});
 }
@@ -200,9 +199,9 @@ ApiResult<void> Evict(ObjectApi& objects, const ObjectKey& key, const Json& evic
   const std::string phase = StringAt(**pod, {"status", "phase"});
   const bool counts = phase == "Running" && !reconciler::IsBeingDeleted(**pod);
   if (counts && budgets.size() > 1) {
-    return std::unexpected(MakeError(
-        500, "InternalError",
-        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."));
+    return std::unexpected(
+        MakeError(500, "InternalError",
+                  "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."));
   }
   if (counts && !budgets.empty() && !TakeDisruption(objects, *budgets[0], **pod)) {
     return std::unexpected(TooManyDisruptions(*budgets[0]));

@@ -38,8 +38,8 @@ Json WriteEntries(const std::vector<Entry>& entries) {
   Json list = Json::array();
   for (const auto& [manager, fields] : entries) {
     if (fields.empty()) continue;
-    Json entry = {{"manager", manager.name},          {"operation", manager.operation}, {"apiVersion", manager.api_version},
-                  {"time", manager.time},             {"fieldsType", "FieldsV1"},       {"fieldsV1", ToFieldsV1(fields)}};
+    Json entry = {{"manager", manager.name}, {"operation", manager.operation}, {"apiVersion", manager.api_version},
+                  {"time", manager.time},    {"fieldsType", "FieldsV1"},       {"fieldsV1", ToFieldsV1(fields)}};
     if (!manager.subresource.empty()) entry["subresource"] = manager.subresource;
     list.push_back(std::move(entry));
   }
@@ -112,14 +112,15 @@ ApiError ConflictError(const Resource& resource, const std::string& name, const 
     if (!manager.subresource.empty()) who += fmt::format(" with subresource {}", Json(manager.subresource).dump());
     if (manager.operation == "Update") who += fmt::format(" using {}", manager.api_version);
     causes.push_back({{"reason", "FieldManagerConflict"}, {"message", who}, {"field", ToString(path)}});
-    text += conflicts.size() == 1 ? fmt::format("{}: {}", who, ToString(path)) : fmt::format("\n{}: {}", who, ToString(path));
+    text += conflicts.size() == 1 ? fmt::format("{}: {}", who, ToString(path))
+                                  : fmt::format("\n{}: {}", who, ToString(path));
   }
   Json details = {{"name", name}, {"kind", resource.type.plural}, {"causes", causes}};
   if (!resource.type.group.empty()) details["group"] = resource.type.group;
-  return MakeError(409, "Conflict",
-                   fmt::format("Apply failed with {} conflict{}: {}", conflicts.size(),
-                               conflicts.size() == 1 ? "" : "s", text),
-                   details);
+  return MakeError(
+      409, "Conflict",
+      fmt::format("Apply failed with {} conflict{}: {}", conflicts.size(), conflicts.size() == 1 ? "" : "s", text),
+      details);
 }
 
 std::vector<FieldConflict> FindConflicts(const std::vector<Entry>& entries, const FieldManager& manager,

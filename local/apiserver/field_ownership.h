@@ -26,9 +26,9 @@ struct Applied {
   Json object;
   Json managed_fields;
 };
-/// Server-side apply of `applied` to `live` (null: it does not exist yet). 409 names each field that others own and that
-/// would change, unless `force`. Fields of the manager's last apply that it left out now are removed if nobody else owns
-/// them. Less than a real server does: ownership is computed for the served version only.
+/// Server-side apply of `applied` to `live` (null: it does not exist yet). 409 names each field that others own and
+/// that would change, unless `force`. Fields of the manager's last apply that it left out now are removed if nobody
+/// else owns them. Less than a real server does: ownership is computed for the served version only.
 [[nodiscard]] ApiResult<Applied> Apply(const Resource& resource, const Json* live, const Json& applied,
                                        const FieldManager& manager, bool force);
 

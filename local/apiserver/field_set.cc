@@ -114,8 +114,8 @@ Json ToFieldsV1(const FieldSet& fields) {
     }
     // A member with members below it says so; the set is sorted, so a path comes before all that it is a prefix of.
     const auto next = fields.upper_bound(path);
-    const bool has_children = next != fields.end() && next->size() > path.size() &&
-                              std::equal(path.begin(), path.end(), next->begin());
+    const bool has_children =
+        next != fields.end() && next->size() > path.size() && std::equal(path.begin(), path.end(), next->begin());
     if (has_children) (*at)["."] = Json::object();
   }
   return root;

@@ -9,7 +9,8 @@
 
 namespace slotwright::local::apiserver {
 
-/// Acts at once and in order, where a real cluster takes a moment. See kubernetes.io/docs/concepts/architecture/garbage-collection.
+/// Acts at once and in order, where a real cluster takes a moment. See
+/// kubernetes.io/docs/concepts/architecture/garbage-collection.
 class GarbageCollector {
  public:
   explicit GarbageCollector(ObjectApi& objects) : objects_(objects) {}
@@ -26,9 +27,9 @@ class GarbageCollector {
     friend auto operator<=>(const Node&, const Node&) = default;
   };
   struct OwnerState {
-    Json solid = Json::array();    ///< References to owners that live on.
-    bool dangling = false;         ///< At least one owner is gone.
-    bool waiting = false;          ///< At least one owner waits for this dependent to go.
+    Json solid = Json::array();  ///< References to owners that live on.
+    bool dangling = false;       ///< At least one owner is gone.
+    bool waiting = false;        ///< At least one owner waits for this dependent to go.
   };
 
   void CollectIfUnowned(const Node& dependent);
@@ -39,7 +40,7 @@ class GarbageCollector {
   [[nodiscard]] std::set<Node> DependentsOf(const std::string& uid) const;
 
   ObjectApi& objects_;
-  std::map<std::string, Node> live_;                   ///< By uid.
+  std::map<std::string, Node> live_;                  ///< By uid.
   std::map<std::string, std::set<Node>> dependents_;  ///< By the owner's uid.
 };
 

@@ -42,9 +42,9 @@ constexpr const char* kSubdomainMessage =
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
 const std::set<std::string> kMetadataFields = {
-    "name",        "generateName",      "namespace",         "selfLink",   "uid",
-    "generation",  "resourceVersion",   "creationTimestamp", "labels",     "deletionTimestamp",
-    "annotations", "ownerReferences",   "managedFields",     "finalizers", "deletionGracePeriodSeconds"};
+    "name",        "generateName",    "namespace",         "selfLink",   "uid",
+    "generation",  "resourceVersion", "creationTimestamp", "labels",     "deletionTimestamp",
+    "annotations", "ownerReferences", "managedFields",     "finalizers", "deletionGracePeriodSeconds"};
 
 ApiError Undecodable(const Json& value, const std::string& field, const std::string& type) {
   return BadRequest(fmt::format("json: cannot unmarshal {} into Go struct field ObjectMeta.{} of type {}",
@@ -149,8 +149,9 @@ void ValidateFinalizers(const Json& object, const Json* before, Causes& causes) 
   if (before != nullptr && reconciler::IsBeingDeleted(*before) && !added.empty()) {
     causes.push_back(ForbiddenValue(
         "metadata.finalizers",
-        fmt::format("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                    added)));
+        fmt::format(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            added)));
   }
 }
 
@@ -207,7 +208,8 @@ ApiResult<void> NormalizeMetadata(Json& object, std::vector<std::string>& unknow
     const bool right = list.is_array() && std::ranges::all_of(list, [strings](const Json& one) {
                          return strings ? one.is_string() : one.is_object();
                        });
-    if (!right) return std::unexpected(Undecodable(list, std::string("metadata.") + name, strings ? "[]string" : "list"));
+    if (!right)
+      return std::unexpected(Undecodable(list, std::string("metadata.") + name, strings ? "[]string" : "list"));
   }
   return {};
 }

@@ -12,8 +12,8 @@ namespace slotwright::local::apiserver {
 [[nodiscard]] bool IsDnsSubdomain(const std::string& name);
 [[nodiscard]] std::string DnsLabelMessage();
 
-/// BadRequest if metadata cannot be read at all, as a typed decoder would say it. Unknown fields are removed and returned
-/// in `unknown`.
+/// BadRequest if metadata cannot be read at all, as a typed decoder would say it. Unknown fields are removed and
+/// returned in `unknown`.
 [[nodiscard]] ApiResult<void> NormalizeMetadata(Json& object, std::vector<std::string>& unknown);
 
 /// Takes fields that only the server sets from `before` (an update) or removes them (a creation, null).

@@ -140,10 +140,10 @@ ApiResult<void> ObjectApi::CheckNamespace(const Resource& resource, const std::s
   const ObjectPtr found = store_.Get("namespaces", {"", ns});
   if (found == nullptr) return std::unexpected(NotFound({"", "namespaces", "Namespace"}, ns));
   if (!reconciler::IsBeingDeleted(*found)) return {};
-  return std::unexpected(Forbidden(
-      resource.subject(), name,
-      fmt::format("unable to create new content in namespace {} because it is being terminated", ns),
-      {{"NamespaceTerminating", fmt::format("namespace {} is being terminated", ns), "metadata.namespace"}}));
+  return std::unexpected(
+      Forbidden(resource.subject(), name,
+                fmt::format("unable to create new content in namespace {} because it is being terminated", ns),
+                {{"NamespaceTerminating", fmt::format("namespace {} is being terminated", ns), "metadata.namespace"}}));
 }
 
 ApiResult<void> ObjectApi::Validate(const Resource& resource, const Json& object, const Json* before) const {
@@ -255,7 +255,8 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
         BadRequest("the namespace of the provided object does not match the namespace sent on the request"));
   }
   if (resource.type.namespaced) object["metadata"]["namespace"] = key.ns;
-  auto allowed = CheckPreconditions(resource, *before, reconciler::UidOf(object), reconciler::ResourceVersionOf(object));
+  auto allowed =
+      CheckPreconditions(resource, *before, reconciler::UidOf(object), reconciler::ResourceVersionOf(object));
   if (!allowed) return std::unexpected(allowed.error());
 
   auto prepared = Prepare(resource, std::move(object), *before, options);

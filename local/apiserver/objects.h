@@ -54,8 +54,8 @@ class ObjectApi {
   [[nodiscard]] ApiResult<ObjectPtr> Create(const Resource& resource, const std::string& ns, Json object,
                                             const WriteOptions& options,
                                             const std::optional<Json>& managed_fields = std::nullopt);
-  /// PUT and PATCH: `mutation` makes the new object from the current one. A metadata.resourceVersion or uid that it sets
-  /// is a precondition. An object that did not change is not written.
+  /// PUT and PATCH: `mutation` makes the new object from the current one. A metadata.resourceVersion or uid that it
+  /// sets is a precondition. An object that did not change is not written.
   [[nodiscard]] ApiResult<ObjectPtr> Update(const Resource& resource, const ObjectKey& key, const Mutation& mutation,
                                             const WriteOptions& options);
   [[nodiscard]] ApiResult<Deletion> Delete(const Resource& resource, const ObjectKey& key,

@@ -67,7 +67,8 @@ void DefaultResources(Json& container) {
 void DefaultContainer(Json& container) {
   const std::string image = StringAt(container, {"image"});
   const size_t colon = image.find(':', image.find('/') == std::string::npos ? 0 : image.rfind('/'));
-  const bool latest = (colon == std::string::npos && image.find('@') == std::string::npos) || image.ends_with(":latest");
+  const bool latest =
+      (colon == std::string::npos && image.find('@') == std::string::npos) || image.ends_with(":latest");
   SetDefault(container, "imagePullPolicy", latest ? "Always" : "IfNotPresent");
   SetDefault(container, "terminationMessagePath", "/dev/termination-log");
   SetDefault(container, "terminationMessagePolicy", "File");

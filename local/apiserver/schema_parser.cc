@@ -26,7 +26,8 @@ class SchemaParser {
     for (const auto& [keyword, value] : json.items()) {
       try {
         if (!ParseAnnotation(keyword) && !ParseLimit(*schema, keyword, value, field) &&
-            !ParseShape(*schema, keyword, value, field, structural) && !ParseExtension(*schema, keyword, value, field)) {
+            !ParseShape(*schema, keyword, value, field, structural) &&
+            !ParseExtension(*schema, keyword, value, field)) {
           causes_.push_back(ForbiddenValue(ChildField(field, keyword), "this keyword is not supported"));
         }
       } catch (const Json::exception&) {
@@ -80,7 +81,8 @@ class SchemaParser {
   void ParsePattern(Schema& schema, const std::string& pattern, const std::string& field) {
     auto compiled = CompilePattern(pattern);
     if (!compiled) {
-      causes_.push_back(InvalidValue(field, pattern, "must be a valid regular expression: " + compiled.error().message));
+      causes_.push_back(
+          InvalidValue(field, pattern, "must be a valid regular expression: " + compiled.error().message));
       return;
     }
     schema.pattern = pattern;
@@ -112,8 +114,9 @@ class SchemaParser {
       schema.items = Parse(value, ChildField(field, keyword), structural);
     } else if (keyword == "uniqueItems") {
       if (value.get<bool>()) {
-        causes_.push_back(ForbiddenValue(ChildField(field, keyword), "uniqueItems cannot be set to true since the "
-                                                                     "runtime complexity becomes quadratic"));
+        causes_.push_back(ForbiddenValue(ChildField(field, keyword),
+                                         "uniqueItems cannot be set to true since the "
+                                         "runtime complexity becomes quadratic"));
       }
     } else {
       return ParseLogic(schema, keyword, value, field);
@@ -210,8 +213,7 @@ class SchemaParser {
       causes_.push_back(RequiredValue(ChildField(field, "type"), "must not be empty for specified object fields"));
     }
     if (!schema.properties.empty() && schema.additional_properties != nullptr) {
-      causes_.push_back(
-          ForbiddenValue(ChildField(field, "additionalProperties"), "must not be used with properties"));
+      causes_.push_back(ForbiddenValue(ChildField(field, "additionalProperties"), "must not be used with properties"));
     }
     if (schema.type == "array" && schema.items == nullptr) {
       causes_.push_back(RequiredValue(ChildField(field, "items"), "must be specified"));

@@ -49,8 +49,8 @@ size_t CodePoints(const std::string& text) {
 }
 
 bool IsDateTime(const std::string& text) {
-  static const auto kMatches =
-      CompilePattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$");
+  static const auto kMatches = CompilePattern(
+      "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$");
   return (*kMatches)(text);
 }
 
@@ -63,8 +63,9 @@ class Validator {
     if (value.is_null() && schema.nullable) return;
     if (!HasType(schema, value)) {
       const std::string wanted = schema.int_or_string ? "integer,string" : schema.type;
-      causes_.push_back(WrongType(field, TypeName(value),
-                                  fmt::format("{} in body must be of type {}: \"{}\"", field, wanted, TypeName(value))));
+      causes_.push_back(
+          WrongType(field, TypeName(value),
+                    fmt::format("{} in body must be of type {}: \"{}\"", field, wanted, TypeName(value))));
       return;
     }
     if (value.is_number()) ValidateNumber(schema, value, field);
@@ -84,12 +85,14 @@ class Validator {
 
   void ValidateNumber(const Schema& schema, const Json& value, const std::string& field) {
     if (schema.minimum && (schema.exclusive_minimum ? value <= *schema.minimum : value < *schema.minimum)) {
-      Bad(field, value, fmt::format("should be greater than {}{}", schema.exclusive_minimum ? "" : "or equal to ",
-                                    schema.minimum->dump()));
+      Bad(field, value,
+          fmt::format("should be greater than {}{}", schema.exclusive_minimum ? "" : "or equal to ",
+                      schema.minimum->dump()));
     }
     if (schema.maximum && (schema.exclusive_maximum ? value >= *schema.maximum : value > *schema.maximum)) {
-      Bad(field, value, fmt::format("should be less than {}{}", schema.exclusive_maximum ? "" : "or equal to ",
-                                    schema.maximum->dump()));
+      Bad(field, value,
+          fmt::format("should be less than {}{}", schema.exclusive_maximum ? "" : "or equal to ",
+                      schema.maximum->dump()));
     }
     if (schema.multiple_of) {
       const double quotient = value.get<double>() / schema.multiple_of->get<double>();
@@ -179,7 +182,8 @@ class Validator {
     for (const auto& one : schema.all_of) Validate(*one, value, nullptr, field);
     const auto accepts = [&](const std::shared_ptr<const Schema>& one) { return Accepts(*one, value, field); };
     if (!schema.any_of.empty() && std::ranges::none_of(schema.any_of, accepts)) {
-      causes_.push_back(InvalidValue(field, "", fmt::format("\"{}\" must validate at least one schema (anyOf)", field)));
+      causes_.push_back(
+          InvalidValue(field, "", fmt::format("\"{}\" must validate at least one schema (anyOf)", field)));
     }
     if (!schema.one_of.empty() && std::ranges::count_if(schema.one_of, accepts) != 1) {
       causes_.push_back(

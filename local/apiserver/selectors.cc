@@ -122,8 +122,8 @@ class SelectorParser {
   }
 
   std::unexpected<ApiError> Bad(const std::string& why) const {
-    return std::unexpected(BadRequest(fmt::format("unable to parse requirement: {} in label selector '{}' at {}", why,
-                                                  text_, position_)));
+    return std::unexpected(
+        BadRequest(fmt::format("unable to parse requirement: {} in label selector '{}' at {}", why, text_, position_)));
   }
 
   const std::string& text_;
@@ -193,8 +193,7 @@ ApiResult<FieldSelector> FieldSelector::Parse(const std::string& text, const std
     if (part.empty()) continue;
     const size_t sign = part.find('=');
     if (sign == std::string::npos || sign == 0) {
-      return std::unexpected(BadRequest(
-          fmt::format("invalid selector: '{}'; can't understand '{}'", text, part)));
+      return std::unexpected(BadRequest(fmt::format("invalid selector: '{}'; can't understand '{}'", text, part)));
     }
     const bool unequal = part[sign - 1] == '!';
     const std::string path = part.substr(0, unequal ? sign - 1 : sign);

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <utility>
+
+#include "local/kubelet/state_folder.h"
 
 namespace slotwright::local {
 
@@ -61,7 +64,7 @@ Container::Container(ContainerHost& host, Json spec, RestartPolicy policy, const
 }
 
 Container::~Container() {
-  if (process_ != nullptr) host_.logs.Ended(host_.pod, status_.name);
+  if (process_ != nullptr) host_.logs.Ended(host_.pod, host_.folder, status_.name);
 }
 
 bool Container::succeeded() const {
@@ -125,7 +128,7 @@ void Container::Launch(const LaunchPlan& plan, const ResolvedImage& image, std::
   ::close(*log);
   if (!process) return StartFailed(process.error().message);
   process_ = std::move(*process);
-  host_.logs.SetPid(host_.pod, status_.name, process_->pid());
+  host_.logs.SetPid(host_.folder, status_.name, process_->pid());
   plan_ = plan;
   Running(plan, std::move(probes));
 }
@@ -210,6 +213,8 @@ void Container::StartFailed(const std::string& message) {
 }
 
 void Container::Exited(ExitStatus exit) {
+  // Daemons that left the process group; in a container they would end with its first process as well.
+  KillWriters(fmt::format("{}/{}/", host_.folder, status_.name));
   Terminated(ContainerState{.kind = Kind::kTerminated,
                             .reason = exit.exit_code == 0 ? "Completed" : "Error",
                             .exit_code = exit.exit_code,
@@ -224,7 +229,7 @@ void Container::Terminated(ContainerState state) {
   hook_.reset();
   hook_timer_.Cancel();
   timer_.Cancel();
-  host_.logs.Ended(host_.pod, status_.name);
+  host_.logs.Ended(host_.pod, host_.folder, status_.name);
   const int exit_code = state.exit_code;
   status_.state = std::move(state);
   status_.ready = status_.started = false;

@@ -58,7 +58,10 @@ Timer EventLoop::After(reconciler::Duration delay, Task task) {
   return Timer(state);
 }
 
-void EventLoop::Run() { impl_->context.run(); }
+void EventLoop::Run() {
+  impl_->context.restart();
+  impl_->context.run();
+}
 
 void EventLoop::Stop() { impl_->context.stop(); }
 

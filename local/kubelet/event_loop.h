@@ -45,7 +45,7 @@ class EventLoop {
   /// Only in the loop's thread, or while nobody runs the loop.
   [[nodiscard]] Timer After(reconciler::Duration delay, Task task);
 
-  /// Runs tasks in the caller's thread until Stop.
+  /// Runs tasks in the caller's thread until Stop is called during it. May be called again.
   void Run();
   /// Thread-safe.
   void Stop();

@@ -8,8 +8,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <regex>
+#include <utility>
 
 #include "local/kubelet/command.h"
 
@@ -92,12 +93,12 @@ bool VersionMatches(const std::string& version, const std::string& wanted) {
 bool VersionLess(const std::string& a, const std::string& b) { return Components(a) < Components(b); }
 
 Result<Engine> ParseServerVersion(const std::string& output, const std::string& file) {
-  static const std::regex pattern(R"((Redis|Valkey) server v=([0-9]+(\.[0-9]+)*))");
-  std::smatch match;
-  if (!std::regex_search(output, match, pattern)) {
-    return Fail(ErrorKind::kInvalid, fmt::format("{} says no version of Redis or Valkey: \"{}\"", file, output));
+  for (const auto& [words, product] : {std::pair{"Redis server v=", "redis"}, {"Valkey server v=", "valkey"}}) {
+    if (!output.starts_with(words)) continue;
+    const std::string rest = output.substr(std::strlen(words));
+    return Engine{product, rest.substr(0, rest.find_first_not_of("0123456789.")), file};
   }
-  return Engine{match[1] == "Redis" ? "redis" : "valkey", match[2], file};
+  return Fail(ErrorKind::kInvalid, fmt::format("{} says no version of Redis or Valkey: \"{}\"", file, output));
 }
 
 ImageResolver::ImageResolver(std::map<std::string, std::string> known, std::vector<std::string> search_folders,

@@ -22,7 +22,7 @@ std::string ToText(uint32_t address) {
 
 }  // namespace
 
-Result<IpPool> IpPool::Make(const std::string& cidr) {
+Result<LoopbackNetwork> LoopbackNetwork::Parse(const std::string& cidr) {
   const auto refuse = [&](const char* why) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("cannot take pod addresses from \"{}\": {} (try 127.77.0.0/16)", cidr, why));
@@ -35,16 +35,24 @@ Result<IpPool> IpPool::Make(const std::string& cidr) {
   const auto [end, error] = std::from_chars(cidr.data() + slash + 1, cidr.data() + cidr.size(), bits);
   if (error != std::errc() || end != cidr.data() + cidr.size()) return refuse("its prefix length is no number");
   if (bits < 8 || bits > 30) return refuse("its prefix length is not within 8 and 30");
-  const uint32_t mask = ~uint32_t{0} << (32 - bits);
-  const uint32_t network = ntohl(base.s_addr) & mask;
-  if (network >> 24 != 127) return refuse("it is not inside 127.0.0.0/8");
-  return IpPool(network + 1, (network | ~mask) - 1, cidr);
+  const uint32_t address = ntohl(base.s_addr) & (~uint32_t{0} << (32 - bits));
+  if (address >> 24 != 127) return refuse("it is not inside 127.0.0.0/8");
+  return LoopbackNetwork{address, bits};
 }
+
+std::string LoopbackNetwork::ToString() const { return fmt::format("{}/{}", ToText(address), bits); }
+
+// Neither the network's own address nor its broadcast address.
+IpPool::IpPool(LoopbackNetwork network)
+    : network_(network),
+      next_(network.address + 1),
+      last_((network.address | ~(~uint32_t{0} << (32 - network.bits))) - 1) {}
 
 Result<std::string> IpPool::Take() {
   if (next_ <= last_) return ToText(next_++);
   if (released_.empty()) {
-    return Fail(ErrorKind::kUnavailable, fmt::format("all addresses of {} are in use: delete some pods", cidr_));
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("all addresses of {} are in use: delete some pods", network_.ToString()));
   }
   std::string address = std::move(released_.front());
   released_.pop_front();

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <thread>
 
+#include "local/kubelet/address_range.h"
 #include "local/kubelet/node.h"
 #include "local/kubelet/pod_worker.h"
 #include "local/kubelet/state_folder.h"
@@ -50,14 +52,13 @@ class Cache {
 // All that lives while Run runs; destroyed from the last member to the first.
 class Session {
  public:
-  Session(const Client& client, const KubeletOptions& options, LogFiles& logs, StateFolder folder, IpPool addresses);
+  Session(const Client& client, const KubeletOptions& options, LogFiles& logs, StateFolder folder, AddressRange range);
   void Run(const std::stop_token& stop);
 
  private:
   void HandleChanges();
   void PodChanged(const ObjectPtr& before, const ObjectPtr& after);
   void UpsertPod(const ObjectPtr& pod);
-  void Schedule(const ObjectPtr& pod);
   void DataChanged(DataKind kind, const ObjectKey& key);
   void ClaimChanged(const ObjectPtr& before, const ObjectPtr& after);
   void Gone(const std::string& uid);
@@ -67,6 +68,7 @@ class Session {
   const Client& client_;
   const KubeletOptions& options_;
   StateFolder folder_;
+  AddressRange range_;
   IpPool addresses_;
   ImageResolver images_;
   reconciler::EventRecorder events_;
@@ -80,22 +82,23 @@ class Session {
   Cache claims_cache_;
   PodServices services_;
   std::map<std::string, std::unique_ptr<PodWorker>> workers_;  ///< By uid.
-  std::map<std::string, std::string> unschedulable_;           ///< By uid: why, as last recorded.
+  std::set<std::string> ended_;  ///< Uids of pods that are over, while their objects still exist.
   bool stopping_ = false;
   Timer heartbeat_;
 };
 
 Session::Session(const Client& client, const KubeletOptions& options, LogFiles& logs, StateFolder folder,
-                 IpPool addresses)
+                 AddressRange range)
     : client_(client),
       options_(options),
       folder_(std::move(folder)),
-      addresses_(std::move(addresses)),
+      range_(std::move(range)),
+      addresses_(*LoopbackNetwork::Parse(range_.cidr())),
       images_(options.images, options.engine_folders, folder_.path() + "/images"),
       events_(client, {.component = "kubelet", .instance = options.node_name}),
       writer_(client),
       claims_(folder_.path() + "/volumes", writer_),
-      node_(NodeObject(options.node_name, options.pod_cidr, SystemClock().WallNow())),
+      node_(NodeObject(options.node_name, range_.cidr(), SystemClock().WallNow())),
       pods_(client, types::kPods),
       config_maps_(client, types::kConfigMaps),
       secrets_(client, types::kSecrets),
@@ -144,54 +147,20 @@ void Session::Run(const std::stop_token& stop) {
 void Session::PodChanged(const ObjectPtr& before, const ObjectPtr& after) {
   if (stopping_) return;
   if (after != nullptr) return UpsertPod(after);
-  unschedulable_.erase(UidOf(*before));
+  ended_.erase(UidOf(*before));
   const auto worker = workers_.find(UidOf(*before));
   if (worker != workers_.end()) worker->second->Vanished();
 }
 
 void Session::UpsertPod(const ObjectPtr& pod) {
-  const std::string node = StringAt(*pod, {"spec", "nodeName"});
-  if (node.empty()) return Schedule(pod);
-  if (node != options_.node_name) return;
+  // The API server is the scheduler, too.
+  if (StringAt(*pod, {"spec", "nodeName"}) != options_.node_name) return;
   const std::string uid = UidOf(*pod);
+  if (ended_.contains(uid)) return;
   auto& worker = workers_[uid];
   const bool fresh = worker == nullptr;
   if (fresh) worker = std::make_unique<PodWorker>(services_, pod, [this, uid] { Gone(uid); });
   if (!fresh || reconciler::IsBeingDeleted(*pod)) worker->Update(pod);
-}
-
-void Session::Schedule(const ObjectPtr& pod) {
-  if (reconciler::IsBeingDeleted(*pod)) return;
-  const ObjectKey key = KeyOf(*pod);
-  const std::string uid = UidOf(*pod);
-  const std::string why_not = WhyNotOn(node_, *pod);
-  if (!why_not.empty()) {
-    if (std::exchange(unschedulable_[uid], why_not) == why_not) return;
-    events_.Record(*pod, reconciler::EventType::kWarning, "FailedScheduling", why_not);
-    const Json condition = {{"type", "PodScheduled"},
-                            {"status", "False"},
-                            {"reason", "Unschedulable"},
-                            {"message", why_not},
-                            {"lastTransitionTime", reconciler::FormatTime(SystemClock().WallNow())}};
-    const Json patch = {{"metadata", {{"uid", uid}}}, {"status", {{"conditions", Json::array({condition})}}}};
-    writer_.Submit("schedule/" + uid, [key, patch](const Client& client) -> Result<void> {
-      auto patched = client.Patch(types::kPods, key, reconciler::PatchType::kMerge, patch, {.subresource = "status"});
-      if (!patched) return std::unexpected(patched.error());
-      return {};
-    });
-    return;
-  }
-  // The subresource is a collection of its own to which a Binding is posted.
-  const reconciler::ResourceType bindings{"", "v1", "pods/" + key.name + "/binding", "Binding"};
-  const Json binding = {{"apiVersion", "v1"},
-                        {"kind", "Binding"},
-                        {"metadata", {{"name", key.name}, {"namespace", key.ns}, {"uid", uid}}},
-                        {"target", {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", options_.node_name}}}};
-  writer_.Submit("schedule/" + uid, [bindings, binding](const Client& client) -> Result<void> {
-    auto bound = client.Create(bindings, binding);
-    if (!bound) return std::unexpected(bound.error());
-    return {};
-  });
 }
 
 void Session::DataChanged(DataKind kind, const ObjectKey& key) {
@@ -211,6 +180,10 @@ void Session::ClaimChanged(const ObjectPtr& before, const ObjectPtr& after) {
 void Session::Gone(const std::string& uid) {
   // Not from within its own call.
   loop_.Post([this, uid] {
+    // A pod whose object has vanished already is not heard of any more.
+    const ObjectKey key = KeyOf(*workers_[uid]->pod());
+    const ObjectPtr object = pods_.informer().Get(key);
+    if (object != nullptr && UidOf(*object) == uid) ended_.insert(uid);
     workers_.erase(uid);
     if (stopping_ && workers_.empty()) loop_.Stop();
   });
@@ -259,11 +232,11 @@ class KubeletOfThisMachine : public Kubelet {
 
  private:
   Result<std::unique_ptr<Session>> Prepare() {
-    auto addresses = IpPool::Make(options_.pod_cidr);
-    if (!addresses) return std::unexpected(addresses.error());
+    auto range = AddressRange::Claim(options_.pod_cidr);
+    if (!range) return std::unexpected(range.error());
     auto folder = StateFolder::Open(options_.state_dir, options_.keep_volumes);
     if (!folder) return std::unexpected(folder.error());
-    return std::make_unique<Session>(client_, options_, logs_, std::move(*folder), std::move(*addresses));
+    return std::make_unique<Session>(client_, options_, logs_, std::move(*folder), std::move(*range));
   }
 
   const Client& client_;

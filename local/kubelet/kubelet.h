@@ -19,8 +19,10 @@ using EngineFolders = std::map<std::string, std::string>;  // image -> folder
 struct KubeletOptions {
   std::string state_dir;  ///< Volumes, logs and pid files; removed by Stop if the kubelet made it.
   std::string node_name = "local";
-  std::string pod_cidr = "127.77.0.0/16";  ///< Inside 127.0.0.0/8. Addresses are handed out in order and reused late.
-  EngineFolders images;                    ///< Images known beforehand; others are looked for by ImageResolver.
+  /// Inside 127.0.0.0/8. Each kubelet of a machine takes a /20 of it that no other one has (or all, if it is smaller);
+  /// addresses are handed out in order and reused late.
+  std::string pod_cidr = "127.77.0.0/16";
+  EngineFolders images;  ///< Images known beforehand; others are looked for by ImageResolver.
   /// Where ImageResolver looks for engines besides the system's folders; "/*" at the end means all folders below.
   std::vector<std::string> engine_folders = {"~/.cache/slotwright/engines/*"};
   bool keep_volumes = false;  ///< Leaves PersistentVolumeClaims' folders behind on Stop, and uses those left behind.

@@ -27,6 +27,10 @@ constexpr std::chrono::milliseconds kFollowInterval{50};
 
 fs::path LogPath(const std::string& folder, int run) { return fs::path(folder) / fmt::format("{}.log", run); }
 
+fs::path PidPath(const std::string& pod_folder, const std::string& container) {
+  return fs::path(pod_folder) / container / (container + ".pid");
+}
+
 // Where the last `lines` lines begin. A last line without newline counts.
 off_t TailOffset(int fd, int lines) {
   const off_t size = ::lseek(fd, 0, SEEK_END);
@@ -92,24 +96,22 @@ Result<int> LogFiles::Open(const ObjectKey& pod, const std::string& pod_folder, 
   return fd;
 }
 
-void LogFiles::SetPid(const ObjectKey& pod, const std::string& container, int pid) {
-  const auto run = Find(pod, container);
-  if (!run) return;
-  const fs::path file = fs::path(run->folder) / (container + ".pid");
+void LogFiles::SetPid(const std::string& pod_folder, const std::string& container, int pid) {
+  const fs::path file = PidPath(pod_folder, container);
   const fs::path temporary = file.string() + ".new";
   std::ofstream(temporary) << pid << "\n";
   std::error_code error;
   fs::rename(temporary, file, error);
 }
 
-void LogFiles::Ended(const ObjectKey& pod, const std::string& container) {
+void LogFiles::Ended(const ObjectKey& pod, const std::string& pod_folder, const std::string& container) {
   std::error_code error;
+  fs::remove(PidPath(pod_folder, container), error);
   const std::lock_guard lock(mutex_);
   const auto found = pods_.find(pod);
-  if (found == pods_.end() || !found->second.runs.contains(container)) return;
-  Run& run = found->second.runs[container];
-  run.active = false;
-  fs::remove(fs::path(run.folder) / (container + ".pid"), error);
+  if (found == pods_.end() || found->second.folder != pod_folder) return;
+  const auto run = found->second.runs.find(container);
+  if (run != found->second.runs.end()) run->second.active = false;
 }
 
 void LogFiles::Forget(const ObjectKey& pod, const std::string& pod_folder) {

@@ -24,10 +24,11 @@ class LogFiles : public LogSource {
   /// A new run, and from now on the current one. Returns a file descriptor for appending, which is the caller's.
   [[nodiscard]] reconciler::Result<int> Open(const reconciler::ObjectKey& pod, const std::string& pod_folder,
                                              const std::string& container, int run);
-  void SetPid(const reconciler::ObjectKey& pod, const std::string& container, int pid);
+  /// `pod_folder` tells pods of the same name apart: an old one may still be ending while the new one runs.
+  void SetPid(const std::string& pod_folder, const std::string& container, int pid);
   /// The current run is over: readers that follow it come to an end.
-  void Ended(const reconciler::ObjectKey& pod, const std::string& container);
-  /// The pod is gone. Does nothing if a namesake of another folder has taken its place.
+  void Ended(const reconciler::ObjectKey& pod, const std::string& pod_folder, const std::string& container);
+  /// The pod is gone.
   void Forget(const reconciler::ObjectKey& pod, const std::string& pod_folder);
 
   /// As `kubectl logs`; an empty container means the pod's first. Where there is no log, a sentence says so.

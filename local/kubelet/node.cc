@@ -1,4 +1,4 @@
-// Node and scheduling.
+// This machine as a Node.
 #include "local/kubelet/node.h"
 
 #include <fmt/format.h>
@@ -12,9 +12,6 @@ namespace slotwright::local {
 
 using reconciler::FormatTime;
 using reconciler::Json;
-using reconciler::LabelOf;
-using reconciler::StringAt;
-using reconciler::ValueAt;
 using reconciler::WallTime;
 
 namespace {
@@ -34,32 +31,6 @@ Json Condition(const char* type, const char* status, const char* reason, const c
           {"message", message},
           {"lastHeartbeatTime", FormatTime(now)},
           {"lastTransitionTime", FormatTime(now)}};
-}
-
-bool Matches(const Json& node, const Json& requirement) {
-  const std::string key = StringAt(requirement, {"key"});
-  const std::string op = StringAt(requirement, {"operator"});
-  const auto values = requirement.value("values", std::vector<std::string>());
-  const bool present = ValueAt(node, {"metadata", "labels", key.c_str()}) != nullptr;
-  const std::string value = LabelOf(node, key);
-  const bool listed = present && std::ranges::find(values, value) != values.end();
-  if (op == "In") return listed;
-  if (op == "NotIn") return !listed;
-  if (op == "Exists") return present;
-  if (op == "DoesNotExist") return !present;
-  const long number = std::strtol(value.c_str(), nullptr, 10);
-  const long bound = values.empty() ? 0 : std::strtol(values[0].c_str(), nullptr, 10);
-  return present && (op == "Gt" ? number > bound : op == "Lt" && number < bound);
-}
-
-bool FitsAffinity(const Json& node, const Json& pod) {
-  const Json* terms = ValueAt(
-      pod, {"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"});
-  if (terms == nullptr) return true;
-  return std::ranges::any_of(*terms, [&](const Json& term) {
-    const auto expressions = term.value("matchExpressions", Json::array());
-    return std::ranges::all_of(expressions, [&](const Json& requirement) { return Matches(node, requirement); });
-  });
 }
 
 }  // namespace
@@ -92,15 +63,6 @@ Json NodeObject(const std::string& name, const std::string& pod_cidr, WallTime n
               {"osImage", "this machine"},
               {"operatingSystem", "linux"},
               {"architecture", architecture}}}}}};
-}
-
-std::string WhyNotOn(const Json& node, const Json& pod) {
-  if (const Json* selector = ValueAt(pod, {"spec", "nodeSelector"})) {
-    for (const auto& [key, value] : selector->items()) {
-      if (value != LabelOf(node, key)) return "0/1 nodes are available: 1 node(s) didn't match Pod's node selector";
-    }
-  }
-  return FitsAffinity(node, pod) ? "" : "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity";
 }
 
 }  // namespace slotwright::local

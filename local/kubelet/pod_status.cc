@@ -59,7 +59,14 @@ bool Completed(const ContainerStatus& status) {
   return status.state.kind == Kind::kTerminated && status.state.exit_code == 0;
 }
 
-bool Initialized(const ContainerStatus& status) { return status.sidecar ? status.started : Completed(status); }
+bool NeverRan(const ContainerStatus& status) { return status.state.kind == Kind::kWaiting && !status.last_state; }
+
+// What is still to be done before the containers may start. Once one of them ran, it has been done: a sidecar that is
+// down later does not undo it.
+bool Uninitialized(const PodReport& report, const ContainerStatus& init) {
+  if (!std::ranges::all_of(report.containers, NeverRan)) return false;
+  return init.sidecar ? !init.started : !Completed(init);
+}
 
 std::string NamesWhere(const std::vector<ContainerStatus>& statuses,
                        const std::function<bool(const ContainerStatus&)>& predicate) {
@@ -96,7 +103,8 @@ Json ConditionJson(const Condition& condition, const Json& previous, WallTime no
 }
 
 Condition InitializedCondition(const PodReport& report) {
-  const std::string missing = NamesWhere(report.init_containers, [](const auto& c) { return !Initialized(c); });
+  const std::string missing =
+      NamesWhere(report.init_containers, [&](const auto& c) { return Uninitialized(report, c); });
   if (missing.empty()) return {"Initialized", true, "", ""};
   return {"Initialized", false, "ContainersNotInitialized",
           fmt::format("containers with incomplete status: [{}]", missing)};
@@ -118,9 +126,10 @@ Condition ReadyCondition(const Json& pod, const Condition& containers_ready) {
   ready.type = "Ready";
   if (!ready.holds) return ready;
   const auto gates = pod.value("spec", Json::object()).value("readinessGates", Json::array());
+  const Json current = pod.value("status", Json::object());
   for (const auto& gate : gates) {
     const std::string type = StringAt(gate, {"conditionType"});
-    const Json* condition = FindCondition(pod.value("status", Json::object()), type);
+    const Json* condition = FindCondition(current, type);
     if (condition != nullptr && StringAt(*condition, {"status"}) == "True") continue;
     return {"Ready", false, "ReadinessGatesNotReady",
             fmt::format("the status of pod readiness gate \"{}\" is not \"True\"", type)};
@@ -164,13 +173,12 @@ std::string PhaseOf(const Json& pod, const PodReport& report) {
   }
   const std::string policy = RestartPolicyOf(pod);
   for (const auto& init : report.init_containers) {
-    if (Initialized(init)) continue;
+    if (!Uninitialized(report, init)) continue;
     const bool failed = init.state.kind == Kind::kTerminated && init.state.exit_code != 0;
     return failed && policy == "Never" && !init.sidecar ? "Failed" : "Pending";
   }
   // A container between two runs counts as ended, one that never ran as waiting.
-  const auto never_ran = [](const auto& c) { return c.state.kind == Kind::kWaiting && !c.last_state; };
-  if (std::ranges::any_of(report.containers, never_ran)) return "Pending";
+  if (std::ranges::any_of(report.containers, NeverRan)) return "Pending";
   if (!std::ranges::all_of(report.containers, ended) || policy == "Always") return "Running";
   if (std::ranges::all_of(report.containers, Completed)) return "Succeeded";
   return policy == "OnFailure" ? "Running" : "Failed";

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,7 +173,8 @@ Result<std::unique_ptr<Process>> Process::Start(EventLoop& loop, const ProcessOp
     Reap(pid);
     return std::unexpected(Explain(failure, options));
   }
-  const int pidfd = ::pidfd_open(pid, 0);
+  // glibc 2.36 declares pidfd_open for C only.
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   if (pidfd < 0) {
     const int error = errno;
     ::kill(-pid, SIGKILL);

@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 Result<StateFolder> StateFolder::Open(const std::string& path, bool keep_volumes) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
-  const bool made = !error && fs::create_directories(absolute, error);
+  // One that crashed cannot tell any more who made the folder; if nothing else is in it, it may go.
+  const bool crashed = fs::exists(absolute / "pods", error);
+  const bool made = fs::create_directories(absolute, error) || crashed;
   if (!error) fs::permissions(absolute, fs::perms::owner_all, error);
   if (error) {
     return Fail(ErrorKind::kUnavailable, fmt::format("cannot use the folder {} for the kubelet's state: {}",

@@ -72,7 +72,7 @@ Result<void> Reflector::List() {
     options.resource_version.clear();
     page = client_.List(informer_.type(), options);
   }
-  if (!page) return std::unexpected(page.error().Within("list of " + informer_.type().plural));
+  if (!page) return std::unexpected(page.error());
 
   resource_version_ = page->resource_version;
   must_list_ = false;
@@ -100,8 +100,7 @@ Result<void> Reflector::Watch(std::stop_token stop, WatchStats& stats) {
       },
       stop);
   stats.was_short = clock_.Now() - started < options_.shortest_watch;
-  if (!ended) return std::unexpected(ended.error().Within("watch of " + informer_.type().plural));
-  return {};
+  return ended;
 }
 
 void Reflector::Apply(WatchEvent event) {
@@ -120,7 +119,7 @@ bool Reflector::AfterWatch(const Result<void>& ended, const WatchStats& stats, b
       SetHealthy();
       return true;
     }
-    Failed({ErrorKind::kUnavailable, "watch of " + informer_.type().plural + ": the server ended it at once"});
+    Failed({ErrorKind::kUnavailable, "watch " + informer_.type().plural + ": the server ended it at once"});
     return false;
   }
   if (ended.error().kind == ErrorKind::kExpired) {

@@ -133,7 +133,7 @@ Result<LeaderElector::Attempt> LeaderElector::TryAcquireOrRenew(const Limits& li
   }
   auto current = MakeClient(limits).Get(types::kLeases, options_.lease);
   if (!current && current.error().kind != ErrorKind::kNotFound) {
-    return std::unexpected(current.error().Within("read lease " + options_.lease.ToString()));
+    return std::unexpected(current.error());
   }
   const bool create = !current;
   if (current) Observe(std::move(*current));
@@ -153,10 +153,7 @@ Result<void> LeaderElector::Write(const Limits& limits, Json record, bool create
   const MonotonicTime sent = clock_.Now();
   const Client client = MakeClient(limits);
   auto written = create ? client.Create(types::kLeases, lease) : client.Update(types::kLeases, lease);
-  if (!written) {
-    return std::unexpected(
-        written.error().Within((create ? "create lease " : "write lease ") + options_.lease.ToString()));
-  }
+  if (!written) return std::unexpected(written.error());
   Observe(std::move(*written));
   // Others count from when they see it, which is later.
   renewed_at_ = sent.time_since_epoch().count();

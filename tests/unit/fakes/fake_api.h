@@ -1,4 +1,4 @@
-// An API server of maps: objects by path, optimistic concurrency, merge patches. And the ways in which it can fail.
+// An API server of one map: objects by path, optimistic concurrency, merge patches.
 #pragma once
 
 #include <functional>
@@ -8,45 +8,19 @@
 #include <utility>
 #include <vector>
 
-#include "reconciler/base/clock.h"
 #include "reconciler/kube/transport.h"
 #include "reconciler/kube/types.h"
 #include "tests/unit/fakes/fake_transport.h"
 
 namespace reconciler {
 
-/// Thread-safe. Answers GET, POST, PUT, PATCH (merge) and DELETE of single objects; no lists, no watches.
+/// Thread-safe. Answers GET, POST, PUT and PATCH (merge) of single objects; no lists, no watches.
 class FakeApi : public Transport {
  public:
-  enum class Fault {
-    kNone,
-    kRefuse,      ///< Nobody there.
-    kBlackHole,   ///< Nothing comes back until the request's timeout has passed on `clock`; nothing is done.
-    kLoseAnswer,  ///< Done, but the answer gets lost.
-  };
-  using FaultFunction = std::function<Fault(const HttpRequest& request)>;
-
-  explicit FakeApi(Clock& clock) : clock_(clock) {}
-
-  void SetFault(FaultFunction fault) {
-    const std::lock_guard lock(mutex_);
-    fault_ = std::move(fault);
-  }
-  void SetFault(Fault fault) {
-    SetFault([fault](const HttpRequest&) { return fault; });
-  }
-
-  [[nodiscard]] Result<HttpResponse> Send(const HttpRequest& request, std::stop_token stop) override {
-    const Fault fault = FaultFor(request);
-    if (fault == Fault::kRefuse) return Fail(ErrorKind::kUnavailable, "connection refused");
-    if (fault == Fault::kBlackHole) {
-      const bool waited = clock_.SleepFor(request.timeout, stop);
-      return Fail(waited ? ErrorKind::kTimeout : ErrorKind::kCancelled, "no answer");
-    }
+  [[nodiscard]] Result<HttpResponse> Send(const HttpRequest& request, std::stop_token) override {
     const std::lock_guard lock(mutex_);
     HttpResponse response = Handle(request);
     log_.push_back(request.method + " " + std::to_string(response.status));
-    if (fault == Fault::kLoseAnswer) return Fail(ErrorKind::kUnavailable, "connection reset");
     return response;
   }
   [[nodiscard]] Result<HttpResponse> Stream(const HttpRequest&, const LineHandler&, std::stop_token) override {
@@ -77,11 +51,6 @@ class FakeApi : public Transport {
   }
 
  private:
-  Fault FaultFor(const HttpRequest& request) {
-    const std::lock_guard lock(mutex_);
-    return fault_(request);
-  }
-
   HttpResponse Handle(const HttpRequest& request) {
     std::string path = request.target.substr(0, request.target.find('?'));
     const Json body = request.body.empty() ? Json() : Json::parse(request.body);
@@ -101,7 +70,8 @@ class FakeApi : public Transport {
       patched.merge_patch(body);
       return Store(path, patched);
     }
-    return {.status = 200, .body = found->second.dump()};
+    if (request.method == "GET") return {.status = 200, .body = found->second.dump()};
+    return StatusResponse(405, "MethodNotAllowed");
   }
 
   HttpResponse Store(const std::string& path, Json object, int status = 200) {
@@ -110,9 +80,7 @@ class FakeApi : public Transport {
     return {.status = status, .body = object.dump()};
   }
 
-  Clock& clock_;
   mutable std::mutex mutex_;
-  FaultFunction fault_ = [](const HttpRequest&) { return Fault::kNone; };
   std::map<std::string, Json> objects_;
   std::vector<std::string> log_;
   int version_ = 0;

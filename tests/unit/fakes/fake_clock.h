@@ -1,8 +1,10 @@
 // A clock that stands still until a test moves it. Threads may sleep on it; the test waits until they all do.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -21,11 +23,11 @@ class FakeClock : public Clock {
 
   void WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable_any& condition, std::stop_token stop,
                  MonotonicTime until) override {
+    if (stop.stop_requested() || Now() >= until) return;
     const Sleeper sleeper(*this, until);
-    while (!stop.stop_requested() && Now() < until) {
-      // Advance cannot know whom to notify without taking locks in the wrong order, so sleepers look for themselves.
-      if (condition.wait_for(lock, std::chrono::microseconds(200)) == std::cv_status::no_timeout) return;
-    }
+    // Advance cannot know whom to notify without taking locks in the wrong order, so sleepers look for themselves. They
+    // do so in the caller's loop: only the caller can tell whether a notification came while it was looking.
+    condition.wait_for(lock, std::chrono::microseconds(200));
   }
 
   void Advance(Duration by) { now_ += by.count(); }
@@ -33,19 +35,15 @@ class FakeClock : public Clock {
   void StepWall(Duration by) { wall_offset_ += by.count(); }
 
   /// Waits until so many threads sleep towards a time that has not come yet. False if that does not happen.
-  [[nodiscard]] bool AwaitSleepers(size_t count) const {
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (std::chrono::steady_clock::now() < give_up) {
-      if (Sleepers() >= count) return true;
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
-    return false;
+  [[nodiscard]] bool AwaitSleepers(size_t count) {
+    return WhenAsleep(count, [] {});
   }
-  /// To the moment at which the first of the sleepers wakes up.
-  void AdvanceToNextWake() {
-    const std::lock_guard lock(mutex_);
-    const auto next = sleeping_.upper_bound(Now());
-    if (next != sleeping_.end()) now_ = next->time_since_epoch().count();
+  /// The same, and then moves to the moment at which the first of them wakes up, but not beyond `limit`.
+  [[nodiscard]] bool AdvanceToNextWake(size_t count, MonotonicTime limit = MonotonicTime::max()) {
+    return WhenAsleep(count, [&] {
+      const MonotonicTime wake = std::min(*sleeping_.upper_bound(Now()), limit);
+      now_ = wake.time_since_epoch().count();
+    });
   }
 
  private:
@@ -67,9 +65,20 @@ class FakeClock : public Clock {
     std::multiset<MonotonicTime>::iterator place_;
   };
 
-  [[nodiscard]] size_t Sleepers() const {
-    const std::lock_guard lock(mutex_);
-    return static_cast<size_t>(std::distance(sleeping_.upper_bound(Now()), sleeping_.end()));
+  bool WhenAsleep(size_t count, const std::function<void()>& action) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::chrono::steady_clock::now() < give_up) {
+      {
+        const std::lock_guard lock(mutex_);
+        const auto sleepers = std::distance(sleeping_.upper_bound(Now()), sleeping_.end());
+        if (static_cast<size_t>(sleepers) >= count) {
+          action();
+          return true;
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    return false;
   }
 
   std::atomic<Duration::rep> now_ = Duration(std::chrono::seconds(1000)).count();

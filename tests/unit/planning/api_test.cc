@@ -78,16 +78,16 @@ TEST(Password, IsRefusedWithAReasonThatDoesNotShowIt) {
 
 TEST(Quantity, IsReadAsKubernetesWritesIt) {
   const std::vector<std::pair<const char*, std::optional<std::int64_t>>> table = {
-      {"1Gi", 1LL << 30}, {"500M", 500'000'000}, {"1e9", 1'000'000'000}, {"100", 100}, {"1.5Ki", 1536},
-      {"1500m", 1},       {"", std::nullopt},    {"Gi", std::nullopt},   {"1Qi", std::nullopt},
-      {"-1", std::nullopt}, {"nan", std::nullopt}};
+      {"1Gi", 1LL << 30},    {"500M", 500'000'000}, {"1e9", 1'000'000'000}, {"100", 100},
+      {"1.5Ki", 1536},       {"1500m", 1},          {"", std::nullopt},     {"Gi", std::nullopt},
+      {"1Qi", std::nullopt}, {"-1", std::nullopt},  {"nan", std::nullopt}};
   for (const auto& [text, bytes] : table) EXPECT_EQ(ParseQuantity(text), bytes) << text;
 }
 
 TEST(Conditions, KeepTheirTransitionTimeUntilTheStatusChanges) {
   const auto at = [](const char* text) { return reconciler::ParseTime(text); };
-  const Json first = WithCondition(Json::array(), {"Ready", ConditionStatus::kFalse, "A", "a"}, 1,
-                                   at("2026-11-23T06:00:00Z"));
+  const Json first =
+      WithCondition(Json::array(), {"Ready", ConditionStatus::kFalse, "A", "a"}, 1, at("2026-11-23T06:00:00Z"));
   const Json second = WithCondition(first, {"Ready", ConditionStatus::kFalse, "B", "b"}, 2, at("2026-11-23T07:00:00Z"));
   EXPECT_EQ(FindCondition(second, "Ready")["lastTransitionTime"], "2026-11-23T06:00:00Z");
   EXPECT_EQ(FindCondition(second, "Ready")["reason"], "B");

@@ -19,10 +19,9 @@ TEST(Creation, StartsWithPasswordAndObjectsAllAtOnce) {
   world.observation.pods.clear();
   world.observation.nodes.clear();
   world.observation.password.state = PasswordView::State::kMissingSecret;
-  EXPECT_THAT(world.Actions(),
-              ElementsAre("create ConfigMap demo-config", "create PodDisruptionBudget demo-0",
-                          "create PodDisruptionBudget demo-1", "create PodDisruptionBudget demo-2",
-                          "create Service demo", "create Service demo-nodes", "generate a password"));
+  EXPECT_THAT(world.Actions(), ElementsAre("create ConfigMap demo-config", "create PodDisruptionBudget demo-0",
+                                           "create PodDisruptionBudget demo-1", "create PodDisruptionBudget demo-2",
+                                           "create Service demo", "create Service demo-nodes", "generate a password"));
 }
 
 TEST(Creation, CreatesAllPodsAtOnce) {
@@ -194,8 +193,7 @@ INSTANTIATE_TEST_SUITE_P(
                        w.Line("demo-0-0", "demo-0-0").open_slots = {{7, OpenSlot::Direction::kMigrating, IdOf("x")}};
                      },
                      "OpenSlots"},
-        NotReadyCase{"ViewsDiffer",
-                     [](World& w) { w.Line("demo-2-1", "demo-0-0").slots.Remove(5); }, "NodesDisagree"}),
+        NotReadyCase{"ViewsDiffer", [](World& w) { w.Line("demo-2-1", "demo-0-0").slots.Remove(5); }, "NodesDisagree"}),
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Ready, MeansNothingPlannedAndSaysSo) {

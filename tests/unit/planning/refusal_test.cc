@@ -35,55 +35,77 @@ TEST_P(Refusal, HarmsNothingAndSaysWhy) {
 INSTANTIATE_TEST_SUITE_P(
     All, Refusal,
     ::testing::Values(
-        RefusalCase{"OwnedDirective", [](World& w) { w.observation.cluster.spec.config["port"] = "7000"; },
-                    "InvalidSpec", {"spec.config.port", "7000", "set spec.port"}},
-        RefusalCase{"OwnedDirectiveInCapitals", [](World& w) { w.observation.cluster.spec.config["DIR"] = "/x"; },
-                    "InvalidSpec", {"spec.config.DIR", "remove it"}},
-        RefusalCase{"OwnedFamily", [](World& w) { w.observation.cluster.spec.config["cluster-announce-ip"] = "1.2.3.4"; },
-                    "InvalidSpec", {"spec.config.cluster-announce-ip", "1.2.3.4", "remove it"}},
-        RefusalCase{"InjectedLine", [](World& w) { w.observation.cluster.spec.config["save"] = "1 1\nport 1"; },
-                    "InvalidSpec", {"spec.config.save", "line break"}},
-        RefusalCase{"DirectiveNameWithBlank", [](World& w) { w.observation.cluster.spec.config["save 1 1"] = ""; },
-                    "InvalidSpec", {"spec.config.save 1 1"}},
-        RefusalCase{"TooManyMasters", [](World& w) { w.observation.cluster.spec.masters = 1001; }, "InvalidSpec",
+        RefusalCase{"OwnedDirective",
+                    [](World& w) { w.observation.cluster.spec.config["port"] = "7000"; },
+                    "InvalidSpec",
+                    {"spec.config.port", "7000", "set spec.port"}},
+        RefusalCase{"OwnedDirectiveInCapitals",
+                    [](World& w) { w.observation.cluster.spec.config["DIR"] = "/x"; },
+                    "InvalidSpec",
+                    {"spec.config.DIR", "remove it"}},
+        RefusalCase{"OwnedFamily",
+                    [](World& w) { w.observation.cluster.spec.config["cluster-announce-ip"] = "1.2.3.4"; },
+                    "InvalidSpec",
+                    {"spec.config.cluster-announce-ip", "1.2.3.4", "remove it"}},
+        RefusalCase{"InjectedLine",
+                    [](World& w) { w.observation.cluster.spec.config["save"] = "1 1\nport 1"; },
+                    "InvalidSpec",
+                    {"spec.config.save", "line break"}},
+        RefusalCase{"DirectiveNameWithBlank",
+                    [](World& w) { w.observation.cluster.spec.config["save 1 1"] = ""; },
+                    "InvalidSpec",
+                    {"spec.config.save 1 1"}},
+        RefusalCase{"TooManyMasters",
+                    [](World& w) { w.observation.cluster.spec.masters = 1001; },
+                    "InvalidSpec",
                     {"spec.masters", "1001", "1 to 1000"}},
         RefusalCase{"NoImage", [](World& w) { w.observation.cluster.spec.image = ""; }, "InvalidSpec", {"spec.image"}},
-        RefusalCase{"StorageSize", [](World& w) { w.observation.cluster.spec.storage = StorageSpec{.size = "0"}; },
-                    "InvalidSpec", {"spec.storage.size", "10Gi"}},
+        RefusalCase{"StorageSize",
+                    [](World& w) { w.observation.cluster.spec.storage = StorageSpec{.size = "0"}; },
+                    "InvalidSpec",
+                    {"spec.storage.size", "10Gi"}},
         RefusalCase{"LittleMemory",
-                    [](World& w) { w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Mi"}}}}; },
-                    "InvalidSpec", {"spec.resources.limits.memory", "1Mi"}},
+                    [](World& w) {
+                      w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Mi"}}}};
+                    },
+                    "InvalidSpec",
+                    {"spec.resources.limits.memory", "1Mi"}},
         RefusalCase{"MissingSecret",
                     [](World& w) {
                       w.observation.cluster.spec.auth.secret_name = "mine";
                       w.observation.password.state = PasswordView::State::kMissingSecret;
                     },
-                    "SecretNotFound", {"spec.auth.secretName", "mine", "create it"}},
+                    "SecretNotFound",
+                    {"spec.auth.secretName", "mine", "create it"}},
         RefusalCase{"MissingKey",
                     [](World& w) {
                       w.observation.cluster.spec.auth = {"mine", "pw"};
                       w.observation.password.state = PasswordView::State::kMissingKey;
                     },
-                    "SecretKeyNotFound", {"spec.auth.key", "pw", "mine"}},
+                    "SecretKeyNotFound",
+                    {"spec.auth.key", "pw", "mine"}},
         RefusalCase{"ShortPassword",
                     [](World& w) {
                       w.observation.password = {PasswordView::State::kRefused, *PasswordProblem("short")};
                     },
-                    "PasswordRefused", {"demo-auth", "5 characters", "at least 16"}},
+                    "PasswordRefused",
+                    {"demo-auth", "5 characters", "at least 16"}},
         RefusalCase{"NameTaken",
                     [](World& w) {
                       auto other = *w.observation.objects[{"Service", "demo"}];
                       other["metadata"].erase("ownerReferences");
                       w.observation.objects[{"Service", "demo"}] = std::make_shared<const reconciler::Json>(other);
                     },
-                    "NameTaken", {"Service demo", "another name"}},
+                    "NameTaken",
+                    {"Service demo", "another name"}},
         RefusalCase{"PodNameTaken", [](World& w) { w.Pod("demo-1-0").ours = false; }, "NameTaken", {"Pod demo-1-0"}},
         RefusalCase{"WrongPassword",
                     [](World& w) {
                       w.Node("demo-1-0").table.reset();
                       w.Node("demo-1-0").unauthorized = true;
                     },
-                    "PasswordNotAccepted", {"demo-1-0", "put back the password"}},
+                    "PasswordNotAccepted",
+                    {"demo-1-0", "put back the password"}},
         RefusalCase{"Stranger",
                     [](World& w) {
                       NodeLine line;
@@ -92,17 +114,23 @@ INSTANTIATE_TEST_SUITE_P(
                       line.flags.master = true;
                       w.Node("demo-0-0").table->lines.push_back(line);
                     },
-                    "StrangerInCluster", {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}},
-        RefusalCase{"ScaleOut", [](World& w) { w.observation.cluster.spec.masters = 4; }, "ScaleOutNotSupported",
+                    "StrangerInCluster",
+                    {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}},
+        RefusalCase{"ScaleOut",
+                    [](World& w) { w.observation.cluster.spec.masters = 4; },
+                    "ScaleOutNotSupported",
                     {"spec.masters: 4", "3 shards"}},
         RefusalCase{"ScaleInReplicas",
                     [](World& w) {
                       w.observation.cluster.spec.replicas_per_master = 0;
                       w.TakeObjectsAsDesired();
                     },
-                    "ScaleInNotSupported", {"3 pods"}},
-        RefusalCase{"NewImage", [](World& w) { w.observation.cluster.spec.image = "redis:8.2"; },
-                    "UpdateNotSupported", {"6 pods"}}),
+                    "ScaleInNotSupported",
+                    {"3 pods"}},
+        RefusalCase{"NewImage",
+                    [](World& w) { w.observation.cluster.spec.image = "redis:8.2"; },
+                    "UpdateNotSupported",
+                    {"6 pods"}}),
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {

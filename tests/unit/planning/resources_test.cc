@@ -92,8 +92,7 @@ TEST(Pod, HashChangesWithEverythingItIsBuiltFromAndWithNothingElse) {
 
 TEST(Pod, KeepsItsShardApartFirstAndTheWholeClusterSecond) {
   const Json pod = DesiredPod(Cluster(), 2, 1);
-  const Json& terms =
-      pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+  const Json& terms = pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
   ASSERT_EQ(terms.size(), 2U);
   EXPECT_EQ(terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"]["slotwright.dev/shard"], "2");
   EXPECT_GT(terms[0]["weight"], terms[1]["weight"]);

@@ -6,6 +6,7 @@
 
 #include "tests/unit/fakes/fake_api.h"
 #include "tests/unit/fakes/fake_clock.h"
+#include "tests/unit/fakes/faulty_link.h"
 
 namespace reconciler {
 namespace {
@@ -35,8 +36,9 @@ class EventRecorderTest : public testing::Test {
   }
 
   FakeClock clock_;
-  std::shared_ptr<FakeApi> api_ = std::make_shared<FakeApi>(clock_);
-  Client client_{api_, {}, clock_};
+  std::shared_ptr<FakeApi> api_ = std::make_shared<FakeApi>();
+  std::shared_ptr<FaultyLink> link_ = std::make_shared<FaultyLink>(api_, clock_);
+  Client client_{link_, {}, clock_};
   EventRecorder recorder_{client_, {.component = "slotwright", .instance = "pod-1"}, clock_};
 };
 
@@ -48,7 +50,7 @@ TEST_F(EventRecorderTest, AnEventSaysWhoDidWhatToWhomAndWhen) {
   event["metadata"].erase("resourceVersion");
   EXPECT_EQ(event, (Json{{"apiVersion", "v1"},
                          {"kind", "Event"},
-                         {"metadata", {{"namespace", "prod"}, {"name", "demo.64749fbecc000"}}},
+                         {"metadata", {{"namespace", "prod"}, {"name", "demo.6474846204000"}}},
                          {"involvedObject",
                           {{"apiVersion", "slotwright.dev/v1alpha1"},
                            {"kind", "RedisCluster"},
@@ -127,9 +129,9 @@ TEST_F(EventRecorderTest, ASeriesWhoseEventHasExpiredStartsANewOne) {
 
 TEST_F(EventRecorderTest, ACreateThatIsSentTwiceMakesOneEvent) {
   Record("hello");
-  api_->SetFault(FakeApi::Fault::kLoseAnswer);
+  link_->SetFault(Fault::kLoseAnswer);
   recorder_.Flush();
-  api_->SetFault(FakeApi::Fault::kNone);
+  link_->SetFault(Fault::kNone);
   recorder_.Flush();
   EXPECT_THAT(api_->Log(), ElementsAre("POST 201", "POST 409"));
   EXPECT_THAT(MessagesAndCounts(), ElementsAre("hello x1"));
@@ -147,7 +149,7 @@ TEST_F(EventRecorderTest, NamesAreUniqueWhateverTheClockDoes) {
 }
 
 TEST_F(EventRecorderTest, NamesStayWithinTheLimitAndTheSyntaxOfNames) {
-  const std::string name = std::string(236, 'x') + "-." + std::string(15, 'y');
+  const std::string name = std::string(237, 'x') + "-." + std::string(14, 'y');
   Record("hello", Cluster(name));
   recorder_.Flush();
   const std::string event_name = KeyOf(api_->Objects().at(0)).name;
@@ -219,25 +221,25 @@ TEST_F(EventRecorderTest, MemoryIsBounded) {
 TEST_F(EventRecorderTest, WaitsForAServerThatIsAwayAndKeepsTheOrder) {
   Record("first");
   Record("second");
-  api_->SetFault(FakeApi::Fault::kRefuse);
+  link_->SetFault(Fault::kRefuse);
   recorder_.Flush();
   EXPECT_THAT(api_->Objects(), IsEmpty());
   Record("third");
   Record("first");
-  api_->SetFault(FakeApi::Fault::kNone);
+  link_->SetFault(Fault::kNone);
   recorder_.Flush();
   EXPECT_THAT(MessagesAndCounts(), ElementsAre("first x2", "second x1", "third x1"));
 }
 
 TEST_F(EventRecorderTest, GivesUpAfterTwelveTries) {
   Record("hello");
-  api_->SetFault(FakeApi::Fault::kRefuse);
+  link_->SetFault(Fault::kRefuse);
   for (int i = 0; i < 12; ++i) {
     EXPECT_EQ(recorder_.Dropped(), 0U);
     recorder_.Flush();
   }
   EXPECT_EQ(recorder_.Dropped(), 1U);
-  api_->SetFault(FakeApi::Fault::kNone);
+  link_->SetFault(Fault::kNone);
   recorder_.Flush();
   EXPECT_THAT(api_->Objects(), IsEmpty());
 }
@@ -268,11 +270,11 @@ TEST_F(EventRecorderTest, TheSenderSendsByItself) {
 }
 
 TEST_F(EventRecorderTest, TheSenderTriesAgainAfterAWhile) {
-  api_->SetFault(FakeApi::Fault::kRefuse);
+  link_->SetFault(Fault::kRefuse);
   Record("hello");
   recorder_.Start();
   ASSERT_TRUE(clock_.AwaitSleepers(1));
-  api_->SetFault(FakeApi::Fault::kNone);
+  link_->SetFault(Fault::kNone);
   clock_.Advance(10s);
   const auto give_up = std::chrono::steady_clock::now() + 10s;
   while (api_->Objects().empty() && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
@@ -280,7 +282,7 @@ TEST_F(EventRecorderTest, TheSenderTriesAgainAfterAWhile) {
 }
 
 TEST_F(EventRecorderTest, RecordDoesNotWaitForAServerThatHangs) {
-  api_->SetFault(FakeApi::Fault::kBlackHole);
+  link_->SetFault(Fault::kBlackHole);
   recorder_.Start();
   Record("first");
   ASSERT_TRUE(clock_.AwaitSleepers(1));

@@ -76,8 +76,8 @@ TEST_F(InformerTest, ANamesakeIsARemovalAndThenAnAddition) {
   informer_.Upsert(Pod("a", "u1", "1"));
   informer_.Upsert(Pod("a", "u2", "2"));
   informer_.Replace({Pod("a", "u3", "3")});
-  EXPECT_THAT(Heard(), ElementsAre("none -> a/u1@1", "a/u1@1 -> none", "none -> a/u2@2", "a/u2@2 -> none",
-                                   "none -> a/u3@3"));
+  EXPECT_THAT(Heard(),
+              ElementsAre("none -> a/u1@1", "a/u1@1 -> none", "none -> a/u2@2", "a/u2@2 -> none", "none -> a/u3@3"));
 }
 
 TEST_F(InformerTest, ANamesakeIsNewEvenWithTheSameResourceVersion) {
@@ -153,7 +153,9 @@ TEST_F(InformerTest, ReadersSeeAllOfAListOrNothingOfIt) {
   while (!done) {
     std::vector<std::string> versions;
     for (const auto& object : informer_.List()) versions.push_back(ResourceVersionOf(*object));
-    if (!versions.empty()) ASSERT_THAT(versions, ElementsAre(versions[0], versions[0]));
+    if (!versions.empty()) {
+      ASSERT_THAT(versions, ElementsAre(versions[0], versions[0]));
+    }
     const auto odd = informer_.ByIndex("node", "odd");
     ASSERT_TRUE(odd.empty() || odd.size() == 2);
   }

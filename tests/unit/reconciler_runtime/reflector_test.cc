@@ -110,7 +110,8 @@ class ReflectorTest : public testing::Test {
 
 TEST_F(ReflectorTest, ListsFromTheServersCacheAndWatchesFromThere) {
   lists_ = {ListOf("10", {Pod("a", "3"), Pod("b", "4")})};
-  watches_ = {{.lines = {Event("ADDED", Pod("c", "11")), Event("MODIFIED", Pod("a", "12")), Event("DELETED", Pod("b", "13"))}}};
+  watches_ = {
+      {.lines = {Event("ADDED", Pod("c", "11")), Event("MODIFIED", Pod("a", "12")), Event("DELETED", Pod("b", "13"))}}};
   EXPECT_FALSE(informer_.HasSynced());
   EXPECT_TRUE(reflector_.RunOnce({}));
   EXPECT_THAT(Asked(), ElementsAre("list 0", "watch 10"));
@@ -167,13 +168,13 @@ TEST_P(ReflectorExpiryTest, MeansANewListThatIsNotOlderThanWhatWasSeen) {
   EXPECT_THAT(Names(), ElementsAre("new@80"));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Forms, ReflectorExpiryTest,
-    testing::Values(ExpiryCase{"AsStatus", {.lasts = 1ms, .end = StatusResponse(410, "Expired")}},
-                    ExpiryCase{"AsEvent", {.lines = {kExpiredEvent}, .lasts = 1ms}},
-                    ExpiryCase{"AsOneBodyWithStatus200",
-                               {.lasts = 1ms, .end = HttpResponse{.status = 200, .body = kExpiredEvent}}}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Forms, ReflectorExpiryTest,
+                         testing::Values(ExpiryCase{"AsStatus", {.lasts = 1ms, .end = StatusResponse(410, "Expired")}},
+                                         ExpiryCase{"AsEvent", {.lines = {kExpiredEvent}, .lasts = 1ms}},
+                                         ExpiryCase{"AsOneBodyWithStatus200",
+                                                    {.lasts = 1ms,
+                                                     .end = HttpResponse{.status = 200, .body = kExpiredEvent}}}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST_F(ReflectorTest, AListThatIsExpiredItselfIsReadFromTheStore) {
   Settle();
@@ -223,17 +224,16 @@ TEST_P(ReflectorFailureTest, OfAWatchIsWaitedOutAndThenGotOver) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, ReflectorFailureTest,
-    testing::Values(
-        FailureCase{"Refused", Fail(ErrorKind::kUnavailable, "connection refused"), "watch 10"},
-        FailureCase{"Silent", Fail(ErrorKind::kTimeout, "nothing for 90 s"), "watch 10"},
-        FailureCase{"TooManyRequests", StatusResponse(429, "TooManyRequests"), "watch 10"},
-        FailureCase{"ServerError", StatusResponse(500, "InternalError"), "watch 10"},
-        FailureCase{"Overloaded", StatusResponse(503, "ServiceUnavailable"), "watch 10"},
-        FailureCase{"TokenRotated", StatusResponse(401, "Unauthorized"), "watch 10"},
-        FailureCase{"EndedAtOnce", kWatchEnd, "watch 10"},
-        FailureCase{"Forbidden", StatusResponse(403, "Forbidden"), "list 10"},
-        FailureCase{"TypeIsGone", StatusResponse(404, "NotFound"), "list 10"},
-        FailureCase{"Nonsense", HttpResponse{.status = 200, .body = "<html>"}, "list 10"}),
+    testing::Values(FailureCase{"Refused", Fail(ErrorKind::kUnavailable, "connection refused"), "watch 10"},
+                    FailureCase{"Silent", Fail(ErrorKind::kTimeout, "nothing for 90 s"), "watch 10"},
+                    FailureCase{"TooManyRequests", StatusResponse(429, "TooManyRequests"), "watch 10"},
+                    FailureCase{"ServerError", StatusResponse(500, "InternalError"), "watch 10"},
+                    FailureCase{"Overloaded", StatusResponse(503, "ServiceUnavailable"), "watch 10"},
+                    FailureCase{"TokenRotated", StatusResponse(401, "Unauthorized"), "watch 10"},
+                    FailureCase{"EndedAtOnce", kWatchEnd, "watch 10"},
+                    FailureCase{"Forbidden", StatusResponse(403, "Forbidden"), "list 10"},
+                    FailureCase{"TypeIsGone", StatusResponse(404, "NotFound"), "list 10"},
+                    FailureCase{"Nonsense", HttpResponse{.status = 200, .body = "<html>"}, "list 10"}),
     [](const auto& test) { return test.param.name; });
 
 TEST_F(ReflectorTest, AShortWatchThatToldSomethingIsNoFailure) {
@@ -264,7 +264,8 @@ TEST_F(ReflectorTest, AWatchThatBreaksAtOnceEachTimeIsNotAHotLoop) {
 }
 
 TEST_F(ReflectorTest, AFailedListIsTriedAgainTheSameWay) {
-  lists_ = {Fail(ErrorKind::kUnavailable, "connection refused"), StatusResponse(403, "Forbidden", "no"), ListOf("7", {})};
+  lists_ = {Fail(ErrorKind::kUnavailable, "connection refused"), StatusResponse(403, "Forbidden", "no"),
+            ListOf("7", {})};
   watches_ = {{}};
   EXPECT_FALSE(reflector_.Healthy());
   EXPECT_FALSE(reflector_.RunOnce({}));
@@ -286,7 +287,7 @@ TEST_F(ReflectorTest, AFailureKeepsWhatIsKnown) {
 }
 
 TEST_F(ReflectorTest, DelaysDoubleWithJitterUpToTheirLimit) {
-  for (const auto [shortest, longest] : std::initializer_list<std::pair<Duration, Duration>>{
+  for (const auto& [shortest, longest] : std::initializer_list<std::pair<Duration, Duration>>{
            {800ms, 1600ms}, {1600ms, 3200ms}, {3200ms, 6400ms}, {6400ms, 12800ms}, {12800ms, 25600ms}}) {
     EXPECT_THAT(reflector_.NextDelay(), AllOf(Ge(shortest), testing::Le(longest)));
   }

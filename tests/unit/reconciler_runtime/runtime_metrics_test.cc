@@ -104,19 +104,20 @@ TEST_F(RuntimeMetricsTest, BucketsAreThoseOfControllerRuntime) {
   metrics_.RegisterQueue("rdc");
   metrics_.RequestDone("200", "GET", "h:1", 1s);
   const std::string text = metrics_.Text();
-  EXPECT_THAT(BucketsOf(text, "controller_runtime_reconcile_time_seconds"),
-              testing::ElementsAre("0.005", "0.01", "0.025", "0.05", "0.1", "0.15", "0.2", "0.25", "0.3", "0.35", "0.4",
-                                   "0.45", "0.5", "0.6", "0.7", "0.8", "0.9", "1", "1.25", "1.5", "1.75", "2", "2.5", "3",
-                                   "3.5", "4", "4.5", "5", "6", "7", "8", "9", "10", "15", "20", "25", "30", "40", "50",
-                                   "60", "+Inf"));
+  EXPECT_THAT(
+      BucketsOf(text, "controller_runtime_reconcile_time_seconds"),
+      testing::ElementsAre("0.005", "0.01", "0.025", "0.05", "0.1", "0.15", "0.2", "0.25", "0.3", "0.35", "0.4", "0.45",
+                           "0.5", "0.6", "0.7", "0.8", "0.9", "1", "1.25", "1.5", "1.75", "2", "2.5", "3", "3.5", "4",
+                           "4.5", "5", "6", "7", "8", "9", "10", "15", "20", "25", "30", "40", "50", "60", "+Inf"));
   for (const auto* histogram : {"workqueue_queue_duration_seconds", "workqueue_work_duration_seconds"}) {
     std::vector<double> bounds;
     for (const auto& bound : BucketsOf(text, histogram)) bounds.push_back(std::stod(bound));
     ASSERT_EQ(bounds.size(), 13U) << histogram;
     for (int i = 0; i < 12; ++i) EXPECT_THAT(bounds[i] / (1e-8 * std::pow(10, i)), DoubleNear(1, 1e-9));
   }
-  EXPECT_THAT(BucketsOf(text, "rest_client_request_duration_seconds"),
-              testing::ElementsAre("0.005", "0.025", "0.1", "0.25", "0.5", "1", "2", "4", "8", "15", "30", "60", "+Inf"));
+  EXPECT_THAT(
+      BucketsOf(text, "rest_client_request_duration_seconds"),
+      testing::ElementsAre("0.005", "0.025", "0.1", "0.25", "0.5", "1", "2", "4", "8", "15", "30", "60", "+Inf"));
 }
 
 TEST_F(RuntimeMetricsTest, RegisteringAgainKeepsWhatWasCounted) {
@@ -141,11 +142,10 @@ TEST_F(RuntimeMetricsTest, CountsRequestsByCodeMethodAndHost) {
   metrics_.RequestDone("200", "GET", "10.0.0.1:443", 20ms);
   metrics_.RequestDone("200", "GET", "10.0.0.1:443", 20ms);
   metrics_.RequestDone("<error>", "PUT", "10.0.0.1:443", 2s);
-  EXPECT_THAT(
-      Lines(metrics_.Text()),
-      IsSupersetOf({R"(rest_client_requests_total{code="200",host="10.0.0.1:443",method="GET"} 2)",
-                    R"(rest_client_requests_total{code="<error>",host="10.0.0.1:443",method="PUT"} 1)",
-                    R"(rest_client_request_duration_seconds_count{host="10.0.0.1:443",verb="PUT"} 1)"}));
+  EXPECT_THAT(Lines(metrics_.Text()),
+              IsSupersetOf({R"(rest_client_requests_total{code="200",host="10.0.0.1:443",method="GET"} 2)",
+                            R"(rest_client_requests_total{code="<error>",host="10.0.0.1:443",method="PUT"} 1)",
+                            R"(rest_client_request_duration_seconds_count{host="10.0.0.1:443",verb="PUT"} 1)"}));
 }
 
 TEST_F(RuntimeMetricsTest, LeadershipIsAGaugeThatStartsAtZero) {
@@ -223,11 +223,10 @@ TEST(ProcessCollector, ReadsProcAsItsManualDescribesIt) {
   const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
   EXPECT_THAT(Collected(proc),
-              testing::UnorderedElementsAre(Pair("process_cpu_seconds_total", 200 / ticks),
-                                            Pair("process_resident_memory_bytes", 256 * page),
-                                            Pair("process_virtual_memory_bytes", 8192000), Pair("process_open_fds", 3),
-                                            Pair("process_max_fds", 1024),
-                                            Pair("process_start_time_seconds", 1700000000 + 1000 / ticks)));
+              testing::UnorderedElementsAre(
+                  Pair("process_cpu_seconds_total", 200 / ticks), Pair("process_resident_memory_bytes", 256 * page),
+                  Pair("process_virtual_memory_bytes", 8192000), Pair("process_open_fds", 3),
+                  Pair("process_max_fds", 1024), Pair("process_start_time_seconds", 1700000000 + 1000 / ticks)));
   std::filesystem::remove_all(proc);
 }
 

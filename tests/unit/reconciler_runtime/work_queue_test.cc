@@ -215,7 +215,8 @@ TEST_F(WorkQueueTest, NothingComesOutOnceStopped) {
   EXPECT_EQ(queue_.Depth(), 1U);
 }
 
-/// Producers write and then add, workers read and then finish: at the end the last write of each key must have been read.
+/// Producers write and then add, workers read and then finish: at the end the last write of each key must have been
+/// read.
 class QueueTorture {
  public:
   void Run() {

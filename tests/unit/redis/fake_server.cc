@@ -2,8 +2,10 @@
 #include "tests/unit/redis/fake_server.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,6 +47,7 @@ int Listen(const Endpoint& endpoint, int backlog) {
 
 bool FakeConnection::ReadUntil(std::string_view end) {
   char buffer[4096];
+  received_.clear();
   while (!received_.ends_with(end)) {
     const auto n = ::recv(socket_, buffer, sizeof buffer, 0);
     if (n <= 0) return false;
@@ -59,6 +62,13 @@ void FakeConnection::Send(std::string_view bytes) const {
     if (n <= 0) return;
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
+}
+
+void FakeConnection::AwaitDelivery() const {
+  (void)Eventually([this] {
+    int unacknowledged = 0;
+    return ::ioctl(socket_, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+  });
 }
 
 void FakeConnection::AwaitClose() {

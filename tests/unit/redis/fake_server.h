@@ -22,13 +22,16 @@ class FakeConnection {
   /// Which connection to this server it is, from 0.
   int number = 0;
 
-  /// Reads until what was read ends with `end`; false if the other side closed before.
+  /// Reads on until what this call has read ends with `end`; false if the other side closed before.
   bool ReadUntil(std::string_view end);
   /// Reads one command without arguments, like "PING".
   bool ReadCommand(std::string_view word) { return ReadUntil(std::string(word) + "\r\n"); }
   void Send(std::string_view bytes) const;
+  /// Waits until the other side's kernel has all that was sent.
+  void AwaitDelivery() const;
   /// Waits until the other side has closed; true also for a reset.
   void AwaitClose();
+  /// By the last ReadUntil, and since.
   [[nodiscard]] const std::string& received() const { return received_; }
 
  private:
@@ -61,8 +64,8 @@ class FakeServer {
   std::atomic<int> accepted_{0};
   std::atomic<int> finished_{0};
   std::mutex mutex_;
-  std::vector<int> sockets_;           // guarded by mutex_
-  std::vector<std::thread> scripts_;   // of the accepting thread until it has ended
+  std::vector<int> sockets_;          // guarded by mutex_
+  std::vector<std::thread> scripts_;  // of the accepting thread until it has ended
   std::thread acceptor_;
 };
 

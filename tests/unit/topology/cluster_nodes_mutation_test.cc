@@ -27,10 +27,36 @@ const std::vector<std::string> kSeeds = {
 };
 
 // What the format itself is made of: damage that is likelier to be accepted than random bytes are.
-const std::vector<std::string> kWords = {" ",   "\n",    ",",      "@",     ":",     "-",        "[",  "]",
-                                         "->-", "-<-",   "myself", "slave", "fail",  "fail?",    "=",  "vars",
-                                         "0",   "16384", "6-5",    "\r",    "16383", "noaddr",   "\0", "%",
-                                         "::",  "-1",    "4e",     "65536", "0-0",   "connected"};
+const std::vector<std::string> kWords = {" ",
+                                         "\n",
+                                         ",",
+                                         "@",
+                                         ":",
+                                         "-",
+                                         "[",
+                                         "]",
+                                         "->-",
+                                         "-<-",
+                                         "myself",
+                                         "slave",
+                                         "fail",
+                                         "fail?",
+                                         "=",
+                                         "vars",
+                                         "0",
+                                         "16384",
+                                         "6-5",
+                                         "\r",
+                                         "16383",
+                                         "noaddr",
+                                         std::string(1, '\0'),
+                                         "%",
+                                         "::",
+                                         "-1",
+                                         "4e",
+                                         "65536",
+                                         "0-0",
+                                         "connected"};
 
 class Mutator {
  public:

@@ -244,7 +244,7 @@ TEST(ClusterNodes, ThatCannotBeTrueAreRefusedWithTheLineAndTheReason) {
 }
 
 TEST(ClusterNodes, ErrorsAreFitForALogWhateverTheInput) {
-  const auto table = ParseClusterNodes(std::string("\x1b[31m\0\x80", 8) + std::string(1 << 20, 'x'));
+  const auto table = ParseClusterNodes(std::string("\x1b[31m\0\x80", 7) + std::string(1 << 20, 'x'));
   ASSERT_FALSE(table);
   EXPECT_LT(table.error().size(), 400U);
   EXPECT_THAT(table.error(), Not(HasSubstr("\x1b")));

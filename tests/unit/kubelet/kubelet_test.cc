@@ -1,0 +1,564 @@
+// The whole kubelet against the embedded API server, with shells as containers.
+#include "local/kubelet/kubelet.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "local/apiserver/api_server.h"
+#include "tests/unit/kubelet/loop_runner.h"
+#include "tests/unit/kubelet/temporary_folder.h"
+
+namespace slotwright::local {
+namespace {
+
+using reconciler::ErrorKind;
+using reconciler::Json;
+using reconciler::StringAt;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+namespace types = reconciler::types;
+namespace fs = std::filesystem;
+
+[[nodiscard]] bool Eventually(const std::function<bool()>& holds, milliseconds patience = seconds(20)) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  return true;
+}
+
+class KubeletTest : public testing::Test {
+ protected:
+  KubeletTest() : client_(server_.InProcessTransport(), {}) {
+    options_.state_dir = File("state");
+    options_.pod_cidr = "127.79.0.0/16";
+  }
+  ~KubeletTest() override { StopKubelet(); }
+
+  void StartKubelet() {
+    options_.images.insert({{"tools:1", ""}, {"tools:2", ""}});
+    options_.restart_backoff = milliseconds(50);
+    kubelet_ = Kubelet::Make(client_, options_);
+    thread_ = std::jthread([this](std::stop_token stop) { ran_ = kubelet_->Run(stop); });
+  }
+  void StopKubelet() { thread_ = {}; }
+
+  static Json Pod(const std::string& name, const std::string& script, const Json& container = Json::object(),
+                  const Json& spec = Json::object()) {
+    Json main = {{"name", "main"}, {"image", "tools:1"}, {"command", {"/bin/sh", "-c", script}}};
+    main.update(container);
+    Json pod = {{"apiVersion", "v1"},
+                {"kind", "Pod"},
+                {"metadata", {{"name", name}, {"namespace", "default"}, {"labels", {{"app", name}}}}},
+                {"spec", {{"containers", Json::array({main})}}}};
+    pod["spec"].update(spec);
+    return pod;
+  }
+  void Create(const reconciler::ResourceType& type, const Json& object) {
+    const auto created = client_.Create(type, object);
+    ASSERT_TRUE(created) << created.error().message;
+  }
+  void CreatePod(const Json& pod) { Create(types::kPods, pod); }
+  void CreateData(const reconciler::ResourceType& type, const std::string& name, const Json& data) {
+    Create(type, {{"apiVersion", "v1"},
+                  {"kind", type.kind},
+                  {"metadata", {{"name", name}, {"namespace", "default"}}},
+                  {"data", data}});
+  }
+  void CreateClaim(const std::string& name) {
+    Create(types::kPersistentVolumeClaims,
+           {{"apiVersion", "v1"},
+            {"kind", "PersistentVolumeClaim"},
+            {"metadata", {{"name", name}, {"namespace", "default"}}},
+            {"spec", {{"accessModes", {"ReadWriteOnce"}}, {"resources", {{"requests", {{"storage", "1Gi"}}}}}}}});
+  }
+  Json GetPod(const std::string& name) const {
+    return client_.Get(types::kPods, {"default", name}).value_or(Json::object());
+  }
+  static std::string ConditionOf(const Json& object, const std::string& type) {
+    const Json* conditions = reconciler::ValueAt(object, {"status", "conditions"});
+    if (conditions == nullptr) return "";
+    for (const auto& condition : *conditions) {
+      if (condition["type"] == type) return condition["status"];
+    }
+    return "";
+  }
+  static Json ContainerOf(const Json& pod) {
+    const Json* statuses = reconciler::ValueAt(pod, {"status", "containerStatuses"});
+    return statuses == nullptr || statuses->empty() ? Json::object() : (*statuses)[0];
+  }
+  [[nodiscard]] bool UntilPod(const std::string& name, const std::function<bool(const Json&)>& condition) const {
+    const bool held = Eventually([&] { return condition(GetPod(name)); });
+    if (!held) ADD_FAILURE() << GetPod(name).value("status", Json()).dump(1);
+    return held;
+  }
+  [[nodiscard]] bool UntilReady(const std::string& name) const {
+    return UntilPod(name, [](const Json& pod) { return ConditionOf(pod, "Ready") == "True"; });
+  }
+  [[nodiscard]] bool UntilPhase(const std::string& name, const std::string& phase) const {
+    return UntilPod(name, [&](const Json& pod) { return StringAt(pod, {"status", "phase"}) == phase; });
+  }
+  [[nodiscard]] bool UntilGone(const std::string& name) const {
+    return Eventually([&] { return GetPod(name).empty(); });
+  }
+  [[nodiscard]] bool UntilEvent(const std::string& reason) const {
+    return Eventually([&] {
+      const auto events = client_.List(types::kEvents, {.ns = "default"});
+      return events && std::ranges::any_of(events->items, [&](const Json& e) { return e["reason"] == reason; });
+    });
+  }
+  void DeletePod(const std::string& name, std::optional<seconds> grace = std::nullopt) {
+    const auto deleted = client_.Delete(types::kPods, {"default", name}, {.grace_period = grace});
+    EXPECT_TRUE(deleted) << deleted.error().message;
+  }
+  std::string File(const std::string& name) const { return folder_.path() + "/" + name; }
+  // Of the pod as it is now.
+  std::string PodFile(const std::string& name, const std::string& file) const {
+    return File("state/pods/default_" + name + "_" + reconciler::UidOf(GetPod(name)) + "/" + file);
+  }
+  int PidOf(const std::string& name) const { return NumberIn(PodFile(name, "main/main.pid")); }
+  std::string LogOf(const std::string& name, int run = 0) const {
+    return TextOf(PodFile(name, "main/" + std::to_string(run) + ".log"));
+  }
+
+  const TemporaryFolder folder_;
+  ApiServer server_{{}};
+  const reconciler::Client client_;
+  KubeletOptions options_;
+  std::unique_ptr<Kubelet> kubelet_;
+  reconciler::Result<void> ran_;
+  std::jthread thread_;
+};
+
+TEST_F(KubeletTest, ItRegistersAReadyNode) {
+  StartKubelet();
+  ASSERT_TRUE(Eventually([&] {
+    const auto node = client_.Get(types::kNodes, {"", "local"});
+    return node && ConditionOf(*node, "Ready") == "True";
+  }));
+}
+
+TEST_F(KubeletTest, APodBecomesReadyWithAnAddressOfItsOwn) {
+  StartKubelet();
+  CreatePod(
+      Pod("a", "echo $IP; exec sleep 1000",
+          {{"env", Json::array({{{"name", "IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})}}));
+  CreatePod(Pod("b", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(UntilReady("b"));
+  const Json a = GetPod("a");
+  EXPECT_EQ(StringAt(a, {"spec", "nodeName"}), "local");
+  EXPECT_EQ(StringAt(a, {"status", "phase"}), "Running");
+  EXPECT_EQ(StringAt(a, {"status", "hostIP"}), "127.0.0.1");
+  for (const char* type : {"PodScheduled", "Initialized", "ContainersReady"}) EXPECT_EQ(ConditionOf(a, type), "True");
+  EXPECT_TRUE(ContainerOf(a)["state"].contains("running"));
+  EXPECT_THAT(StringAt(a, {"status", "podIP"}), StartsWith("127.79."));
+  EXPECT_NE(StringAt(GetPod("b"), {"status", "podIP"}), StringAt(a, {"status", "podIP"}));
+  EXPECT_TRUE(Eventually([&] { return LogOf("a") == StringAt(a, {"status", "podIP"}) + "\n"; }));
+  EXPECT_TRUE(UntilEvent("Started"));
+}
+
+TEST_F(KubeletTest, InitContainersRunOneAfterTheOtherBeforeTheRest) {
+  StartKubelet();
+  Json pod = Pod("a", "cat /work/order; exec sleep 1000",
+                 Json::parse(R"({"volumeMounts": [{"name": "w", "mountPath": "/work"}]})"),
+                 Json::parse(R"({"volumes": [{"name": "w", "emptyDir": {}}]})"));
+  for (const char* name : {"one", "two"}) {
+    Json init = pod["spec"]["containers"][0];
+    init["name"] = name;
+    init["command"][2] = std::string("echo ") + name + " >> /work/order";
+    pod["spec"]["initContainers"].push_back(init);
+  }
+  CreatePod(pod);
+  ASSERT_TRUE(UntilReady("a"));
+  EXPECT_TRUE(Eventually([&] { return LogOf("a") == "one\ntwo\n"; }));
+  const Json init = GetPod("a")["status"]["initContainerStatuses"][1];
+  EXPECT_EQ(init["state"]["terminated"]["reason"], "Completed");
+  EXPECT_EQ(init["ready"], true);
+}
+
+TEST_F(KubeletTest, ASidecarRunsBesideTheOthersAndEndsWithThem) {
+  StartKubelet();
+  Json pod = Pod("a", "exit 0", Json::object(), {{"restartPolicy", "Never"}});
+  Json sidecar = pod["spec"]["containers"][0];
+  sidecar.update({{"name", "side"}, {"restartPolicy", "Always"}, {"command", {"/bin/sleep", "1000"}}});
+  pod["spec"]["initContainers"] = Json::array({sidecar});
+  CreatePod(pod);
+  EXPECT_TRUE(UntilPhase("a", "Succeeded"));
+  EXPECT_TRUE(UntilPod(
+      "a", [](const Json& p) { return p["status"]["initContainerStatuses"][0]["state"].contains("terminated"); }));
+}
+
+TEST_F(KubeletTest, TheRestartPolicyDecidesThePhaseInWhichAPodEnds) {
+  StartKubelet();
+  CreatePod(Pod("good", "exit 0", Json::object(), {{"restartPolicy", "OnFailure"}}));
+  CreatePod(Pod("bad", "exit 4", Json::object(), {{"restartPolicy", "Never"}}));
+  CreatePod(Pod("loop", "exit 4"));
+  ASSERT_TRUE(UntilPhase("good", "Succeeded"));
+  ASSERT_TRUE(UntilPhase("bad", "Failed"));
+  EXPECT_EQ(ContainerOf(GetPod("bad"))["state"]["terminated"]["exitCode"], 4);
+  ASSERT_TRUE(UntilPod("loop", [](const Json& pod) { return ContainerOf(pod).value("restartCount", 0) >= 2; }));
+  EXPECT_EQ(StringAt(GetPod("loop"), {"status", "phase"}), "Running");
+}
+
+TEST_F(KubeletTest, AFailedInitContainerFailsAPodThatIsNeverRestarted) {
+  StartKubelet();
+  Json pod = Pod("a", "exec sleep 1000", Json::object(), {{"restartPolicy", "Never"}});
+  pod["spec"]["initContainers"] = Json::array({pod["spec"]["containers"][0]});
+  pod["spec"]["initContainers"][0]["name"] = "init";
+  pod["spec"]["initContainers"][0]["command"][2] = "exit 1";
+  CreatePod(pod);
+  ASSERT_TRUE(UntilPhase("a", "Failed"));
+  EXPECT_EQ(ContainerOf(GetPod("a"))["state"]["waiting"]["reason"], "PodInitializing");
+}
+
+TEST_F(KubeletTest, DeletionIsGracefulAndReadinessEndsAtOnce) {
+  StartKubelet();
+  CreatePod(Pod("a", "trap 'while [ ! -e " + File("go") +
+                         " ]; do sleep 0.01; done; exit 0' TERM; echo up; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n"; }));
+  const int pid = PidOf("a");
+  const std::string folder = PodFile("a", "");
+  DeletePod("a");
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) { return ConditionOf(pod, "Ready") == "False"; }));
+  EXPECT_TRUE(IsAlive(pid));
+  EXPECT_EQ(StringAt(GetPod("a"), {"status", "phase"}), "Running");
+  std::ofstream(File("go")) << "now";
+  ASSERT_TRUE(UntilGone("a"));
+  EXPECT_FALSE(IsAlive(pid));
+  EXPECT_TRUE(Eventually([&] { return !fs::exists(folder); }));
+}
+
+TEST_F(KubeletTest, WhoDoesNotEndInItsGracePeriodIsKilled) {
+  StartKubelet();
+  CreatePod(Pod("a", "trap '' TERM; echo up; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n"; }));
+  const int pid = PidOf("a");
+  DeletePod("a", seconds(2));
+  ASSERT_TRUE(UntilGone("a"));
+  EXPECT_FALSE(IsAlive(pid));
+}
+
+TEST_F(KubeletTest, AForceDeletedPodsProcessesEndToo) {
+  StartKubelet();
+  CreatePod(Pod("a", "trap '' TERM; echo up; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n"; }));
+  const int pid = PidOf("a");
+  DeletePod("a", seconds(0));
+  EXPECT_TRUE(GetPod("a").empty());
+  EXPECT_TRUE(Eventually([&] { return !IsAlive(pid); }));
+}
+
+TEST_F(KubeletTest, APodThatAFinalizerKeepsIsOverAndItsStatusStaysAsItEnded) {
+  StartKubelet();
+  Json pod = Pod("a", "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done");
+  pod["metadata"]["finalizers"] = {"example.com/wait"};
+  CreatePod(pod);
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n"; }));
+  DeletePod("a");
+  ASSERT_TRUE(UntilPhase("a", "Succeeded"));
+  const Json touched = {{"metadata", {{"labels", {{"touched", "yes"}}}}}};
+  ASSERT_TRUE(client_.Patch(types::kPods, {"default", "a"}, reconciler::PatchType::kMerge, touched));
+  CreatePod(Pod("b", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("b"));  // the kubelet has seen the change by now
+  EXPECT_EQ(ContainerOf(GetPod("a"))["state"]["terminated"]["exitCode"], 0);
+  const Json released = {{"metadata", {{"finalizers", nullptr}}}};
+  ASSERT_TRUE(client_.Patch(types::kPods, {"default", "a"}, reconciler::PatchType::kMerge, released));
+  EXPECT_TRUE(UntilGone("a"));
+}
+
+TEST_F(KubeletTest, ANamesakeOfAForceDeletedPodIsNotTouched) {
+  StartKubelet();
+  CreatePod(Pod("a", "trap '' TERM; echo up; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n"; }));
+  const int old = PidOf("a");
+  const std::string address = StringAt(GetPod("a"), {"status", "podIP"});
+  DeletePod("a", seconds(0));
+  CreatePod(Pod("a", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  const std::string uid = reconciler::UidOf(GetPod("a"));
+  ASSERT_TRUE(Eventually([&] { return !IsAlive(old); }));
+  EXPECT_TRUE(IsAlive(PidOf("a")));
+  EXPECT_EQ(reconciler::UidOf(GetPod("a")), uid);
+  EXPECT_NE(StringAt(GetPod("a"), {"status", "podIP"}), address);
+}
+
+TEST_F(KubeletTest, AKilledProcessIsRestartedInItsPod) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  const std::string address = StringAt(GetPod("a"), {"status", "podIP"});
+  const int pid = PidOf("a");
+  ::kill(pid, SIGKILL);
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) {
+    return ContainerOf(pod).value("restartCount", 0) == 1 && ConditionOf(pod, "Ready") == "True";
+  }));
+  EXPECT_EQ(ContainerOf(GetPod("a"))["lastState"]["terminated"]["exitCode"], 137);
+  EXPECT_EQ(StringAt(GetPod("a"), {"status", "podIP"}), address);
+  EXPECT_NE(PidOf("a"), pid);
+}
+
+TEST_F(KubeletTest, AnUnknownImageIsReportedAndAChangedOneIsUsed) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000", {{"image", "nobody:1"}}));
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) {
+    return ContainerOf(pod).value(Json::json_pointer("/state/waiting/reason"), "").starts_with("ErrImagePull");
+  }));
+  EXPECT_EQ(StringAt(GetPod("a"), {"status", "phase"}), "Pending");
+  EXPECT_TRUE(UntilEvent("Failed"));
+  const auto set_image = [&](const std::string& image) {
+    const Json patch = Json::array({{{"op", "replace"}, {"path", "/spec/containers/0/image"}, {"value", image}}});
+    const auto patched = client_.Patch(types::kPods, {"default", "a"}, reconciler::PatchType::kJson, patch);
+    ASSERT_TRUE(patched) << patched.error().message;
+  };
+  set_image("tools:1");
+  ASSERT_TRUE(UntilReady("a"));
+  set_image("tools:2");
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) {
+    return ContainerOf(pod).value("image", "") == "tools:2" && ConditionOf(pod, "Ready") == "True";
+  }));
+  EXPECT_EQ(ContainerOf(GetPod("a"))["restartCount"], 1);
+}
+
+TEST_F(KubeletTest, ConfigMapsAndSecretsAreWaitedForMountedAndKeptUpToDate) {
+  StartKubelet();
+  CreatePod(
+      Pod("a", "cat /etc/app/conf /etc/pw/password; exec sleep 1000",
+          Json::parse(
+              R"({"volumeMounts": [{"name": "c", "mountPath": "/etc/app"}, {"name": "s", "mountPath": "/etc/pw"}]})"),
+          Json::parse(R"({"volumes": [{"name": "c", "configMap": {"name": "conf"}},
+                                            {"name": "s", "secret": {"secretName": "pw", "defaultMode": 256}}]})")));
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) {
+    return ContainerOf(pod).value(Json::json_pointer("/state/waiting/reason"), "") == "ContainerCreating";
+  }));
+  ASSERT_TRUE(UntilEvent("FailedMount"));
+  CreateData(types::kConfigMaps, "conf", {{"conf", "one\n"}});
+  CreateData(types::kSecrets, "pw", {{"password", "czNjcmV0"}});
+  ASSERT_TRUE(UntilReady("a"));
+  EXPECT_TRUE(Eventually([&] { return LogOf("a") == "one\ns3cret"; }));
+  EXPECT_EQ(fs::status(PodFile("a", "volumes/s/password")).permissions(), fs::perms::owner_read);
+
+  const auto patched = client_.Patch(types::kConfigMaps, {"default", "conf"}, reconciler::PatchType::kMerge,
+                                     {{"data", {{"conf", "two\n"}}}});
+  ASSERT_TRUE(patched);
+  EXPECT_TRUE(Eventually([&] { return TextOf(PodFile("a", "volumes/c/conf")) == "two\n"; }));
+  EXPECT_EQ(ContainerOf(GetPod("a"))["restartCount"], 0);
+}
+
+TEST_F(KubeletTest, DownwardApiFilesFollowThePodsLabels) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000", Json::object(), Json::parse(R"({"volumes": [{"name": "d", "downwardAPI": {
+    "items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]})")));
+  ASSERT_TRUE(UntilReady("a"));
+  EXPECT_EQ(TextOf(PodFile("a", "volumes/d/labels")), "app=\"a\"");
+  ASSERT_TRUE(client_.Patch(types::kPods, {"default", "a"}, reconciler::PatchType::kMerge,
+                            {{"metadata", {{"labels", {{"app", "b"}}}}}}));
+  EXPECT_TRUE(Eventually([&] { return TextOf(PodFile("a", "volumes/d/labels")) == "app=\"b\""; }));
+}
+
+class KubeletClaimTest : public KubeletTest {
+ protected:
+  static Json PodWithClaim(const std::string& name, const std::string& script) {
+    return Pod(name, script, Json::parse(R"({"volumeMounts": [{"name": "v", "mountPath": "/data"}]})"),
+               Json::parse(R"({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]})"));
+  }
+  // The folders of claims that exist.
+  size_t Volumes() const {
+    std::error_code missing;
+    return static_cast<size_t>(std::distance(fs::directory_iterator(File("state/volumes"), missing), {}));
+  }
+};
+
+TEST_F(KubeletClaimTest, AClaimIsBoundAndItsDataSurvivesItsPods) {
+  StartKubelet();
+  CreatePod(PodWithClaim("a", "echo kept > /data/file; exec sleep 1000"));
+  CreateClaim("data");
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(Eventually([&] {
+    const auto claim = client_.Get(types::kPersistentVolumeClaims, {"default", "data"});
+    return StringAt(*claim, {"status", "phase"}) == "Bound" &&
+           StringAt(*claim, {"status", "capacity", "storage"}) == "1Gi";
+  }));
+  DeletePod("a");
+  ASSERT_TRUE(UntilGone("a"));
+  CreatePod(PodWithClaim("b", "cat /data/file; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("b"));
+  EXPECT_TRUE(Eventually([&] { return LogOf("b") == "kept\n"; }));
+}
+
+TEST_F(KubeletClaimTest, TheFolderGoesWithItsClaimOnceNoPodUsesIt) {
+  StartKubelet();
+  CreateClaim("data");
+  CreatePod(PodWithClaim("a", "echo old > /data/file; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(client_.Delete(types::kPersistentVolumeClaims, {"default", "data"}));
+  (void)client_.Patch(types::kPersistentVolumeClaims, {"default", "data"}, reconciler::PatchType::kMerge,
+                      {{"metadata", {{"finalizers", nullptr}}}});
+  ASSERT_TRUE(Eventually([&] { return !client_.Get(types::kPersistentVolumeClaims, {"default", "data"}); }));
+  CreateClaim("data");  // a namesake starts empty
+  ASSERT_TRUE(Eventually([&] { return Volumes() == 2; }));
+  CreatePod(PodWithClaim("b", "ls /data; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("b"));
+  EXPECT_EQ(LogOf("b"), "");
+  DeletePod("a");
+  ASSERT_TRUE(UntilGone("a"));
+  EXPECT_TRUE(Eventually([&] { return Volumes() == 1; }));
+}
+
+TEST_F(KubeletClaimTest, KeptVolumesGoToTheClaimOfTheSameNameOfTheNextKubelet) {
+  options_.keep_volumes = true;
+  StartKubelet();
+  CreateClaim("data");
+  CreatePod(PodWithClaim("a", "cat /data/file; echo kept > /data/file; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(Eventually([&] { return !LogOf("a").empty(); }));
+  StopKubelet();
+  EXPECT_EQ(Volumes(), 1U);
+  EXPECT_FALSE(fs::exists(File("state/pods")));
+  DeletePod("a", seconds(0));
+  (void)client_.Delete(types::kPersistentVolumeClaims, {"default", "data"});
+  (void)client_.Patch(types::kPersistentVolumeClaims, {"default", "data"}, reconciler::PatchType::kMerge,
+                      {{"metadata", {{"finalizers", nullptr}}}});
+  ASSERT_TRUE(Eventually([&] { return !client_.Get(types::kPersistentVolumeClaims, {"default", "data"}); }));
+  StartKubelet();
+  CreateClaim("data");
+  CreatePod(PodWithClaim("a", "cat /data/file; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  EXPECT_TRUE(Eventually([&] { return LogOf("a") == "kept\n"; }));
+}
+
+TEST_F(KubeletTest, StopEndsAllProcessesAndRemovesEverything) {
+  StartKubelet();
+  CreatePod(Pod("a", "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done"));
+  CreatePod(Pod("b", "sleep 1000 & echo $! > " + File("child") + "; wait"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n" && NumberIn(File("child")) > 0; }));
+  const int pid = PidOf("a");
+  const int child = NumberIn(File("child"));
+  StopKubelet();
+  EXPECT_TRUE(ran_);
+  EXPECT_FALSE(IsAlive(pid));
+  EXPECT_FALSE(IsAlive(child));
+  EXPECT_FALSE(fs::exists(File("state")));
+  EXPECT_FALSE(GetPod("a").empty());  // pods are the API server's
+}
+
+TEST_F(KubeletTest, TheNextKubeletStartsTheSamePodsAgain) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000"));
+  CreatePod(Pod("done", "exit 0", Json::object(), {{"restartPolicy", "Never"}}));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(UntilPhase("done", "Succeeded"));
+  StopKubelet();
+  StartKubelet();
+  ASSERT_TRUE(UntilPod("a", [](const Json& pod) {
+    return ContainerOf(pod).value("restartCount", 0) == 1 && ConditionOf(pod, "Ready") == "True";
+  }));
+  EXPECT_EQ(StringAt(GetPod("done"), {"status", "phase"}), "Succeeded");
+  DeletePod("done");
+  EXPECT_TRUE(UntilGone("done"));
+}
+
+TEST_F(KubeletTest, WhatACrashLeftBehindIsCleanedAtTheStart) {
+  fs::create_directories(File("state/pods/default_x_1/main"));
+  fs::create_directories(File("state/volumes/default_x_1"));
+  std::ofstream(File("state/pods/default_x_1/main/0.log")) << "old";
+  std::ofstream(File("state/mine")) << "not the kubelet's";
+  StartKubelet();
+  EXPECT_TRUE(Eventually([&] { return !fs::exists(File("state/pods/default_x_1")); }));
+  EXPECT_TRUE(Eventually([&] { return !fs::exists(File("state/volumes/default_x_1")); }));
+  StopKubelet();
+  EXPECT_TRUE(fs::exists(File("state/mine")));
+}
+
+TEST_F(KubeletTest, LogsAreServed) {
+  StartKubelet();
+  CreatePod(Pod("a", "echo one; echo two; exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "one\ntwo\n"; }));
+  server_.SetLogSource(kubelet_.get());
+  const auto text = client_.GetRaw("/api/v1/namespaces/default/pods/a/log?tailLines=1");
+  ASSERT_TRUE(text) << text.error().message;
+  EXPECT_EQ(*text, "two\n");
+  server_.SetLogSource(nullptr);
+}
+
+TEST_F(KubeletTest, AnActiveDeadlineFailsThePod) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000", Json::object(), {{"activeDeadlineSeconds", 1}}));
+  ASSERT_TRUE(UntilPhase("a", "Failed"));
+  EXPECT_EQ(StringAt(GetPod("a"), {"status", "reason"}), "DeadlineExceeded");
+}
+
+TEST_F(KubeletTest, PodsOfOtherNodesAreLeftAlone) {
+  StartKubelet();
+  CreatePod(Pod("other", "exec sleep 1000", Json::object(), {{"nodeName", "elsewhere"}}));
+  CreatePod(Pod("ours", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("ours"));
+  EXPECT_EQ(PidOf("other"), 0);
+}
+
+TEST_F(KubeletTest, OptionsThatCannotBeUsedEndItAtOnce) {
+  options_.pod_cidr = "10.0.0.0/16";
+  StartKubelet();
+  StopKubelet();
+  ASSERT_FALSE(ran_);
+  EXPECT_THAT(ran_.error().message, HasSubstr("10.0.0.0/16"));
+  options_.pod_cidr = "127.79.0.0/16";
+  options_.state_dir = "/proc/nothing";
+  StartKubelet();
+  StopKubelet();
+  ASSERT_FALSE(ran_);
+  EXPECT_THAT(ran_.error().message, HasSubstr("/proc/nothing"));
+}
+
+TEST_F(KubeletTest, ARedisServerRunsAtItsPodsAddressAndBecomesValkeyWithItsImage) {
+  const auto installed = [](const std::string& engine) {
+    return fs::exists(std::string(std::getenv("HOME")) + "/.cache/slotwright/engines/" + engine);
+  };
+  if (!fs::exists("/usr/bin/redis-server") || !installed("valkey-9.1.2")) {
+    GTEST_SKIP() << "needs redis-server and what scripts/engines.sh fetches";
+  }
+  StartKubelet();
+  const Json container = Json::parse(R"json({
+    "image": "redis:7.0", "command": null, "args": ["--bind", "$(IP)", "--dir", "/data", "--save", "''"],
+    "env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+    "ports": [{"name": "redis", "containerPort": 6379}],
+    "readinessProbe": {"tcpSocket": {"port": "redis"}, "periodSeconds": 2},
+    "livenessProbe": {"exec": {"command": ["/bin/sh", "-c", "redis-cli -h $IP PING | grep -q PONG"]}, "timeoutSeconds": 5},
+    "volumeMounts": [{"name": "data", "mountPath": "/data"}]})json");
+  Json pod = Pod("r", "", container, Json::parse(R"({"volumes": [{"name": "data", "emptyDir": {}}]})"));
+  pod["spec"]["containers"][0].erase("command");
+  CreatePod(pod);
+  ASSERT_TRUE(UntilReady("r"));
+  EXPECT_THAT(LogOf("r"), HasSubstr("Redis version=7.0"));
+  const Json patch =
+      Json::array({{{"op", "replace"}, {"path", "/spec/containers/0/image"}, {"value", "valkey/valkey:9.1"}}});
+  ASSERT_TRUE(client_.Patch(types::kPods, {"default", "r"}, reconciler::PatchType::kJson, patch));
+  ASSERT_TRUE(UntilPod("r", [](const Json& p) {
+    return ContainerOf(p).value("imageID", "") == "local://valkey:9.1.2" && ConditionOf(p, "Ready") == "True";
+  }));
+  EXPECT_THAT(LogOf("r", 1), HasSubstr("Valkey version=9.1.2"));
+}
+
+TEST_F(KubeletTest, AnOutageOfTheApiServerKeepsPodsRunningAndIsCaughtUpWith) {
+  StartKubelet();
+  CreatePod(Pod("a", "exec sleep 1000"));
+  ASSERT_TRUE(UntilReady("a"));
+  const std::string pid_file = PodFile("a", "main/main.pid");
+  const int pid = NumberIn(pid_file);
+  server_.SetOutage(503);
+  ::kill(pid, SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return NumberIn(pid_file) > 0 && NumberIn(pid_file) != pid; }));
+  server_.SetOutage(0);
+  EXPECT_TRUE(UntilPod("a", [](const Json& pod) { return ContainerOf(pod).value("restartCount", 0) == 1; }));
+}
+
+}  // namespace
+}  // namespace slotwright::local

@@ -1,0 +1,452 @@
+// One elector's dealings with its lease, and several electors over one lease with broken networks and clocks.
+#include "reconciler/runtime/leader_election.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <prometheus/registry.h>
+
+#include <random>
+#include <thread>
+
+#include "reconciler/metrics/runtime_metrics.h"
+#include "tests/unit/fakes/fake_api.h"
+#include "tests/unit/fakes/fake_clock.h"
+#include "tests/unit/fakes/faulty_link.h"
+
+namespace reconciler {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// Another machine: the same passing of time, a calendar of its own.
+class MachineClock : public Clock {
+ public:
+  explicit MachineClock(FakeClock& world) : world_(world) {}
+  void StepWall(Duration by) { offset_ += std::chrono::duration_cast<std::chrono::microseconds>(by).count(); }
+  [[nodiscard]] MonotonicTime Now() const override { return world_.Now(); }
+  [[nodiscard]] WallTime WallNow() const override {
+    return world_.WallNow() + std::chrono::microseconds(offset_.load());
+  }
+  void WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable_any& condition, std::stop_token stop,
+                 MonotonicTime until) override {
+    world_.WaitUntil(lock, condition, std::move(stop), until);
+  }
+
+ private:
+  FakeClock& world_;
+  std::atomic<std::chrono::microseconds::rep> offset_ = 0;
+};
+
+/// One replica of an operator: leads when it can, and starts again when it has lost.
+class Replica {
+ public:
+  Replica(const std::string& identity, std::shared_ptr<FakeApi> api, FakeClock& world, unsigned seed,
+          RuntimeMetrics* metrics = nullptr)
+      : clock(world),
+        link(std::make_shared<FaultyLink>(std::move(api), clock)),
+        elector(link, {}, {.lease = {"ns", "op"}, .identity = identity, .metrics = metrics, .seed = seed}, clock) {}
+  ~Replica() { Stop(); }
+
+  void Start() {
+    Stop();
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      while (elector.Acquire(stop)) {
+        ++terms;
+        working = true;
+        const bool stopped = elector.Hold(stop);
+        working = false;
+        if (stopped) return;
+        lost_at = clock.Now().time_since_epoch().count();
+      }
+    });
+  }
+  /// Without releasing the lease.
+  void Stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+  }
+  [[nodiscard]] Duration LostAt() const { return Duration(lost_at.load()); }
+
+  MachineClock clock;
+  std::shared_ptr<FaultyLink> link;
+  LeaderElector elector;
+  std::atomic<bool> working = false;
+  std::atomic<int> terms = 0;
+  std::atomic<Duration::rep> lost_at = 0;
+
+ private:
+  std::jthread thread_;
+};
+
+class LeaderElectionTest : public testing::Test {
+ protected:
+  std::unique_ptr<Replica> MakeReplica(const std::string& identity, unsigned seed = 1) {
+    return std::make_unique<Replica>(identity, api_, clock_, seed, &metrics_);
+  }
+  [[nodiscard]] Json Spec() const { return api_->Objects().at(0)["spec"]; }
+  [[nodiscard]] Duration Now() const { return clock_.Now().time_since_epoch(); }
+
+  /// Lets time pass, from one waking to the next, until all sleep again at its end.
+  void Pass(Duration time, size_t threads = 1) {
+    const MonotonicTime until = clock_.Now() + time;
+    ASSERT_TRUE(clock_.AwaitSleepers(threads));
+    while (clock_.Now() < until) {
+      ASSERT_TRUE(clock_.AdvanceToNextWake(threads, until));
+      ASSERT_TRUE(clock_.AwaitSleepers(threads));
+    }
+  }
+  /// A lease that somebody else wrote.
+  void PutLease(const std::string& holder, int seconds, const std::string& renewed) {
+    Client client(api_, {}, clock_);
+    ASSERT_TRUE(client.Create(types::kLeases, {{"metadata", {{"namespace", "ns"}, {"name", "op"}}},
+                                               {"spec",
+                                                {{"holderIdentity", holder},
+                                                 {"leaseDurationSeconds", seconds},
+                                                 {"acquireTime", renewed},
+                                                 {"renewTime", renewed},
+                                                 {"leaseTransitions", 4}}}}));
+  }
+  /// How long `replica` takes to become leader.
+  Duration AcquireTime(Replica& replica) {
+    const Duration start = Now();
+    replica.Start();
+    const Duration give_up = start + 10min;
+    while (replica.terms == 0 && Now() < give_up) {
+      const bool waits = clock_.AwaitSleepers(1) && (replica.terms > 0 || clock_.AdvanceToNextWake(1));
+      if (!waits) break;
+    }
+    EXPECT_EQ(replica.terms, 1);
+    return Now() - start;
+  }
+
+  FakeClock clock_;
+  std::shared_ptr<FakeApi> api_ = std::make_shared<FakeApi>();
+  RuntimeMetrics metrics_{std::make_shared<prometheus::Registry>()};
+};
+
+TEST_F(LeaderElectionTest, TheFirstCandidateCreatesTheLease) {
+  auto a = MakeReplica("a");
+  EXPECT_EQ(AcquireTime(*a), 0s);
+  EXPECT_TRUE(a->elector.IsLeader());
+  EXPECT_THAT(api_->Log(), ElementsAre("GET 404", "POST 201"));
+  EXPECT_EQ(Spec(), (Json{{"holderIdentity", "a"},
+                          {"leaseDurationSeconds", 15},
+                          {"acquireTime", "2026-01-01T00:00:00.000000Z"},
+                          {"renewTime", "2026-01-01T00:00:00.000000Z"},
+                          {"leaseTransitions", 0}}));
+}
+
+TEST_F(LeaderElectionTest, ALeaderRenewsEachRetryPeriodWithOneRequest) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  Pass(6s);
+  EXPECT_THAT(api_->Log(), ElementsAre("GET 404", "POST 201", "PUT 200", "PUT 200", "PUT 200"));
+  EXPECT_EQ(Spec()["renewTime"], "2026-01-01T00:00:06.000000Z");
+  EXPECT_EQ(Spec()["acquireTime"], "2026-01-01T00:00:00.000000Z");
+  EXPECT_EQ(Spec()["leaseTransitions"], 0);
+}
+
+TEST_F(LeaderElectionTest, ALeaderGetsOverOthersEditingItsLease) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  api_->Edit([](Json& lease) {
+    lease["metadata"]["labels"]["team"] = "x";
+    lease["spec"]["strategy"] = "OldestEmulationVersion";
+  });
+  Pass(2s);
+  EXPECT_THAT(api_->Log(), ElementsAre("GET 404", "POST 201", "PUT 409", "GET 200", "PUT 200"));
+  EXPECT_TRUE(a->elector.IsLeader());
+  EXPECT_EQ(LabelOf(api_->Objects()[0], "team"), "x");
+  EXPECT_EQ(Spec()["strategy"], "OldestEmulationVersion");
+}
+
+TEST_F(LeaderElectionTest, ALeaderWhoseLeaseWasDeletedWritesItAgain) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  api_->Clear();
+  Pass(2s);
+  EXPECT_EQ(Spec()["holderIdentity"], "a");
+  EXPECT_EQ(a->terms, 1);
+}
+
+TEST_F(LeaderElectionTest, ACandidateTakesOverALeaseThatStandsStillForItsDurationAndNotBefore) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  a->Stop();
+  auto b = MakeReplica("b");
+  const Duration took = AcquireTime(*b);
+  EXPECT_GE(took, 15s);
+  EXPECT_LE(took, 15s + 4400ms);
+  EXPECT_EQ(Spec()["holderIdentity"], "b");
+  EXPECT_EQ(Spec()["leaseTransitions"], 1);
+  EXPECT_EQ(Spec()["acquireTime"], Spec()["renewTime"]);
+}
+
+struct ForeignLeaseCase {
+  std::string name;
+  int seconds;
+  std::string renewed;
+  Duration expected;
+};
+
+class ForeignLeaseTest : public LeaderElectionTest, public testing::WithParamInterface<ForeignLeaseCase> {};
+
+TEST_P(ForeignLeaseTest, RunsByOurClockAndByItsHoldersPromise) {
+  PutLease("other", GetParam().seconds, GetParam().renewed);
+  auto a = MakeReplica("a");
+  const Duration took = AcquireTime(*a);
+  EXPECT_GE(took, GetParam().expected);
+  EXPECT_LE(took, GetParam().expected + 4400ms);
+  EXPECT_EQ(Spec()["leaseTransitions"], 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Records, ForeignLeaseTest,
+    testing::Values(ForeignLeaseCase{"OfAClockThatIsFarAhead", 15, "2040-01-01T00:00:00.000000Z", 15s},
+                    ForeignLeaseCase{"OfAClockThatIsFarBehind", 15, "1999-01-01T00:00:00.000000Z", 15s},
+                    ForeignLeaseCase{"OfAHolderWithALongerDuration", 60, "2026-01-01T00:00:00.000000Z", 60s},
+                    ForeignLeaseCase{"WithoutADuration", 0, "2026-01-01T00:00:00.000000Z", 15s}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_F(LeaderElectionTest, ALeaseWithoutAHolderIsFree) {
+  PutLease("", 1, "2026-01-01T00:00:00.000000Z");
+  auto a = MakeReplica("a");
+  EXPECT_EQ(AcquireTime(*a), 0s);
+}
+
+TEST_F(LeaderElectionTest, ADeletedLeaseStillBindsWhoeverSawIt) {
+  PutLease("other", 15, "2026-01-01T00:00:00.000000Z");
+  auto a = MakeReplica("a");
+  a->Start();
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  api_->Clear();
+  EXPECT_GE(AcquireTime(*a), 15s);
+}
+
+TEST_F(LeaderElectionTest, AReleasedLeaseIsTakenWithoutWaitingForItsEnd) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  auto b = MakeReplica("b", 2);
+  b->Start();
+  Pass(7s, 2);
+  EXPECT_EQ(b->terms, 0);
+  a->Stop();
+  a->elector.Release();
+  EXPECT_FALSE(a->elector.IsLeader());
+  EXPECT_EQ(Spec()["holderIdentity"], "");
+  EXPECT_EQ(Spec()["leaseDurationSeconds"], 1);
+  EXPECT_EQ(Spec()["leaseTransitions"], 0);
+  Pass(4400ms);
+  EXPECT_TRUE(b->elector.IsLeader());
+  EXPECT_EQ(Spec()["leaseTransitions"], 1);
+}
+
+TEST_F(LeaderElectionTest, ReleaseGetsOverAWriteThatItDoesNotKnowOf) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  api_->Edit([](Json& lease) { lease["metadata"]["labels"]["team"] = "x"; });
+  a->Stop();
+  a->elector.Release();
+  EXPECT_EQ(Spec()["holderIdentity"], "");
+}
+
+TEST_F(LeaderElectionTest, ReleaseLeavesALeaseOfSomebodyElseAlone) {
+  auto a = MakeReplica("a");
+  a->elector.Release();
+  EXPECT_TRUE(api_->Log().empty());
+  AcquireTime(*a);
+  api_->Edit([](Json& lease) { lease["spec"]["holderIdentity"] = "b"; });
+  a->Stop();
+  a->elector.Release();
+  EXPECT_EQ(Spec()["holderIdentity"], "b");
+}
+
+class OutageTest : public LeaderElectionTest, public testing::WithParamInterface<Fault> {};
+
+TEST_P(OutageTest, LosesTheLeaseAtTheRenewDeadlineAndNotBefore) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  Pass(4s);
+  const Duration last_renewal = Now();
+  a->link->SetFault(GetParam());
+  Pass(10s - 1ns);
+  EXPECT_TRUE(a->working);
+  EXPECT_TRUE(a->elector.IsLeader());
+  Pass(1ns);
+  EXPECT_FALSE(a->working);
+  EXPECT_EQ(a->LostAt(), last_renewal + 10s);
+}
+
+TEST_P(OutageTest, AShortOneIsSurvived) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  a->link->SetFault(GetParam());
+  Pass(6500ms);
+  a->link->SetFault(Fault::kNone);
+  Pass(60s);
+  EXPECT_TRUE(a->working);
+  EXPECT_EQ(a->terms, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, OutageTest, testing::Values(Fault::kRefuse, Fault::kBlackHole),
+                         [](const auto& test) { return test.param == Fault::kRefuse ? "Refused" : "Silent"; });
+
+TEST_F(LeaderElectionTest, ALostAnswerIsNoLostLease) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  a->link->SetFault(Fault::kLoseAnswer);
+  Pass(2s);
+  a->link->SetFault(Fault::kNone);
+  Pass(60s);
+  EXPECT_TRUE(a->working);
+  EXPECT_EQ(a->terms, 1);
+}
+
+TEST_F(LeaderElectionTest, ACandidateWaitsForAServerThatIsAway) {
+  auto a = MakeReplica("a");
+  a->link->SetFault(Fault::kBlackHole);
+  a->Start();
+  Pass(60s);
+  EXPECT_EQ(a->terms, 0);
+  a->link->SetFault(Fault::kNone);
+  Pass(10s);
+  EXPECT_TRUE(a->elector.IsLeader());
+}
+
+TEST_F(LeaderElectionTest, ALeaderWhoseLeaseWasTakenStopsAtOnce) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  api_->Edit([](Json& lease) { lease["spec"]["holderIdentity"] = "b"; });
+  const Duration taken = Now();
+  Pass(2s);
+  EXPECT_FALSE(a->working);
+  EXPECT_EQ(a->LostAt(), taken + 2s);
+  EXPECT_EQ(Spec()["holderIdentity"], "b");
+}
+
+TEST_F(LeaderElectionTest, ASuspendedLeaderDoesNotWakeUpAsLeader) {
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  const auto before = api_->Log();
+  a->link->SetFault(Fault::kBlackHole);  // So that it cannot become leader again at once.
+  clock_.Advance(20s);
+  EXPECT_FALSE(a->elector.IsLeader()) << "even if Hold has not noticed yet";
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  EXPECT_FALSE(a->working);
+  EXPECT_EQ(api_->Log(), before);
+}
+
+TEST_F(LeaderElectionTest, IsUnhealthyIfItLeadsWithoutRenewing) {
+  auto a = MakeReplica("a");
+  EXPECT_TRUE(a->elector.Healthy());
+  ASSERT_TRUE(a->elector.Acquire({}));
+  EXPECT_TRUE(a->elector.Healthy());
+  clock_.Advance(15s);
+  EXPECT_TRUE(a->elector.Healthy());
+  clock_.Advance(1ns);
+  EXPECT_FALSE(a->elector.Healthy());
+}
+
+TEST_F(LeaderElectionTest, StopEndsAcquireAndHold) {
+  auto a = MakeReplica("a");
+  auto b = MakeReplica("b");
+  std::stop_source stop;
+  ASSERT_TRUE(a->elector.Acquire(stop.get_token()));
+  std::jthread holding([&] { EXPECT_TRUE(a->elector.Hold(stop.get_token())); });
+  std::jthread acquiring([&] { EXPECT_FALSE(b->elector.Acquire(stop.get_token())); });
+  ASSERT_TRUE(clock_.AwaitSleepers(2));
+  stop.request_stop();
+  holding.join();
+  acquiring.join();
+  EXPECT_TRUE(a->elector.IsLeader()) << "until it is released";
+}
+
+TEST_F(LeaderElectionTest, StopEndsARequestThatHangs) {
+  auto a = MakeReplica("a");
+  a->link->SetFault(Fault::kBlackHole);
+  std::stop_source stop;
+  std::jthread acquiring([&] { EXPECT_FALSE(a->elector.Acquire(stop.get_token())); });
+  ASSERT_TRUE(clock_.AwaitSleepers(1));
+  stop.request_stop();
+}
+
+TEST_F(LeaderElectionTest, LeadershipIsAMetric) {
+  const std::string gauge = "leader_election_master_status{name=\"op\"} ";
+  auto a = MakeReplica("a");
+  AcquireTime(*a);
+  EXPECT_THAT(metrics_.Text(), HasSubstr(gauge + "1"));
+  a->Stop();
+  a->elector.Release();
+  EXPECT_THAT(metrics_.Text(), HasSubstr(gauge + "0"));
+}
+
+/// Three replicas; at each moment some link may break or heal and some calendar may jump.
+class ElectionWorld {
+ public:
+  explicit ElectionWorld(unsigned seed) : random_(seed) {
+    for (unsigned i = 0; i < kReplicas; ++i) {
+      replicas_.push_back(
+          std::make_unique<Replica>(std::string(1, static_cast<char>('a' + i)), api_, clock_, seed * 10 + i));
+    }
+    for (auto& replica : replicas_) replica->Start();
+  }
+
+  void RunWithFaults(int steps) {
+    for (int step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
+      Step();
+      if (random_() % 8 == 0) Pick().link->SetFault(static_cast<Fault>(random_() % 4));
+      if (random_() % 8 == 0) Pick().clock.StepWall(std::chrono::minutes(static_cast<int>(random_() % 2000) - 1000));
+    }
+  }
+  void RunWithoutFaults(int steps) {
+    for (auto& replica : replicas_) replica->link->SetFault(Fault::kNone);
+    for (int step = 0; step < steps; ++step) Step();
+  }
+  [[nodiscard]] int Leaders() const {
+    return static_cast<int>(
+        std::ranges::count_if(replicas_, [](auto& replica) { return replica->elector.IsLeader(); }));
+  }
+  [[nodiscard]] int Terms() const {
+    int terms = 0;
+    for (const auto& replica : replicas_) terms += replica->terms;
+    return terms;
+  }
+
+ private:
+  static constexpr unsigned kReplicas = 3;
+
+  void Step() {
+    ASSERT_TRUE(clock_.AwaitSleepers(kReplicas));
+    EXPECT_LE(Leaders(), 1);
+    EXPECT_LE(std::ranges::count_if(replicas_, [](auto& replica) { return replica->working.load(); }), 1);
+    ASSERT_TRUE(clock_.AdvanceToNextWake(kReplicas));
+  }
+  Replica& Pick() { return *replicas_[random_() % kReplicas]; }
+
+  std::minstd_rand random_;
+  FakeClock clock_;
+  std::shared_ptr<FakeApi> api_ = std::make_shared<FakeApi>();
+  std::vector<std::unique_ptr<Replica>> replicas_;
+};
+
+class ElectionWorldTest : public testing::TestWithParam<unsigned> {};
+
+TEST_P(ElectionWorldTest, NeverHasTwoLeadersAndHasOneOnceAllIsWell) {
+  ElectionWorld world(GetParam());
+  world.RunWithFaults(400);
+  EXPECT_GT(world.Terms(), 2) << "the faults did not make leadership change hands";
+  world.RunWithoutFaults(60);
+  EXPECT_EQ(world.Leaders(), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ElectionWorldTest, testing::Range(1U, 7U));
+
+}  // namespace
+}  // namespace reconciler
