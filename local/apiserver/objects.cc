@@ -97,6 +97,25 @@ ApiResult<ObjectPtr> ObjectApi::Get(const Resource& resource, const ObjectKey& k
   return object;
 }
 
+namespace {
+
+// Typed resources read null as absent; custom ones are pruned and defaulted by their schema.
+void DropNulls(Json& value) {
+  if (value.is_object()) {
+    for (auto field = value.begin(); field != value.end();) {
+      if (field->is_null()) {
+        field = value.erase(field);
+      } else {
+        DropNulls(*field++);
+      }
+    }
+  } else if (value.is_array()) {
+    for (auto& element : value) DropNulls(element);
+  }
+}
+
+}  // namespace
+
 ApiResult<void> ObjectApi::Decode(const Resource& resource, Json& object, const WriteOptions& options) const {
   if (!object.is_object()) {
     return std::unexpected(BadRequest(fmt::format("the body must be a {} object", resource.type.kind)));
@@ -116,6 +135,7 @@ ApiResult<void> ObjectApi::Decode(const Resource& resource, Json& object, const 
   }
   object["apiVersion"] = resource.type.ApiVersion();
   object["kind"] = resource.type.kind;
+  if (!resource.custom) DropNulls(object);
   std::vector<std::string> unknown;
   if (auto normal = NormalizeMetadata(object, unknown); !normal) return normal;
   if (resource.schema != nullptr) std::ranges::move(Prune(*resource.schema, object), std::back_inserter(unknown));

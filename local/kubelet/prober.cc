@@ -11,7 +11,7 @@ using reconciler::MonotonicTime;
 
 namespace {
 
-constexpr std::chrono::milliseconds kFirstEarlyLook{50};
+constexpr std::chrono::milliseconds kFirstEarlyLook{20};
 
 MonotonicTime Now() { return reconciler::SystemClock().Now(); }
 

@@ -13,7 +13,7 @@ namespace slotwright::local {
 /// Lives as long as one run of a container. The startup probe holds the other two back until it succeeded.
 ///
 /// Until a container is first started or ready it is looked at more often than its period says: at once, and then
-/// after 50 ms, 100 ms, … up to the period. Such early looks can only succeed: what they find wrong does not count. So
+/// after 20 ms, 40 ms, … up to the period. Such early looks can only succeed: what they find wrong does not count. So
 /// a server that needs 30 ms is not waited for whole seconds, and thresholds mean what they mean elsewhere.
 class Prober {
  public:

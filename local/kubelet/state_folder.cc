@@ -21,15 +21,16 @@ Result<StateFolder> StateFolder::Open(const std::string& path, bool keep_volumes
   // One that crashed cannot tell any more who made the folder; if nothing else is in it, it may go.
   const bool crashed = fs::exists(absolute / "pods", error);
   const bool made = fs::create_directories(absolute, error) || crashed;
-  if (!error) fs::permissions(absolute, fs::perms::owner_all, error);
-  if (error) {
-    return Fail(ErrorKind::kUnavailable, fmt::format("cannot use the folder {} for the kubelet's state: {}",
-                                                     absolute.string(), error.message()));
-  }
   StateFolder folder(absolute, made, keep_volumes);
   KillWriters(absolute.string() + "/pods/");
   folder.Clean();
-  return folder;
+  for (const char* part : {"pods", "volumes"}) {
+    if (!error) fs::create_directory(absolute / part, error);
+    if (!error) fs::permissions(absolute / part, fs::perms::owner_all, error);
+  }
+  if (!error) return folder;
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("cannot use the folder {} for the kubelet's state: {}", absolute.string(), error.message()));
 }
 
 void StateFolder::Clean() {
@@ -42,6 +43,7 @@ void StateFolder::Clean() {
 void StateFolder::Close() {
   Clean();
   std::error_code ignored;
+  fs::remove(path_ + "/volumes", ignored);  // if no volume was kept
   if (made_) fs::remove(path_, ignored);
 }
 

@@ -343,6 +343,7 @@ TEST_F(KubeletTest, ConfigMapsAndSecretsAreWaitedForMountedAndKeptUpToDate) {
   CreateData(types::kSecrets, "pw", {{"password", "czNjcmV0"}});
   ASSERT_TRUE(UntilReady("a"));
   EXPECT_TRUE(Eventually([&] { return LogOf("a") == "one\ns3cret"; }));
+  EXPECT_EQ(fs::status(File("state/pods")).permissions(), fs::perms::owner_all);  // nobody else looks at secrets
   EXPECT_EQ(fs::status(PodFile("a", "volumes/s/password")).permissions(), fs::perms::owner_read);
 
   const auto patched = client_.Patch(types::kConfigMaps, {"default", "conf"}, reconciler::PatchType::kMerge,

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <random>
 #include <thread>
 
@@ -213,6 +214,38 @@ TEST_F(WorkQueueTest, NothingComesOutOnceStopped) {
   queue_.Add(kA);
   EXPECT_EQ(queue_.Get(stop.get_token()), std::nullopt);
   EXPECT_EQ(queue_.Depth(), 1U);
+}
+
+/// Two threads that hand a key back and forth, each asleep until the other is done: a wake-up that gets lost ends the
+/// game.
+void PlayPingPong(const std::function<void(WorkQueue& queue)>& serve) {
+  constexpr int kRallies = 200;
+  WorkQueue ping({.name = "ping"});
+  WorkQueue pong({.name = "pong"});
+  std::stop_source whistle;
+  std::atomic<int> hits = 0;
+  const auto play = [&](WorkQueue& mine, WorkQueue& theirs) {
+    while (const auto key = mine.Get(whistle.get_token())) {
+      mine.Done(*key);
+      ++hits;
+      serve(theirs);
+    }
+  };
+  std::jthread one([&] { play(ping, pong); });
+  std::jthread other([&] { play(pong, ping); });
+  serve(ping);
+  const auto give_up = std::chrono::steady_clock::now() + 20s;
+  while (hits < kRallies && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  whistle.request_stop();
+  EXPECT_GE(hits, kRallies);
+}
+
+TEST(WorkQueueThreads, WakesUpForAnAddOnTheMachinesClock) {
+  PlayPingPong([](WorkQueue& queue) { queue.Add(kA); });
+}
+
+TEST(WorkQueueThreads, WakesUpForADelayOnTheMachinesClock) {
+  PlayPingPong([](WorkQueue& queue) { queue.AddAfter(kA, 100us); });
 }
 
 /// Producers write and then add, workers read and then finish: at the end the last write of each key must have been
