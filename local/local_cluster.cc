@@ -3,18 +3,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/rand.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 
-#include "reconciler/base/log.h"
 #include "reconciler/kube/http_transport.h"
 
 namespace slotwright::local {
@@ -35,6 +33,9 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::Start(Options options) {
     if (!created) return std::unexpected(created.error().Within("installing " + reconciler::KeyOf(crd).name));
   }
   auto kubelet_options = cluster->options_.kubelet;
+  const auto network = cluster->ClaimNetwork();
+  if (!network) return std::unexpected(network.error());
+  kubelet_options.pod_cidr = *network;
   kubelet_options.state_dir = cluster->options_.state_dir + "/kubelet";
   cluster->kubelet_ = Kubelet::Make(*cluster->client_, std::move(kubelet_options));
   cluster->api_server_->SetLogSource(cluster->kubelet_.get());
@@ -66,12 +67,33 @@ Result<void> LocalCluster::LockStateDir() {
   return {};
 }
 
+// The claim is a Unix socket with an abstract name: it is gone with the process, whatever happens, and leaves no file.
+Result<std::string> LocalCluster::ClaimNetwork() {
+  constexpr int kFirst = 77;
+  constexpr int kLast = 126;
+  for (int second = kFirst; second <= kLast; ++second) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string name = fmt::format("slotwright-local-127.{}", second);
+    name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) {
+      network_fd_ = fd;
+      return fmt::format("127.{}.0.0/16", second);
+    }
+    ::close(fd);
+  }
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("{} local clusters run on this machine already; stop one", kLast - kFirst + 1));
+}
+
 Result<void> LocalCluster::StartServer() {
   api_server_ = std::make_unique<ApiServer>(ApiServer::Options{});
   auto server = reconciler::StartHttpServer({.host = "127.0.0.1", .port = options_.port}, api_server_->Handler());
   if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);
-  if (auto written = WriteKubeConfig("", ""); !written) return std::unexpected(written.error());
+  if (auto written = WriteKubeConfig(); !written) return std::unexpected(written.error());
   auto transport = reconciler::MakeHttpTransport({.server = this->server()}, "slotwright-local");
   if (!transport) return std::unexpected(transport.error());
   transport_ = std::move(*transport);
@@ -81,7 +103,7 @@ Result<void> LocalCluster::StartServer() {
 
 std::string LocalCluster::server() const { return fmt::format("http://127.0.0.1:{}", server_->port()); }
 
-Result<void> LocalCluster::WriteKubeConfig(const std::string&, const std::string&) {
+Result<void> LocalCluster::WriteKubeConfig() {
   kubeconfig_ = options_.state_dir + "/kubeconfig";
   const Json config = {
       {"apiVersion", "v1"},
@@ -120,6 +142,7 @@ void LocalCluster::Stop() {
   if (api_server_) api_server_->Shutdown();
   server_.reset();
   RemoveStateDir();
+  if (network_fd_ >= 0) ::close(network_fd_);
   ::close(lock_fd_);
   lock_fd_ = -1;
 }

@@ -19,10 +19,11 @@ namespace {
 // environment or a command line (printf is the shell's own).
 //
 // A server that died must not come back as the master of slots whose writes it lost: its replicas would throw away
-// theirs and copy its state. Without persistence it therefore forgets who it was: as a node with a new id it owns
-// nothing, and the replica is elected. With persistence it may lack the last second, so that it waits until its
-// replicas had the time to elect one of them and then follows. A replica, a master without replicas and a node that was
-// shut down in order have nothing to wait for.
+// theirs and copy its state. So a master with replicas first waits until one of them had the time to be elected. It must
+// not even answer earlier under a new id: the others would then take its old id's address away ("noaddr") and never call
+// it failed, and without that no replica is ever elected. After the wait a server with data follows whoever was elected;
+// one without data forgets who it was, as a node with a new id owns nothing and nobody copies its emptiness. A replica
+// and a master without replicas have nothing to wait for.
 constexpr const char* kStartScript = R"sh(#!/bin/sh
 # Starts the server of this pod. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...]
 set -eu
@@ -36,15 +37,16 @@ unset password
 
 nodes="$data_dir/nodes.conf"
 if [ -f "$nodes" ]; then
-  if [ ! -e "$data_dir/appendonlydir" ] && [ ! -e "$data_dir/dump.rdb" ]; then
-    echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    rm -f "$nodes"
-  elif [ -e "$run_dir/started" ]; then
+  if [ -e "$run_dir/started" ]; then
     id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
     if [ -n "$id" ] && grep -q " slave $id " "$nodes"; then
       echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
       sleep "$wait_seconds"
     fi
+  fi
+  if [ ! -e "$data_dir/appendonlydir" ] && [ ! -e "$data_dir/dump.rdb" ]; then
+    echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
+    rm -f "$nodes"
   fi
 fi
 : > "$run_dir/started"
@@ -97,12 +99,12 @@ std::string RedisConf(const RedisCluster& cluster) {
   return text;
 }
 
-std::string FailoverWaitSeconds(const RedisCluster& cluster) {
+int FailoverWaitSeconds(const RedisCluster& cluster) {
   long milliseconds = 5000;
   const auto found = cluster.spec.config.find("cluster-node-timeout");
   if (found != cluster.spec.config.end()) milliseconds = std::strtol(found->second.c_str(), nullptr, 10);
-  // Failure detection takes the timeout, the election 0.5 to 2 s after it (clusterHandleSlaveFailover).
-  return std::to_string(milliseconds / 1000 + 4);
+  // The timeout, then the masters' exchange of reports, then an election of 0.5 to 2 s (clusterHandleSlaveFailover).
+  return static_cast<int>(milliseconds / 1000) + 6;
 }
 
 Json ConfigMap(const RedisCluster& cluster) {

@@ -10,6 +10,6 @@ namespace slotwright {
 [[nodiscard]] reconciler::Json ConfigMap(const RedisCluster& cluster);
 
 /// How long a master that died waits before it starts again, so that a replica can be elected meanwhile.
-[[nodiscard]] std::string FailoverWaitSeconds(const RedisCluster& cluster);
+[[nodiscard]] int FailoverWaitSeconds(const RedisCluster& cluster);
 
 }  // namespace slotwright

@@ -90,6 +90,11 @@ class Exchange final : public reconciler::Responder,
     changed_.notify_all();
   }
 
+  bool Opened() {
+    const std::scoped_lock lock(mutex_);
+    return response_.status == 200;
+  }
+
   void Abandon() {
     const std::scoped_lock lock(mutex_);
     abandoned_ = true;
@@ -160,7 +165,8 @@ class InProcessTransport final : public reconciler::Transport {
   template <typename OnChunk>
   Result<HttpResponse> Run(const HttpRequest& request, const std::stop_token& stop, OnChunk on_chunk) {
     const auto exchange = std::make_shared<Exchange>();
-    handler_(ToServerRequest(request, token_), exchange);
+    handler_(ToServerRequest(request, token_), exchange);  // synchronous: the status is there when it returns
+    if (request.on_open && exchange->Opened()) request.on_open();
     while (true) {
       auto chunk = exchange->NextChunk(clock_, request.timeout, stop);
       if (!chunk) {

@@ -88,7 +88,8 @@ Result<void> Reflector::Watch(std::stop_token stop, WatchStats& stats) {
                              .label_selector = options_.label_selector,
                              .field_selector = options_.field_selector,
                              .resource_version = resource_version_,
-                             .server_timeout = std::chrono::seconds(seconds(random_))};
+                             .server_timeout = std::chrono::seconds(seconds(random_)),
+                             .on_open = [this] { SetHealthy(); }};
   const MonotonicTime started = clock_.Now();
   const Result<void> ended = client_.Watch(
       informer_.type(), options,

@@ -266,7 +266,8 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
                           .Add("timeoutSeconds", std::to_string(seconds));
   const HttpRequest request{.target = PathOf(type, {options.ns, ""}) + query.text(),
                             .headers = {{"Accept", kJsonType}},
-                            .timeout = options.idle_timeout};
+                            .timeout = options.idle_timeout,
+                            .on_open = options.on_open};
   const std::string what = "watch " + type.plural;
   std::optional<Error> failure;
   const auto on_line = [&](std::string_view line) {

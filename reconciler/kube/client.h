@@ -45,6 +45,7 @@ struct WatchOptions {
   std::string resource_version;
   Duration server_timeout = std::chrono::seconds(300);
   Duration idle_timeout = std::chrono::seconds(90);  ///< Bookmarks come each minute, so silence means a dead peer.
+  std::function<void()> on_open = {};                ///< Called once when the server has accepted the watch.
 };
 
 enum class PatchType { kJson, kMerge, kApply };

@@ -282,9 +282,10 @@ class HttpTransport final : public Transport {
     std::exception_ptr failure;
     ClientFor(request.timeout, true)
         .request(*prepared, waiter.token())
-        .then([&response](http::http_response r) {
+        .then([&response, &request](http::http_response r) {
           response.status = r.status_code();
           response.headers = LowerCaseHeaders(r.headers());
+          if (response.status == 200 && request.on_open) request.on_open();
           return r.content_ready();
         })
         .then([&](pplx::task<http::http_response> done) {

@@ -18,6 +18,7 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;
   std::string body;
   Duration timeout = std::chrono::seconds(10);  ///< For the whole exchange (Send) or for silence (Stream).
+  std::function<void()> on_open = {};           ///< Stream: called once when the server has said 200.
 };
 
 struct HttpResponse {

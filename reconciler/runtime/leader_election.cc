@@ -195,7 +195,6 @@ bool LeaderElector::HeldByUs() const { return !observed_.is_null() && HolderOf(o
 bool LeaderElector::HeldByOther() const {
   const std::string holder = HolderOf(observed_);
   if (holder.empty() || holder == options_.identity) return false;
-  if (leading_) return true;  // It was ours: whoever took it, took it rightly.
   // The holder's own promise counts; times inside the record are those of another machine's clock.
   const Duration promised = std::chrono::seconds(IntegerOf(observed_, "leaseDurationSeconds"));
   return clock_.Now() < observed_at_ + (promised > Duration::zero() ? promised : options_.lease_duration);

@@ -15,6 +15,7 @@ enum class Fault {
   kRefuse,      ///< Nobody there.
   kBlackHole,   ///< Nothing is done and nothing comes back until the request's timeout has passed.
   kLoseAnswer,  ///< Done, but the answer gets lost.
+  kSlowAnswer,  ///< Done, but the answer takes three seconds.
 };
 
 /// Thread-safe.
@@ -32,6 +33,7 @@ class FaultyLink : public Transport {
       return Fail(waited ? ErrorKind::kTimeout : ErrorKind::kCancelled, "no answer");
     }
     auto response = server_->Send(request, stop);
+    if (fault == Fault::kSlowAnswer) clock_.SleepFor(std::chrono::seconds(3), stop);
     if (fault == Fault::kLoseAnswer) return Fail(ErrorKind::kUnavailable, "connection reset");
     return response;
   }

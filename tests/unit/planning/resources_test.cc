@@ -48,9 +48,9 @@ TEST(RedisConf, PersistsOnlyWithStorage) {
 
 TEST(FailoverWait, FollowsTheNodeTimeout) {
   auto cluster = Cluster();
-  EXPECT_EQ(FailoverWaitSeconds(cluster), "9");
+  EXPECT_EQ(FailoverWaitSeconds(cluster), 11);
   cluster.spec.config["cluster-node-timeout"] = "15000";
-  EXPECT_EQ(FailoverWaitSeconds(cluster), "19");
+  EXPECT_EQ(FailoverWaitSeconds(cluster), 21);
 }
 
 TEST(Pod, MeetsTheRestrictedPodSecurityStandard) {

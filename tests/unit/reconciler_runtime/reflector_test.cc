@@ -277,6 +277,33 @@ TEST_F(ReflectorTest, AFailedListIsTriedAgainTheSameWay) {
   EXPECT_TRUE(reflector_.Healthy());
 }
 
+TEST_F(ReflectorTest, IsHealthyAsSoonAsAListOrAnEventIsIn) {
+  std::vector<std::string> seen;
+  const auto look = [&] { seen.push_back(reflector_.Healthy() ? "healthy" : "ill"); };
+  transport_->on_stream = [&](const HttpRequest&, const Transport::LineHandler& on_line,
+                              const std::stop_token&) -> Result<HttpResponse> {
+    look();
+    on_line(Bookmark("11"));
+    look();
+    return Fail(ErrorKind::kUnavailable, "reset by peer");
+  };
+  lists_ = {ListOf("10", {})};
+  look();
+  EXPECT_FALSE(reflector_.RunOnce({}));
+  EXPECT_FALSE(reflector_.RunOnce({}));
+  EXPECT_THAT(seen, ElementsAre("ill", "healthy", "healthy", "ill", "healthy"));
+}
+
+TEST_F(ReflectorTest, AListThatShutdownCutShortIsNoFailure) {
+  std::stop_source stop;
+  transport_->on_send = [&](const HttpRequest&, const std::stop_token&) -> Result<HttpResponse> {
+    stop.request_stop();
+    return Fail(ErrorKind::kCancelled, "stopped");
+  };
+  EXPECT_TRUE(reflector_.RunOnce(stop.get_token()));
+  EXPECT_EQ(reflector_.LastError(), "not listed yet");
+}
+
 TEST_F(ReflectorTest, AFailureKeepsWhatIsKnown) {
   Settle();
   watches_ = {{.lasts = 1ms, .end = StatusResponse(403, "Forbidden")}};
