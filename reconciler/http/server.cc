@@ -14,6 +14,7 @@
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <sstream>
 
 namespace reconciler {
 
@@ -141,15 +142,28 @@ class RequestResponder final : public Responder {
   std::shared_ptr<OpenStreams> streams_;
 };
 
+std::string DecodeQueryText(std::string text) {
+  for (char& c : text) c = c == '+' ? ' ' : c;
+  return web::uri::decode(text);
+}
+
+// The library's own leaves out keys without "=", such as ?verbose.
+std::map<std::string, std::string> ParseQuery(const std::string& query) {
+  std::map<std::string, std::string> result;
+  std::istringstream parts(query);
+  for (std::string part; std::getline(parts, part, '&');) {
+    const auto equals = part.find('=');
+    const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
+    if (!part.empty()) result[DecodeQueryText(part.substr(0, equals))] = DecodeQueryText(value);
+  }
+  return result;
+}
+
 ServerRequest Convert(const http::http_request& request, std::string body) {
   ServerRequest converted;
   converted.method = request.method();
   converted.path = web::uri::decode(request.relative_uri().path());
-  for (const auto& [key, value] : web::uri::split_query(request.relative_uri().query())) {
-    std::string plus = value;
-    for (char& c : plus) c = c == '+' ? ' ' : c;
-    converted.query[web::uri::decode(key)] = web::uri::decode(plus);
-  }
+  converted.query = ParseQuery(request.relative_uri().query());
   for (const auto& [name, value] : request.headers()) {
     std::string lower = name;
     for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

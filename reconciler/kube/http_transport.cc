@@ -159,7 +159,10 @@ Error TranslateError(const http::http_exception& e, VerifyLog& log, const std::s
   if (const std::string reason = log.Take(); !reason.empty()) {
     return {ErrorKind::kUnavailable, fmt::format("the certificate of {} is not trusted: {}", host, reason)};
   }
-  if (code == ECONNREFUSED) return {ErrorKind::kUnavailable, fmt::format("nobody listens on {}: connection refused", host)};
+  // The library says EHOSTUNREACH ("Failed to connect to any resolved endpoint") for a refused connection too.
+  if (code == ECONNREFUSED || code == EHOSTUNREACH) {
+    return {ErrorKind::kUnavailable, fmt::format("nobody listens on {}: connection refused or host unreachable", host)};
+  }
   return {ErrorKind::kUnavailable, fmt::format("the connection to {} failed: {}", host, e.what())};
 }
 
