@@ -24,7 +24,8 @@ test: setup ## All tests: unit, conformance, integration with real Redis process
 	@scripts/test.sh $(PRESET)
 
 .PHONY: lint
-lint: setup ## clang-format, clang-tidy, shellcheck
+lint: ## clang-format, clang-tidy, shellcheck
+	@scripts/setup.sh lint
 	@scripts/lint.sh
 
 .PHONY: bench
@@ -41,7 +42,7 @@ e2e-down: ## Remove it
 
 .PHONY: format
 format: ## Format the sources
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -3,16 +3,19 @@
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build ccache mold pkg-config git ca-certificates curl
+  g++ make cmake ninja-build ccache mold pkg-config git ca-certificates curl
   libcpprest-dev libboost-dev libboost-system-dev libssl-dev zlib1g-dev
   nlohmann-json3-dev libyaml-cpp-dev libhiredis-dev prometheus-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
   libgtest-dev libgmock-dev
   redis-server redis-tools
   python3 python3-redis python3-pip
-  clang-format clang-tidy shellcheck
+  shellcheck
 )
 
 installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2> /dev/null | grep -qx installed; }
+
+# Usage: setup.sh [lint]
+[ "${1:-}" != lint ] || packages+=(clang-format-19 clang-tidy-19)
 
 missing=()
 for package in "${packages[@]}"; do
