@@ -26,11 +26,19 @@ constexpr size_t kMaxLine = 16 << 20;
 
 // A sink that hands over lines as they come. Its own stream buffer rather than a consumer that pulls: no thread, no
 // backlog (the next read starts when _putn returns), an eighth of the time.
+//
+// The library may still write into it for a moment after a cancelled request has completed: Detach comes before the
+// handler's owner goes away.
 class LineSink final : public st::details::basic_producer_consumer_buffer<uint8_t> {
  public:
-  explicit LineSink(const Transport::LineHandler& on_line) : basic_producer_consumer_buffer(512), on_line_(on_line) {}
+  explicit LineSink(const Transport::LineHandler& on_line) : basic_producer_consumer_buffer(512), on_line_(&on_line) {}
 
-  std::string TakeRest() { return std::move(partial_); }
+  /// No line is handed over after this returns. The unterminated rest of what came.
+  std::string Detach() {
+    const std::lock_guard lock(mutex_);
+    on_line_ = nullptr;
+    return std::move(partial_);
+  }
 
  protected:
   pplx::task<size_t> _putn(const uint8_t* data, size_t size) override {
@@ -44,15 +52,17 @@ class LineSink final : public st::details::basic_producer_consumer_buffer<uint8_
 
  private:
   void Feed(const char* data, size_t size) {
+    const std::lock_guard lock(mutex_);
+    if (on_line_ == nullptr) return;
     while (size > 0) {
       const auto* newline = static_cast<const char*>(std::memchr(data, '\n', size));
       if (newline == nullptr) break;
       const auto length = static_cast<size_t>(newline - data);
       if (partial_.empty()) {
-        on_line_({data, length});
+        (*on_line_)({data, length});
       } else {
         partial_.append(data, length);
-        on_line_(partial_);
+        (*on_line_)(partial_);
         partial_.clear();
       }
       data += length + 1;
@@ -62,7 +72,8 @@ class LineSink final : public st::details::basic_producer_consumer_buffer<uint8_
     partial_.append(data, size);
   }
 
-  const Transport::LineHandler& on_line_;
+  std::mutex mutex_;
+  const Transport::LineHandler* on_line_;
   std::string partial_;
 };
 
@@ -300,9 +311,9 @@ class HttpTransport final : public Transport {
           waiter.Finish();
         });
     waiter.Wait();
+    response.body = sink->Detach();
     if (stop.stop_requested()) return Fail(ErrorKind::kCancelled, "stopped");
     if (failure) return std::unexpected(ErrorOf(failure, false));
-    response.body = sink->TakeRest();
     return response;
   }
 

@@ -1,17 +1,18 @@
-// One elector's dealings with its lease, and several electors over one lease with broken networks and clocks.
+// One elector's dealings with its lease.
 #include "reconciler/runtime/leader_election.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
-#include <random>
+#include <atomic>
 #include <thread>
 
 #include "reconciler/metrics/runtime_metrics.h"
 #include "tests/unit/fakes/fake_api.h"
 #include "tests/unit/fakes/fake_clock.h"
 #include "tests/unit/fakes/faulty_link.h"
+#include "tests/unit/reconciler_runtime/replica.h"
 
 namespace reconciler {
 namespace {
@@ -19,67 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-/// Another machine: the same passing of time, a calendar of its own.
-class MachineClock : public Clock {
- public:
-  explicit MachineClock(FakeClock& world) : world_(world) {}
-  void StepWall(Duration by) { offset_ += std::chrono::duration_cast<std::chrono::microseconds>(by).count(); }
-  [[nodiscard]] MonotonicTime Now() const override { return world_.Now(); }
-  [[nodiscard]] WallTime WallNow() const override {
-    return world_.WallNow() + std::chrono::microseconds(offset_.load());
-  }
-  void WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable_any& condition, std::stop_token stop,
-                 MonotonicTime until) override {
-    world_.WaitUntil(lock, condition, std::move(stop), until);
-  }
-
- private:
-  FakeClock& world_;
-  std::atomic<std::chrono::microseconds::rep> offset_ = 0;
-};
-
-/// One replica of an operator: leads when it can, and starts again when it has lost.
-class Replica {
- public:
-  Replica(const std::string& identity, std::shared_ptr<FakeApi> api, FakeClock& world, unsigned seed,
-          RuntimeMetrics* metrics = nullptr)
-      : clock(world),
-        link(std::make_shared<FaultyLink>(std::move(api), clock)),
-        elector(link, {}, {.lease = {"ns", "op"}, .identity = identity, .metrics = metrics, .seed = seed}, clock) {}
-  ~Replica() { Stop(); }
-
-  void Start() {
-    Stop();
-    thread_ = std::jthread([this](const std::stop_token& stop) {
-      while (elector.Acquire(stop)) {
-        ++terms;
-        working = true;
-        const bool stopped = elector.Hold(stop);
-        working = false;
-        if (stopped) return;
-        lost_at = clock.Now().time_since_epoch().count();
-      }
-    });
-  }
-  /// Without releasing the lease.
-  void Stop() {
-    if (!thread_.joinable()) return;
-    thread_.request_stop();
-    thread_.join();
-  }
-  [[nodiscard]] Duration LostAt() const { return Duration(lost_at.load()); }
-
-  MachineClock clock;
-  std::shared_ptr<FaultyLink> link;
-  LeaderElector elector;
-  std::atomic<bool> working = false;
-  std::atomic<int> terms = 0;
-  std::atomic<Duration::rep> lost_at = 0;
-
- private:
-  std::jthread thread_;
-};
 
 class LeaderElectionTest : public testing::Test {
  protected:
@@ -434,67 +374,6 @@ TEST_F(LeaderElectionTest, LeadershipIsAMetric) {
   a->elector.Release();
   EXPECT_THAT(metrics_.Text(), HasSubstr(gauge + "0"));
 }
-
-/// Three replicas; at each moment some link may break or heal and some calendar may jump.
-class ElectionWorld {
- public:
-  explicit ElectionWorld(unsigned seed) : random_(seed) {
-    for (unsigned i = 0; i < kReplicas; ++i) {
-      replicas_.push_back(
-          std::make_unique<Replica>(std::string(1, static_cast<char>('a' + i)), api_, clock_, seed * 10 + i));
-    }
-    for (auto& replica : replicas_) replica->Start();
-  }
-
-  void RunWithFaults(int steps) {
-    for (int step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
-      Step();
-      if (random_() % 8 == 0) Pick().link->SetFault(static_cast<Fault>(random_() % 5));
-      if (random_() % 8 == 0) Pick().clock.StepWall(std::chrono::minutes(static_cast<int>(random_() % 2000) - 1000));
-    }
-  }
-  void RunWithoutFaults(int steps) {
-    for (auto& replica : replicas_) replica->link->SetFault(Fault::kNone);
-    for (int step = 0; step < steps; ++step) Step();
-  }
-  [[nodiscard]] int Leaders() const {
-    return static_cast<int>(
-        std::ranges::count_if(replicas_, [](auto& replica) { return replica->elector.IsLeader(); }));
-  }
-  [[nodiscard]] int Terms() const {
-    int terms = 0;
-    for (const auto& replica : replicas_) terms += replica->terms;
-    return terms;
-  }
-
- private:
-  static constexpr unsigned kReplicas = 3;
-
-  void Step() {
-    ASSERT_TRUE(clock_.AwaitSleepers(kReplicas));
-    EXPECT_LE(Leaders(), 1);
-    EXPECT_LE(std::ranges::count_if(replicas_, [](auto& replica) { return replica->working.load(); }), 1);
-    ASSERT_TRUE(clock_.AdvanceToNextWake(kReplicas));
-  }
-  Replica& Pick() { return *replicas_[random_() % kReplicas]; }
-
-  std::minstd_rand random_;
-  FakeClock clock_;
-  std::shared_ptr<FakeApi> api_ = std::make_shared<FakeApi>();
-  std::vector<std::unique_ptr<Replica>> replicas_;
-};
-
-class ElectionWorldTest : public testing::TestWithParam<unsigned> {};
-
-TEST_P(ElectionWorldTest, NeverHasTwoLeadersAndHasOneOnceAllIsWell) {
-  ElectionWorld world(GetParam());
-  world.RunWithFaults(400);
-  EXPECT_GT(world.Terms(), 2) << "the faults did not make leadership change hands";
-  world.RunWithoutFaults(60);
-  EXPECT_EQ(world.Leaders(), 1);
-}
-
-INSTANTIATE_TEST_SUITE_P(Seeds, ElectionWorldTest, testing::Range(1U, 7U));
 
 }  // namespace
 }  // namespace reconciler

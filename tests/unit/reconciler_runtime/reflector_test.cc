@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <set>
 #include <thread>
 
 #include "tests/unit/fakes/fake_clock.h"
@@ -18,9 +19,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::Ge;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Lt;
-using testing::Not;
 
 Json Pod(const std::string& name, const std::string& version) {
   return {{"metadata", {{"namespace", "ns"}, {"name", name}, {"uid", name}, {"resourceVersion", version}}}};

@@ -8,6 +8,7 @@
 #include <prometheus/registry.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -28,8 +29,6 @@ using testing::DoubleNear;
 using testing::Gt;
 using testing::HasSubstr;
 using testing::IsSupersetOf;
-using testing::Key;
-using testing::Not;
 using testing::Pair;
 
 std::vector<std::string> Lines(const std::string& text) {
