@@ -258,8 +258,6 @@ void Container::Restart() {
 
 void Container::Stop(std::chrono::seconds grace) {
   stop_for_good_ = true;
-  // Nobody should be sent here any more, whatever the probe last said.
-  status_.ready = false;
   switch (phase_) {
     case Phase::kIdle:
     case Phase::kWaiting:
@@ -283,6 +281,7 @@ void Container::BeginStop(std::chrono::seconds grace, bool restart_at_once) {
   if (phase_ != Phase::kRunning) return;
   phase_ = Phase::kStopping;
   restart_at_once_ = restart_at_once;
+  // Nobody should be sent here any more, whatever the probe last said.
   prober_.reset();
   status_.ready = false;
   stop_by_ = SystemClock().Now() + grace;

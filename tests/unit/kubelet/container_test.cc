@@ -100,12 +100,13 @@ TEST_F(ContainerTest, ARunningContainerIsStartedReadyAndHasItsFiles) {
 
 TEST_F(ContainerTest, ACrashingContainerIsRestartedAtOnceAndThenWithBackOff) {
   host_.restart_backoff = milliseconds(100);
-  Make(Shell("exit 3"));
+  // The n-th run ends with n.
+  Make(Shell("n=$(cat " + File("n") + " || echo 0); n=$((n + 1)); echo $n > " + File("n") + "; exit $n"));
   ASSERT_TRUE(UntilReason("CrashLoopBackOff"));
   const ContainerStatus status = container_->status();
   EXPECT_EQ(status.restart_count, 1);  // the first restart did not wait
   ASSERT_TRUE(status.last_state);
-  EXPECT_EQ(status.last_state->exit_code, 3);
+  EXPECT_EQ(status.last_state->exit_code, 2);
   EXPECT_EQ(status.last_state->reason, "Error");
   EXPECT_THAT(status.state.message, HasSubstr("restarting failed container=main pod=web_default(11)"));
   const auto began = std::chrono::steady_clock::now();
@@ -302,6 +303,30 @@ TEST_F(ContainerTest, TheStartupProbeHoldsTheOthersBack) {
   ASSERT_TRUE(UntilReady());
   EXPECT_TRUE(container_->status().started);
   EXPECT_TRUE(RunUntil(loop_, [&] { return !TextOf(File("asked")).empty(); }));
+}
+
+TEST_F(ContainerTest, LooksBetweenPeriodsCanSucceedButNotFail) {
+  Json spec = Shell("exec sleep 1000");
+  spec["startupProbe"] = Exec("test -e " + File("up"));
+  spec["startupProbe"].update({{"periodSeconds", 1000}, {"failureThreshold", 2}});
+  Make(spec);
+  RunFor(loop_, milliseconds(300));
+  EXPECT_EQ(container_->status().restart_count, 0);
+  EXPECT_EQ(std::ranges::count_if(events_, [](const auto& e) { return e.starts_with("Unhealthy"); }), 1);
+  std::ofstream(File("up")) << "yes";
+  EXPECT_TRUE(Until([](const auto& status) { return status.started; }));  // long before the period is over
+}
+
+TEST_F(ContainerTest, AContainerThatStopsIsNotProbedAnyMore) {
+  Json spec = Shell("trap '' TERM; echo up; while :; do sleep 0.01; done");
+  spec["readinessProbe"] = Exec("echo asked >> " + File("asked"));
+  spec["readinessProbe"]["periodSeconds"] = 1;
+  Make(spec);
+  ASSERT_TRUE(RunUntil(loop_, [&] { return TextOf(File("pod/main/0.log")) == "up\n" && container_->status().ready; }));
+  container_->Stop(seconds(2));
+  const std::string asked = TextOf(File("asked"));
+  ASSERT_TRUE(UntilEnded());
+  EXPECT_EQ(TextOf(File("asked")), asked);
 }
 
 TEST_F(ContainerTest, AFailedStartupProbeRestartsTheContainer) {

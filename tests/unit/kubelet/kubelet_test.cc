@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <mutex>
 #include <thread>
 
 #include "local/apiserver/api_server.h"
@@ -33,9 +34,37 @@ namespace fs = std::filesystem;
   return true;
 }
 
+// Remembers what was deleted.
+class DeleteRecorder : public reconciler::Transport {
+ public:
+  explicit DeleteRecorder(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
+  reconciler::Result<reconciler::HttpResponse> Send(const reconciler::HttpRequest& request,
+                                                    std::stop_token stop) override {
+    if (request.method == "DELETE") {
+      const std::lock_guard lock(mutex_);
+      bodies_.push_back(Json::parse(request.body));
+    }
+    return transport_->Send(request, std::move(stop));
+  }
+  reconciler::Result<reconciler::HttpResponse> Stream(const reconciler::HttpRequest& request,
+                                                      const LineHandler& on_line, std::stop_token stop) override {
+    return transport_->Stream(request, on_line, std::move(stop));
+  }
+  std::string Host() const override { return transport_->Host(); }
+  std::vector<Json> bodies() const {
+    const std::lock_guard lock(mutex_);
+    return bodies_;
+  }
+
+ private:
+  const std::shared_ptr<Transport> transport_;
+  mutable std::mutex mutex_;
+  std::vector<Json> bodies_;
+};
+
 class KubeletTest : public testing::Test {
  protected:
-  KubeletTest() : client_(server_.InProcessTransport(), {}) {
+  KubeletTest() {
     options_.state_dir = File("state");
     options_.pod_cidr = "127.79.0.0/16";
   }
@@ -44,7 +73,7 @@ class KubeletTest : public testing::Test {
   void StartKubelet() {
     options_.images.insert({{"tools:1", ""}, {"tools:2", ""}});
     options_.restart_backoff = milliseconds(50);
-    kubelet_ = Kubelet::Make(client_, options_);
+    kubelet_ = Kubelet::Make(kubelets_client_, options_);
     thread_ = std::jthread([this](std::stop_token stop) { ran_ = kubelet_->Run(stop); });
   }
   void StopKubelet() { thread_ = {}; }
@@ -129,7 +158,9 @@ class KubeletTest : public testing::Test {
 
   const TemporaryFolder folder_;
   ApiServer server_{{}};
-  const reconciler::Client client_;
+  const reconciler::Client client_{server_.InProcessTransport(), {}};
+  const std::shared_ptr<DeleteRecorder> deletes_ = std::make_shared<DeleteRecorder>(server_.InProcessTransport());
+  const reconciler::Client kubelets_client_{deletes_, {}};
   KubeletOptions options_;
   std::unique_ptr<Kubelet> kubelet_;
   reconciler::Result<void> ran_;
@@ -256,7 +287,7 @@ TEST_F(KubeletTest, AForceDeletedPodsProcessesEndToo) {
   EXPECT_TRUE(Eventually([&] { return !IsAlive(pid); }));
 }
 
-TEST_F(KubeletTest, APodThatAFinalizerKeepsIsOverAndItsStatusStaysAsItEnded) {
+TEST_F(KubeletTest, APodThatAFinalizerKeepsIsDeletedOnceByItsUidAndItsStatusStaysAsItEnded) {
   StartKubelet();
   Json pod = Pod("a", "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done");
   pod["metadata"]["finalizers"] = {"example.com/wait"};
@@ -269,6 +300,9 @@ TEST_F(KubeletTest, APodThatAFinalizerKeepsIsOverAndItsStatusStaysAsItEnded) {
   CreatePod(Pod("b", "exec sleep 1000"));
   ASSERT_TRUE(UntilReady("b"));  // the kubelet has seen the change by now
   EXPECT_EQ(ContainerOf(GetPod("a"))["state"]["terminated"]["exitCode"], 0);
+  ASSERT_EQ(deletes_->bodies().size(), 1U);
+  EXPECT_EQ(deletes_->bodies()[0]["gracePeriodSeconds"], 0);
+  EXPECT_EQ(deletes_->bodies()[0]["preconditions"]["uid"], reconciler::UidOf(GetPod("a")));
   const Json released = {{"metadata", {{"finalizers", nullptr}}}};
   ASSERT_TRUE(client_.Patch(types::kPods, {"default", "a"}, reconciler::PatchType::kMerge, released));
   EXPECT_TRUE(UntilGone("a"));
@@ -437,13 +471,14 @@ TEST_F(KubeletClaimTest, KeptVolumesGoToTheClaimOfTheSameNameOfTheNextKubelet) {
 
 TEST_F(KubeletTest, StopEndsAllProcessesAndRemovesEverything) {
   StartKubelet();
-  CreatePod(Pod("a", "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done"));
+  CreatePod(Pod("a", "trap 'echo orderly > " + File("end") + "; exit 0' TERM; echo up; while :; do sleep 0.01; done"));
   CreatePod(Pod("b", "sleep 1000 & echo $! > " + File("child") + "; wait"));
   ASSERT_TRUE(Eventually([&] { return LogOf("a") == "up\n" && NumberIn(File("child")) > 0; }));
   const int pid = PidOf("a");
   const int child = NumberIn(File("child"));
   StopKubelet();
   EXPECT_TRUE(ran_);
+  EXPECT_EQ(TextOf(File("end")), "orderly\n");
   EXPECT_FALSE(IsAlive(pid));
   EXPECT_FALSE(IsAlive(child));
   EXPECT_FALSE(fs::exists(File("state")));

@@ -143,6 +143,21 @@ TEST_F(LogFilesTest, FollowingShowsWhatComesAndEndsWithTheRun) {
   ::close(*fd);
 }
 
+TEST_F(LogFilesTest, TheEndOfANamesakeWhoseTimeIsOverEndsNothing) {
+  Run("a", 0, "old\n");
+  const auto fd = logs_.Open(pod_, folder_.path() + "/new", "a", 0);
+  ASSERT_TRUE(fd);
+  Sink sink;
+  logs_.Read(pod_, "a", {.follow = true}, sink.Write(), sink.Done());
+  logs_.Ended(pod_, folder_.path() + "/pod", "a");
+  logs_.Forget(pod_, folder_.path() + "/pod");
+  Append(*fd, "one\n");
+  ASSERT_TRUE(sink.WaitForText("one\n"));
+  logs_.Ended(pod_, folder_.path() + "/new", "a");
+  EXPECT_EQ(sink.WaitForEnd(), "one\n");
+  ::close(*fd);
+}
+
 TEST_F(LogFilesTest, AReaderThatIsGoneEndsItsFollowing) {
   const auto fd = logs_.Open(pod_, folder_.path() + "/pod", "a", 0);
   ASSERT_TRUE(fd);
