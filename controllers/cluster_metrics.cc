@@ -8,7 +8,6 @@
 #include <map>
 #include <mutex>
 
-#include "controllers/plan/cluster_view.h"
 
 namespace slotwright {
 
@@ -85,8 +84,8 @@ ClusterMetrics::ClusterMetrics(std::shared_ptr<prometheus::Registry> registry)
     : impl_(std::make_unique<Impl>(std::move(registry))) {}
 ClusterMetrics::~ClusterMetrics() = default;
 
-void ClusterMetrics::Observe(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes) {
-  const ClusterView view = Merge(observation);
+void ClusterMetrics::Observe(const Observation& observation, const ClusterView& view, const Plan& plan,
+                             const std::vector<Outcome>& outcomes) {
   std::int64_t keys = 0;
   std::int64_t memory = 0;
   std::int64_t lag = 0;

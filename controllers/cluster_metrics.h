@@ -6,6 +6,7 @@
 
 #include "controllers/act/executor.h"
 #include "controllers/observe/observation.h"
+#include "controllers/plan/cluster_view.h"
 #include "controllers/plan/plan.h"
 
 namespace prometheus {
@@ -20,7 +21,8 @@ class ClusterMetrics {
   explicit ClusterMetrics(std::shared_ptr<prometheus::Registry> registry);
   ~ClusterMetrics();
 
-  void Observe(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes);
+  void Observe(const Observation& observation, const ClusterView& view, const Plan& plan,
+               const std::vector<Outcome>& outcomes);
   /// The cluster is gone: so are its series.
   void Remove(const reconciler::ObjectKey& key);
 

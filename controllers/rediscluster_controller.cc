@@ -80,14 +80,16 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
 
   const auto look = observer_.Observe(*cluster);
   if (!look) return std::unexpected(look.error());
-  Plan plan = MakePlan(look->observation);
+  const ClusterView view = Merge(look->observation);
+  Plan plan = MakePlan(look->observation, view);
   const auto outcomes = executor_.Carry(plan, *cluster, look->password);
   const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
   if (failed != outcomes.end()) AccountForFailure(*failed, plan);
   Report(look->observation, plan, outcomes, *object);
-  if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, plan, outcomes);
-  if (const auto written = WriteStatus(look->observation, plan); !written) return std::unexpected(written.error());
-
+  if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, view, plan, outcomes);
+  if (const auto written = WriteStatus(look->observation, view, plan); !written) {
+    return std::unexpected(written.error());
+  }
   return ReconcileOutcome{.requeue_after = plan.look_again};
 }
 
@@ -117,9 +119,10 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
   }
 }
 
-Result<void> RedisClusterController::WriteStatus(const Observation& observation, const Plan& plan) {
+Result<void> RedisClusterController::WriteStatus(const Observation& observation, const ClusterView& view,
+                                                 const Plan& plan) {
   const auto& cluster = observation.cluster;
-  Json status = BuildStatus(observation, plan);
+  Json status = BuildStatus(observation, view, plan);
   // What we have written already; the cache may not show it yet, but then the patch changes nothing.
   if (cluster.status == status) return {};
   for (const auto& [field, value] : cluster.status.items()) {

@@ -39,7 +39,8 @@ class RedisClusterController {
  private:
   void Report(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes,
               const reconciler::Json& object);
-  [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const Plan& plan);
+  [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const ClusterView& view,
+                                                    const Plan& plan);
 
   Dependencies deps_;
   Observer observer_;

@@ -4,12 +4,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <filesystem>
 #include <fstream>
 
@@ -33,9 +30,6 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::Start(Options options) {
     if (!created) return std::unexpected(created.error().Within("installing " + reconciler::KeyOf(crd).name));
   }
   auto kubelet_options = cluster->options_.kubelet;
-  const auto network = cluster->ClaimNetwork();
-  if (!network) return std::unexpected(network.error());
-  kubelet_options.pod_cidr = *network;
   kubelet_options.state_dir = cluster->options_.state_dir + "/kubelet";
   cluster->kubelet_ = Kubelet::Make(*cluster->client_, std::move(kubelet_options));
   cluster->api_server_->SetLogSource(cluster->kubelet_.get());
@@ -65,27 +59,6 @@ Result<void> LocalCluster::LockStateDir() {
                             options_.state_dir));
   }
   return {};
-}
-
-// The claim is a Unix socket with an abstract name: it is gone with the process, whatever happens, and leaves no file.
-Result<std::string> LocalCluster::ClaimNetwork() {
-  constexpr int kFirst = 77;
-  constexpr int kLast = 126;
-  for (int second = kFirst; second <= kLast; ++second) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string name = fmt::format("slotwright-local-127.{}", second);
-    name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) {
-      network_fd_ = fd;
-      return fmt::format("127.{}.0.0/16", second);
-    }
-    ::close(fd);
-  }
-  return Fail(ErrorKind::kUnavailable,
-              fmt::format("{} local clusters run on this machine already; stop one", kLast - kFirst + 1));
 }
 
 Result<void> LocalCluster::StartServer() {
@@ -142,7 +115,6 @@ void LocalCluster::Stop() {
   if (api_server_) api_server_->Shutdown();
   server_.reset();
   RemoveStateDir();
-  if (network_fd_ >= 0) ::close(network_fd_);
   ::close(lock_fd_);
   lock_fd_ = -1;
 }

@@ -19,7 +19,7 @@ class LocalCluster {
     std::string state_dir = ".slotwright";  ///< Made if it is not there; emptied and removed by Stop if we made it.
     int port = 0;                           ///< Of the API server on 127.0.0.1; 0: any.
     std::vector<reconciler::Json> crds;     ///< Installed before anything else.
-    KubeletOptions kubelet;                 ///< state_dir and pod_cidr are filled in.
+    KubeletOptions kubelet;                 ///< state_dir is filled in.
   };
 
   /// kUnavailable if the port or the folder is in use by another one that runs, kInvalid if a CRD is refused.
@@ -39,8 +39,6 @@ class LocalCluster {
  private:
   explicit LocalCluster(Options options) : options_(std::move(options)) {}
   [[nodiscard]] reconciler::Result<void> LockStateDir();
-  /// Of the /16 networks from 127.77 on the first that no other local cluster of this machine uses.
-  [[nodiscard]] reconciler::Result<std::string> ClaimNetwork();
   [[nodiscard]] reconciler::Result<void> StartServer();
   [[nodiscard]] reconciler::Result<void> WriteKubeConfig();
   void RemoveStateDir();
@@ -48,7 +46,6 @@ class LocalCluster {
   Options options_;
   bool made_state_dir_ = false;
   int lock_fd_ = -1;
-  int network_fd_ = -1;
   std::string kubeconfig_;
   std::unique_ptr<ApiServer> api_server_;
   std::unique_ptr<reconciler::HttpServer> server_;

@@ -29,7 +29,7 @@ Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::O
   Observer observer(client, caches, *commander, reconciler::SystemClock());
   auto look = observer.Observe(*cluster, std::chrono::seconds(2));
   if (!look) return std::unexpected(look.error());
-  Plan plan = MakePlan(look->observation);
+  Plan plan = MakePlan(look->observation, Merge(look->observation));
   return Inspection{std::move(look->observation), std::move(plan)};
 }
 

@@ -42,13 +42,6 @@ std::string ErrorOf(const NodeResult& result, std::string_view harmless = "") {
   return "";
 }
 
-// The commands of an action on one node, and the errors that do not matter.
-struct NodeCommands {
-  const NodeRef* node = nullptr;
-  std::vector<Command> commands;
-  std::string_view harmless;
-};
-
 NodeCommands CommandsFor(const AssignSlots& action) {
   NodeCommands result{&action.node, {}, ""};
   if (action.epoch) result.commands.push_back({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(*action.epoch)});
@@ -132,21 +125,15 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   }
 }
 
-void Executor::ActOnRedis(const Plan& plan, const std::string& password, std::chrono::milliseconds budget,
-                          std::vector<Outcome>& outcomes) {
+void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
+                          std::chrono::milliseconds budget, std::vector<Outcome>& outcomes) {
+  if (commands.empty()) return;
   std::vector<NodeRequest> requests;
-  std::vector<std::pair<size_t, NodeCommands>> owners;
-  for (size_t i = 0; i < plan.actions.size(); ++i) {
-    auto commands = std::visit([](const auto& action) { return CommandsFor(action); }, plan.actions[i]);
-    if (commands.node == nullptr) continue;
-    requests.push_back({commands.node->endpoint, password, commands.commands});
-    owners.emplace_back(i, std::move(commands));
-  }
-  if (requests.empty()) return;
+  for (const auto& [index, work] : commands) requests.push_back({work.node->endpoint, password, work.commands});
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {
-    const auto& [index, commands] = owners[i];
-    outcomes[index].error = ErrorOf(results[i], commands.harmless);
+    const auto& [index, work] = commands[i];
+    outcomes[index].error = ErrorOf(results[i], work.harmless);
     Done(outcomes[index].action);
   }
 }
@@ -155,10 +142,15 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
                                      std::chrono::milliseconds budget) {
   std::vector<Outcome> outcomes;
   std::vector<size_t> on_kubernetes;
+  std::vector<std::pair<size_t, NodeCommands>> on_redis;
   for (size_t i = 0; i < plan.actions.size(); ++i) {
     outcomes.push_back({.action = ToString(plan.actions[i])});
-    const bool redis = std::visit([](const auto& a) { return CommandsFor(a).node != nullptr; }, plan.actions[i]);
-    if (!redis) on_kubernetes.push_back(i);
+    auto commands = std::visit([](const auto& action) { return CommandsFor(action); }, plan.actions[i]);
+    if (commands.node == nullptr) {
+      on_kubernetes.push_back(i);
+    } else {
+      on_redis.emplace_back(i, std::move(commands));
+    }
   }
   std::atomic<size_t> next = 0;
   const auto work = [&] {
@@ -174,7 +166,7 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
     for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
     work();
   }
-  ActOnRedis(plan, password, budget, outcomes);
+  ActOnRedis(on_redis, password, budget, outcomes);
   return outcomes;
 }
 

@@ -4,6 +4,8 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controllers/observe/observation.h"
@@ -18,6 +20,14 @@ struct Outcome {
   std::string error;   ///< Empty: done, or found done.
   /// The name of an object that we need belongs to somebody else; trying again will not help.
   bool name_taken = false;
+};
+
+/// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is one
+/// on Kubernetes.
+struct NodeCommands {
+  const NodeRef* node = nullptr;
+  std::vector<Command> commands;
+  std::string_view harmless;
 };
 
 /// Thread-safe.
@@ -40,8 +50,8 @@ class Executor {
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
               Outcome& outcome) const;
-  void ActOnRedis(const Plan& plan, const std::string& password, std::chrono::milliseconds budget,
-                  std::vector<Outcome>& outcomes);
+  void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
+                  std::chrono::milliseconds budget, std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
 
   const reconciler::Client& client_;

@@ -2,13 +2,13 @@
 #include "controllers/observe/observer.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "controllers/api/names.h"
 #include "controllers/resources/resources.h"
+#include "reconciler/base/base64.h"
 
 namespace slotwright {
 
@@ -23,17 +23,6 @@ namespace {
 // A good password is read again now and then, a bad one soon: somebody is about to put it right.
 constexpr auto kPasswordLife = std::chrono::seconds(30);
 constexpr auto kProblemLife = std::chrono::seconds(1);
-
-std::string DecodeBase64(const std::string& text) {
-  std::string decoded(text.size() / 4 * 3 + 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return "";
-  decoded.resize(static_cast<size_t>(size));
-  // EVP_DecodeBlock counts the padding as zero bytes.
-  for (size_t i = text.size(); i > 0 && text[i - 1] == '=' && !decoded.empty(); --i) decoded.pop_back();
-  return decoded;
-}
 
 int NumberLabel(const Json& object, const char* label) {
   const std::string text = reconciler::LabelOf(object, label);
@@ -138,7 +127,7 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
   if (reconciler::ValueAt(*secret, {"data", cluster.spec.auth.key.c_str()}) == nullptr) {
     fresh.view.state = PasswordView::State::kMissingKey;
   } else {
-    fresh.password = DecodeBase64(encoded);
+    fresh.password = reconciler::DecodeBase64(encoded).value_or("");
     const auto problem = PasswordProblem(fresh.password);
     fresh.view.state = problem ? PasswordView::State::kRefused : PasswordView::State::kUsable;
     fresh.view.problem = problem.value_or("");

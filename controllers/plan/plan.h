@@ -12,8 +12,8 @@
 
 namespace slotwright {
 
-/// A node to talk to. The executor sends nothing unless the node at that endpoint says that it is `id`, in the same
-/// pipeline and before the command takes effect where Redis allows that.
+/// A node to talk to: in this round's look the node at that endpoint said that it is `id`. Nobody asks again before the
+/// command is sent.
 struct NodeRef {
   std::string pod;
   NodeId id;

@@ -73,16 +73,16 @@ void AddRepairs(const Observation& observation, Plan& plan) {
   std::move(repairs.begin(), repairs.end(), std::back_inserter(plan.actions));
 }
 
-Plan PlanForAll(const Observation& observation) {
-  Plan plan = Decide(observation, Merge(observation));
+Plan PlanForAll(const Observation& observation, const ClusterView& view) {
+  Plan plan = Decide(observation, view);
   AddRepairs(observation, plan);
   return plan;
 }
 
-Plan PlanForExistingShards(Observation observation, int shards) {
+Plan PlanForExistingShards(Observation observation, const ClusterView& view, int shards) {
   const int wanted = observation.cluster.spec.masters;
   observation.cluster.spec.masters = shards;
-  Plan plan = PlanForAll(observation);
+  Plan plan = PlanForAll(observation, view);
   if (!plan.settled) return plan;
   return Refuse("unsupported", "ScaleOutNotSupported",
                 fmt::format("spec.masters: {}: this version does not move slots to new masters yet; the {} shards that "
@@ -92,12 +92,12 @@ Plan PlanForExistingShards(Observation observation, int shards) {
 
 }  // namespace
 
-Plan MakePlan(const Observation& observation) {
+Plan MakePlan(const Observation& observation, const ClusterView& view) {
   if (observation.cluster.being_deleted) {
     return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
   }
   const auto shards = ShardsToKeep(observation);
-  Plan plan = shards ? PlanForExistingShards(observation, *shards) : PlanForAll(observation);
+  Plan plan = shards ? PlanForExistingShards(observation, view, *shards) : PlanForAll(observation, view);
   return observation.cluster.paused ? Hold(std::move(plan)) : plan;
 }
 

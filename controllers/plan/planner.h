@@ -7,8 +7,8 @@
 
 namespace slotwright {
 
-/// Pure: the same Observation gives the same Plan.
-[[nodiscard]] Plan MakePlan(const Observation& observation);
+/// Pure: the same Observation gives the same Plan. `view` is Merge(observation), which others need as well.
+[[nodiscard]] Plan MakePlan(const Observation& observation, const ClusterView& view);
 
 /// One step: nothing if it has nothing to do or to wait for. Each lives in a file of its own.
 using Step = std::optional<Plan> (*)(const Observation&, const ClusterView&);

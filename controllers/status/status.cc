@@ -8,7 +8,6 @@
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
-#include "controllers/plan/cluster_view.h"
 #include "controllers/resources/resources.h"
 
 namespace slotwright {
@@ -106,9 +105,8 @@ void AddOperation(const Observation& observation, const Plan& plan, Json& status
 
 }  // namespace
 
-Json BuildStatus(const Observation& observation, const Plan& plan) {
+Json BuildStatus(const Observation& observation, const ClusterView& view, const Plan& plan) {
   const auto& cluster = observation.cluster;
-  const ClusterView view = Merge(observation);
   Json status = {{"observedGeneration", cluster.generation}, {"selector", Selector(cluster)}};
   if (!cluster.formed_at.empty()) status["formedAt"] = cluster.formed_at;
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "local/apiserver/base64.h"
 #include "local/apiserver/metadata.h"
 #include "local/apiserver/selectors.h"
 #include "local/apiserver/strategies.h"
+#include "reconciler/base/base64.h"
 
 namespace slotwright::local::apiserver {
 
@@ -131,7 +131,7 @@ void PrepareSecret(Json& secret, const Json*) {
   if (text != secret.end()) {
     if (text->is_object()) {
       for (const auto& [key, value] : text->items()) {
-        if (value.is_string()) secret["data"][key] = EncodeBase64(value.get<std::string>());
+        if (value.is_string()) secret["data"][key] = reconciler::EncodeBase64(value.get<std::string>());
       }
     }
     secret.erase("stringData");

@@ -3,8 +3,8 @@
 
 #include <charconv>
 
-#include "local/apiserver/base64.h"
 #include "local/apiserver/server_state.h"
+#include "reconciler/base/base64.h"
 
 namespace slotwright::local::apiserver {
 
@@ -37,11 +37,11 @@ struct ContinueToken {
   ObjectKey after;
 
   [[nodiscard]] std::string Encode() const {
-    return EncodeBase64(Json{{"rv", revision}, {"ns", after.ns}, {"name", after.name}}.dump());
+    return reconciler::EncodeBase64(Json{{"rv", revision}, {"ns", after.ns}, {"name", after.name}}.dump());
   }
 
   static ApiResult<ContinueToken> Decode(const std::string& text) {
-    const auto bytes = DecodeBase64(text);
+    const auto bytes = reconciler::DecodeBase64(text);
     const Json token = Json::parse(bytes.value_or(""), nullptr, false);
     if (!token.is_object() || !token.contains("rv") || !token["rv"].is_number_unsigned()) {
       return std::unexpected(BadRequest("continue key is not valid"));

@@ -2,10 +2,11 @@
 #include "local/kubelet/pod_facts.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <map>
 #include <optional>
+
+#include "reconciler/base/base64.h"
 
 namespace slotwright::local {
 
@@ -38,17 +39,6 @@ std::string AllLines(const Json& object, const char* field) {
     lines += fmt::format("{}{}={}", lines.empty() ? "" : "\n", key, Json(value).dump());
   }
   return lines;
-}
-
-std::string DecodeBase64(const std::string& text) {
-  std::string decoded(text.size() / 4 * 3 + 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return "";
-  // OpenSSL counts the bytes that padding stands for.
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  decoded.resize(static_cast<size_t>(size) - padding);
-  return decoded;
 }
 
 bool IsSecret(const Json& object) { return StringAt(object, {"kind"}) == "Secret"; }
@@ -116,7 +106,7 @@ std::map<std::string, std::string> AllDataOf(const Json& object) {
     const bool encoded = secret || std::string_view(field) == "binaryData";
     for (const auto& [key, value] : data->items()) {
       if (!value.is_string()) continue;
-      all[key] = encoded ? DecodeBase64(value.get<std::string>()) : value.get<std::string>();
+      all[key] = encoded ? reconciler::DecodeBase64(value.get<std::string>()).value_or("") : value.get<std::string>();
     }
   }
   return all;

@@ -2,13 +2,13 @@
 #include "reconciler/kube/kube_config.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "reconciler/base/base64.h"
 #include "reconciler/base/yaml.h"
 
 namespace reconciler {
@@ -27,23 +27,13 @@ Result<std::string> ReadFile(const fs::path& path) {
   return text.str();
 }
 
-Result<std::string> DecodeBase64(const std::string& text) {
-  std::string decoded(text.size() / 4 * 3 + 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return Fail(ErrorKind::kInvalid, "not base64");
-  decoded.resize(static_cast<size_t>(size));
-  for (size_t i = text.size(); i > 0 && text[i - 1] == '=' && !decoded.empty(); --i) decoded.pop_back();
-  return decoded;
-}
-
 // A PEM text: inline under `field`-data, or in the file that `field` names.
 Result<std::string> Material(const Json& entry, const std::string& field, const fs::path& folder) {
   const std::string inline_data = StringAt(entry, {(field + "-data").c_str()});
   if (!inline_data.empty()) {
     auto decoded = DecodeBase64(inline_data);
-    if (!decoded) return std::unexpected(decoded.error().Within(field + "-data"));
-    return decoded;
+    if (!decoded) return Fail(ErrorKind::kInvalid, field + "-data: not base64");
+    return *std::move(decoded);
   }
   const std::string file = StringAt(entry, {field.c_str()});
   if (file.empty()) return std::string();

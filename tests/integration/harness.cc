@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
 #include "operator/crd.h"
+#include "reconciler/base/base64.h"
 #include "reconciler/base/log.h"
 #include "reconciler/base/yaml.h"
 #include "reconciler/http/server.h"
@@ -138,14 +138,7 @@ Inspection Harness::Look(const std::string& name) const {
 std::string Harness::Password(const std::string& name) const {
   const auto secret = client_->Get(reconciler::types::kSecrets, {"default", name + "-auth"});
   if (!secret) throw std::runtime_error(secret.error().message);
-  const std::string encoded = reconciler::StringAt(*secret, {"data", "password"});
-  std::string text(encoded.size(), '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(encoded.data()),
-                                   static_cast<int>(encoded.size()));
-  text.resize(static_cast<size_t>(size));
-  while (!text.empty() && text.back() == '\0') text.pop_back();
-  return text;
+  return reconciler::DecodeBase64(reconciler::StringAt(*secret, {"data", "password"})).value();
 }
 
 std::vector<NodeResult> Harness::AskAll(const Command& command, const std::string& name) const {

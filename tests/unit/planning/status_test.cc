@@ -12,7 +12,7 @@ namespace {
 using reconciler::Json;
 using ::testing::HasSubstr;
 
-Json StatusOf(const World& world) { return BuildStatus(world.observation, world.MakePlan()); }
+Json StatusOf(const World& world) { return BuildStatus(world.observation, Merge(world.observation), world.MakePlan()); }
 std::string ConditionIn(const Json& status, const char* type) {
   return FindCondition(status["conditions"], type).value("status", "");
 }

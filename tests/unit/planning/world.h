@@ -40,7 +40,7 @@ struct World {
   /// All of the above, state ok, formed.
   static World Healthy(int masters = 3, int replicas = 1);
 
-  [[nodiscard]] Plan MakePlan() const { return slotwright::MakePlan(observation); }
+  [[nodiscard]] Plan MakePlan() const { return slotwright::MakePlan(observation, Merge(observation)); }
   /// The planner's actions in words, sorted.
   [[nodiscard]] std::vector<std::string> Actions() const;
 };

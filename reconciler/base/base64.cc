@@ -1,9 +1,9 @@
 // Base64 by OpenSSL.
-#include "local/apiserver/base64.h"
+#include "reconciler/base/base64.h"
 
 #include <openssl/evp.h>
 
-namespace slotwright::local::apiserver {
+namespace reconciler {
 
 std::string EncodeBase64(const std::string& bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
@@ -14,7 +14,9 @@ std::string EncodeBase64(const std::string& bytes) {
   return text;
 }
 
-std::optional<std::string> DecodeBase64(const std::string& text) {
+std::optional<std::string> DecodeBase64(const std::string& lines) {
+  std::string text = lines;
+  std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });
   if (text.empty()) return "";
   if (text.size() % 4 != 0) return std::nullopt;
   std::string bytes(text.size() / 4 * 3 + 1, '\0');
@@ -27,4 +29,4 @@ std::optional<std::string> DecodeBase64(const std::string& text) {
   return bytes;
 }
 
-}  // namespace slotwright::local::apiserver
+}  // namespace reconciler
