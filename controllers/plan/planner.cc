@@ -7,6 +7,7 @@
 #include <array>
 #include <iterator>
 
+#include "controllers/api/names.h"
 #include "controllers/plan/waiting.h"
 
 namespace slotwright {
@@ -54,6 +55,12 @@ std::optional<int> ShardsToKeep(const Observation& observation) {
   if (!Validate(observation.cluster).empty()) return std::nullopt;
   int shards = 0;
   for (const auto& pod : observation.pods) shards = std::max(shards, pod.shard + 1);
+  // A shard may have lost all its pods; its budget still says that it is one of ours.
+  for (int shard = shards; shard < observation.cluster.spec.masters; ++shard) {
+    const auto budget = std::pair(reconciler::types::kPodDisruptionBudgets.kind,
+                                  ShardNameOf(observation.cluster.name, shard));
+    if (observation.objects.contains(budget)) shards = shard + 1;
+  }
   if (observation.cluster.spec.masters <= shards) return std::nullopt;
   return shards;
 }

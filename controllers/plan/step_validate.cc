@@ -19,7 +19,13 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
     case PasswordView::State::kUsable:
       return std::nullopt;
     case PasswordView::State::kMissingSecret:
-      if (cluster.generates_password()) return std::nullopt;
+      if (cluster.generates_password() && cluster.formed_at.empty()) return std::nullopt;
+      if (cluster.generates_password()) {
+        return refuse("SecretNotFound",
+                      fmt::format("Secret {} with the generated password is gone, and another password would lock the "
+                                  "operator out; bring it back (every pod has the password in /run/slotwright/auth.conf)",
+                                  cluster.password_secret()));
+      }
       return refuse("SecretNotFound",
                     fmt::format("spec.auth.secretName: \"{}\": there is no such Secret in namespace {}; create it with a "
                                 "password of at least 16 characters under the key \"{}\"",

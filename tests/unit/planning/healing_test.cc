@@ -12,12 +12,20 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 TEST(Healing, RecreatesAMissingPod) {
   World world = World::Healthy();
   world.RemovePod("demo-1-1");
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1"));
+}
+
+TEST(Healing, RecreatesAShardOfWhichEveryPodIsGone) {
+  for (const std::string shard : {"demo-0", "demo-1", "demo-2"}) {
+    World world = World::Healthy();
+    world.RemovePod(shard + "-0");
+    world.RemovePod(shard + "-1");
+    EXPECT_THAT(world.Actions(), ElementsAre("create Pod " + shard + "-0", "create Pod " + shard + "-1"));
+  }
 }
 
 TEST(Healing, DoesNotWaitForObjectsThatCannotBeWritten) {
@@ -54,9 +62,10 @@ TEST(Healing, TakesANewNodeInAsReplicaOfWhoeverIsMasterNow) {
 }
 
 TEST(Healing, DoesNotForgetADeadMasterThatStillOwnsSlots) {
-  World world = World::Healthy();
+  World world = World::Healthy(3, 0);  // no replica whose existence alone would forbid it
   world.Reincarnate("demo-1-0");
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+  world.JoinAgain("demo-1-0");
+  EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
 TEST(Healing, ForgetsADeadNodeEverywhereOnceItsPodLivesOnUnderANewId) {
@@ -64,32 +73,41 @@ TEST(Healing, ForgetsADeadNodeEverywhereOnceItsPodLivesOnUnderANewId) {
   world.Reincarnate("demo-1-1");
   const NodeId ghost = IdOf("demo-1-1");
   // The new node is in, as a replica; only the ghost's line is left over.
-  for (auto& node : world.observation.nodes) {
-    if (node.pod == "demo-1-1") continue;
-    NodeLine reborn = world.Node("demo-1-1").me();
-    reborn.flags = {.replica = true};
-    reborn.master = IdOf("demo-1-0");
-    node.table->lines.push_back(reborn);
-    NodeLine peer = node.me();
-    peer.flags.myself = false;
-    world.Node("demo-1-1").table->lines.push_back(peer);
-  }
   auto& me = world.Node("demo-1-1").table->lines[0];
   me.flags.master = false;
   me.flags.replica = true;
   me.master = IdOf("demo-1-0");
+  world.JoinAgain("demo-1-1");
   const auto actions = world.Actions();
   EXPECT_THAT(actions, Each(HasSubstr("forget " + ghost.Short())));
   EXPECT_EQ(actions.size(), 5U) << "each node that lists it";
 }
 
+TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-1");
+  auto& me = world.Node("demo-1-1").table->lines[0];
+  me.flags.master = false;
+  me.flags.replica = true;
+  me.master = IdOf("demo-1-0");
+  world.JoinAgain("demo-1-1");
+  for (auto& line : world.Node("demo-2-0").table->lines) {
+    if (line.id == IdOf("demo-1-1")) line.flags.fail = false;
+  }
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
 TEST(Healing, NeverForgetsADeadMasterWhileALiveNodeReplicatesFromIt) {
   World world = World::Healthy();
   world.Reincarnate("demo-1-0");
+  // It owns nothing any more: its slots went to another shard, so that only its replica speaks for it.
   for (auto& node : world.observation.nodes) {
-    if (node.pod != "demo-1-0") world.Line(node.pod, "demo-1-0").slots = {};
+    if (node.pod == "demo-1-0") continue;
+    world.Line(node.pod, "demo-1-0").slots = {};
+    world.Line(node.pod, "demo-2-0").slots.Add(InitialSlots(1, 3));
   }
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+  world.JoinAgain("demo-1-0");
+  EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
 TEST(Healing, UpdatesTheAddressesOfNodesThatCameBackElsewhere) {

@@ -77,6 +77,9 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "SecretNotFound",
                     {"spec.auth.secretName", "mine", "create it"}},
+        RefusalCase{"GeneratedSecretDeleted",
+                    [](World& w) { w.observation.password.state = PasswordView::State::kMissingSecret; },
+                    "SecretNotFound", {"demo-auth", "bring it back"}},
         RefusalCase{"MissingKey",
                     [](World& w) {
                       w.observation.cluster.spec.auth = {"mine", "pw"};

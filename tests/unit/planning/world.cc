@@ -106,6 +106,19 @@ void World::Reincarnate(const std::string& pod) {
   Node(pod) = FreshNode(Pod(pod), 1);
 }
 
+void World::JoinAgain(const std::string& pod) {
+  NodeView& reborn = Node(pod);
+  NodeLine seen = reborn.me();
+  seen.flags.myself = false;
+  for (auto& node : observation.nodes) {
+    if (node.pod == pod || !node.table) continue;
+    node.table->lines.push_back(seen);
+    NodeLine peer = node.me();
+    peer.flags.myself = false;
+    reborn.table->lines.push_back(peer);
+  }
+}
+
 void World::AssignSlots() {
   for (auto& node : observation.nodes) {
     if (node.index != 0) continue;

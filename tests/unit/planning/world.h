@@ -28,6 +28,9 @@ struct World {
   /// A new node, with a new id and nothing in it, behind a pod.
   void Reincarnate(const std::string& pod);
 
+  /// After Reincarnate: the new node and all others know each other; the ghost stays in the others' tables.
+  void JoinAgain(const std::string& pod);
+
   /// As if the objects had been created or updated after a change of the specification.
   void TakeObjectsAsDesired();
 
