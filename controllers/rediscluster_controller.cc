@@ -106,7 +106,8 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
   }
   const bool failed = plan.reason == "ActionFailed";
   if ((plan.refusal || failed) && before("message") != plan.message) {
-    reconciler::Log(LogLevel::kWarn, plan.message, {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.reason}});
+    reconciler::Log(LogLevel::kWarn, plan.message,
+                    {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.reason}});
     deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
   } else if (plan.settled && before("status") != "True") {
     reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});

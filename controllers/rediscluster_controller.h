@@ -40,7 +40,7 @@ class RedisClusterController {
   void Report(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes,
               const reconciler::Json& object);
   [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const ClusterView& view,
-                                                    const Plan& plan);
+                                                     const Plan& plan);
 
   Dependencies deps_;
   Observer observer_;

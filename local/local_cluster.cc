@@ -46,8 +46,9 @@ Result<void> LocalCluster::LockStateDir() {
   std::error_code error;
   made_state_dir_ = fs::create_directories(options_.state_dir, error);
   if (error) {
-    return Fail(ErrorKind::kUnavailable, fmt::format("the folder {} cannot be made: {}; choose another with --state-dir",
-                                                     options_.state_dir, error.message()));
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("the folder {} cannot be made: {}; choose another with --state-dir", options_.state_dir,
+                            error.message()));
   }
   options_.state_dir = fs::absolute(options_.state_dir);
   const std::string path = options_.state_dir + "/lock";
@@ -82,8 +83,10 @@ Result<void> LocalCluster::WriteKubeConfig() {
       {"apiVersion", "v1"},
       {"kind", "Config"},
       {"clusters", Json::array({{{"name", "slotwright-local"}, {"cluster", {{"server", server()}}}}})},
-      {"contexts", Json::array({{{"name", "slotwright-local"},
-                                 {"context", {{"cluster", "slotwright-local"}, {"user", "slotwright-local"}, {"namespace", "default"}}}}})},
+      {"contexts",
+       Json::array(
+           {{{"name", "slotwright-local"},
+             {"context", {{"cluster", "slotwright-local"}, {"user", "slotwright-local"}, {"namespace", "default"}}}}})},
       {"users", Json::array({{{"name", "slotwright-local"}, {"user", Json::object()}}})},
       {"current-context", "slotwright-local"},
   };

@@ -64,7 +64,8 @@ void AddStatusCommand(CLI::App& app, ExitStatus& exit) {
 
 void AddCheckCommand(CLI::App& app, ExitStatus& exit) {
   auto* command = app.add_subcommand(
-      "check", "Ask every node of a cluster directly whether all is well; exits with 1 if not. Needs a way to the pods");
+      "check",
+      "Ask every node of a cluster directly whether all is well; exits with 1 if not. Needs a way to the pods");
   const auto settings = AddTo(*command);
   command->callback([settings, &exit] { exit.code = ShowCheck(*settings); });
 }

@@ -52,8 +52,8 @@ Result<reconciler::ResourceType> TypeOf(const Json& object) {
     if (object.value("kind", "") == type.kind && object.value("apiVersion", "") == type.ApiVersion()) return type;
   }
   return reconciler::Fail(reconciler::ErrorKind::kUnsupported,
-                          fmt::format("{} {} cannot be applied here; use kubectl apply",
-                                      object.value("apiVersion", ""), object.value("kind", "")));
+                          fmt::format("{} {} cannot be applied here; use kubectl apply", object.value("apiVersion", ""),
+                                      object.value("kind", "")));
 }
 
 // Creates what the files describe; returns the RedisClusters among it.
@@ -148,9 +148,10 @@ int WaitUntilReady(const Settings& settings, const Display& display, const std::
     while (!display.Ready(key)) {
       if (!reconciler::SystemClock().SleepFor(std::chrono::milliseconds(20), stop)) return 130;
       if (std::chrono::steady_clock::now() > deadline) {
-        return Complain(fmt::format("{} is not ready after {} s; the last line above says what it waits for, {}/operator.log "
-                                    "has the details",
-                                    key.ToString(), settings.timeout_seconds, settings.state_dir));
+        return Complain(
+            fmt::format("{} is not ready after {} s; the last line above says what it waits for, {}/operator.log "
+                        "has the details",
+                        key.ToString(), settings.timeout_seconds, settings.state_dir));
       }
     }
   }
@@ -193,7 +194,8 @@ class OperatorThread {
   std::jthread thread_;
 };
 
-int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress& progress, const std::stop_token& stop) {
+int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress& progress,
+               const std::stop_token& stop) {
   const reconciler::Client client(cluster.transport(), {});
   std::unique_ptr<OperatorThread> operator_thread;
   if (!settings.no_operator) operator_thread = std::make_unique<OperatorThread>(cluster.transport(), progress);
@@ -209,8 +211,9 @@ int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress&
     if (status != 0) return status;
   }
   if (settings.exit_when_ready) return 0;
-  fmt::print("\nUp until Ctrl-C. In another terminal:\n  export KUBECONFIG={}\n  kubectl get rdc,pods,svc,secrets -o wide\n",
-             cluster.kubeconfig());
+  fmt::print(
+      "\nUp until Ctrl-C. In another terminal:\n  export KUBECONFIG={}\n  kubectl get rdc,pods,svc,secrets -o wide\n",
+      cluster.kubeconfig());
   std::fflush(stdout);
   while (reconciler::SystemClock().SleepFor(std::chrono::hours(1), stop)) {
   }
@@ -219,7 +222,8 @@ int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress&
 
 int Run(const Settings& settings) {
   const auto stop = StopOnSignals();
-  local::LocalCluster::Options options{.state_dir = settings.state_dir, .port = settings.port, .crds = {}, .kubelet = {}};
+  local::LocalCluster::Options options{
+      .state_dir = settings.state_dir, .port = settings.port, .crds = {}, .kubelet = {}};
   for (const auto& engine : settings.engines) {
     const auto equals = engine.find('=');
     if (equals == std::string::npos) return Complain(fmt::format("--engine {}: use IMAGE=FOLDER", engine));

@@ -27,8 +27,8 @@ reconciler::LogLevel LevelOf(const std::string& name) {
 }
 
 int Run(Settings& settings) {
-  reconciler::ConfigureLog(LevelOf(settings.log_level), settings.log_format == "json" ? reconciler::LogFormat::kJson
-                                                                                      : reconciler::LogFormat::kText);
+  reconciler::ConfigureLog(LevelOf(settings.log_level),
+                           settings.log_format == "json" ? reconciler::LogFormat::kJson : reconciler::LogFormat::kText);
   const auto stop = StopOnSignals();
   auto connection = Connect(settings.kube);
   if (!connection) {
@@ -60,7 +60,8 @@ void AddOperatorCommand(CLI::App& app, ExitStatus& exit) {
       ->delimiter(',');
   command->add_option("--metrics-bind-address", options.metrics_address, "HOST:PORT of /metrics; 0: none")
       ->capture_default_str();
-  command->add_option("--health-probe-bind-address", options.health_address, "HOST:PORT of /healthz and /readyz; 0: none")
+  command
+      ->add_option("--health-probe-bind-address", options.health_address, "HOST:PORT of /healthz and /readyz; 0: none")
       ->capture_default_str();
   command->add_option("--max-concurrent-reconciles", options.workers, "Clusters that are worked on at the same time")
       ->capture_default_str()

@@ -16,7 +16,8 @@
 namespace slotwright {
 
 void KubeOptions::AddTo(CLI::App& command) {
-  command.add_option("--kubeconfig", kubeconfig, "The kubeconfig file; default: in-cluster credentials, $KUBECONFIG, ~/.kube/config");
+  command.add_option("--kubeconfig", kubeconfig,
+                     "The kubeconfig file; default: in-cluster credentials, $KUBECONFIG, ~/.kube/config");
   command.add_option("--context", context, "The context of the kubeconfig");
 }
 
@@ -46,7 +47,7 @@ void OnSignal(int which) {
 std::stop_token StopOnSignals() {
   static std::stop_source source;
   ::sem_init(&signal_came, 0, 0);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);

@@ -39,8 +39,8 @@ Result<reconciler::ServerOptions> ParseAddress(const std::string& option, const 
   const char* const digits = colon == std::string::npos ? end : address.data() + colon + 1;
   const auto [rest, error] = std::from_chars(digits, end, options.port);
   if (digits == end || error != std::errc() || rest != end || options.port < 0 || options.port > 65535) {
-    return Fail(ErrorKind::kInvalid, fmt::format("{}: \"{}\": use HOST:PORT, :PORT for every address, or 0 for none",
-                                                 option, address));
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{}: \"{}\": use HOST:PORT, :PORT for every address, or 0 for none", option, address));
   }
   options.host = colon == 0 ? "0.0.0.0" : address.substr(0, colon);
   return options;
@@ -80,8 +80,9 @@ class Process {
                    .clock = SystemClock(),
                    .metrics = &cluster_metrics_,
                    .executor = options.executor}),
-        controller_({.name = kController, .workers = options.workers}, queue_,
-                    [this](const auto& key, auto stop) { return clusters_.Reconcile(key, stop); }, &metrics_),
+        controller_(
+            {.name = kController, .workers = options.workers}, queue_,
+            [this](const auto& key, auto stop) { return clusters_.Reconcile(key, stop); }, &metrics_),
         elector_(transport, ClientOptions(transport->Host()),
                  {.lease = {options.lease_namespace, options.lease_name},
                   .identity = Identity(options),
@@ -145,7 +146,8 @@ class Process {
     const std::vector<reconciler::HealthCheck> alive = {
         {"leader-election", [this] { return elector_.Healthy() ? "" : "the lease could not be renewed"; }}};
     const std::vector<reconciler::HealthCheck> ready = {
-        {"caches", [this] { return Synced() ? CachesProblem() : "the caches are not filled yet: " + CachesProblem(); }}};
+        {"caches",
+         [this] { return Synced() ? CachesProblem() : "the caches are not filled yet: " + CachesProblem(); }}};
     if (auto served = Listen("health", "--health-probe-bind-address", options_.health_address,
                              reconciler::HealthHandler(alive, ready));
         !served) {
@@ -217,8 +219,9 @@ class Process {
 Result<void> RunOperator(std::shared_ptr<reconciler::Transport> transport, const OperatorOptions& options,
                          std::stop_token stop) {
   if (options.namespaces.size() > 1) {
-    return Fail(ErrorKind::kUnsupported, "--namespace: more than one namespace is not supported yet; give one, or none "
-                                         "to watch all");
+    return Fail(ErrorKind::kUnsupported,
+                "--namespace: more than one namespace is not supported yet; give one, or none "
+                "to watch all");
   }
   Process process(std::move(transport), options);
   return process.Run(std::move(stop));

@@ -14,7 +14,7 @@
 namespace slotwright {
 
 struct OperatorOptions {
-  std::vector<std::string> namespaces;  ///< To watch; empty: all.
+  std::vector<std::string> namespaces;    ///< To watch; empty: all.
   std::string metrics_address = ":8080";  ///< "host:port"; an empty host is every address; "0": none.
   std::string health_address = ":8081";
   int workers = 10;

@@ -25,8 +25,8 @@ void Progress::Show(const Json& cluster, int pods_running) {
   const std::string state =
       ready.is_object() ? fmt::format("{}: {}", ready.value("reason", ""), ready.value("message", "")) : "seen";
   const auto key = reconciler::KeyOf(cluster);
-  const std::string line = fmt::format("{}  pods {}/{}  masters {}/{}  replicas in sync {}/{}  {}", key.name, pods_running,
-                                       masters + replicas, number("/status/readyMasters"), masters,
+  const std::string line = fmt::format("{}  pods {}/{}  masters {}/{}  replicas in sync {}/{}  {}", key.name,
+                                       pods_running, masters + replicas, number("/status/readyMasters"), masters,
                                        number("/status/replicas"), replicas, state);
   const std::lock_guard lock(mutex_);
   if (shown_[key] == line) return;

@@ -29,10 +29,11 @@ std::string StateOf(const NodeView& node) {
 
 std::string StatusReport(const Json& cluster) {
   const Json status = cluster.value("status", Json::object());
-  std::string text = fmt::format("RedisCluster {}: {} masters, {} replicas each, {}\n", reconciler::KeyOf(cluster).ToString(),
-                                 cluster.value(Json::json_pointer("/spec/masters"), 0),
-                                 cluster.value(Json::json_pointer("/spec/replicasPerMaster"), 0),
-                                 status.value("version", StringAt(cluster, {"spec", "image"})));
+  std::string text =
+      fmt::format("RedisCluster {}: {} masters, {} replicas each, {}\n", reconciler::KeyOf(cluster).ToString(),
+                  cluster.value(Json::json_pointer("/spec/masters"), 0),
+                  cluster.value(Json::json_pointer("/spec/replicasPerMaster"), 0),
+                  status.value("version", StringAt(cluster, {"spec", "image"})));
   if (status.value("observedGeneration", 0) != cluster.value(Json::json_pointer("/metadata/generation"), 0)) {
     text += "The operator has not seen the newest specification yet.\n";
   }
@@ -48,7 +49,8 @@ std::string StatusReport(const Json& cluster) {
   }
   rows = {{"SHARD", "ROLE", "POD", "NODE", "ADDRESS", "ID", "SLOTS", "STATE"}};
   for (const auto& shard : status.value("shards", Json::array())) {
-    const auto row = [&](const Json& member, const std::string& role, const std::string& slots, const std::string& state) {
+    const auto row = [&](const Json& member, const std::string& role, const std::string& slots,
+                         const std::string& state) {
       rows.push_back({StringAt(shard, {"name"}), role, StringAt(member, {"pod"}), StringAt(member, {"node"}),
                       StringAt(member, {"address"}), ShortId(StringAt(member, {"id"})), slots, state});
     };
@@ -67,7 +69,8 @@ std::string StatusReport(const Json& cluster) {
 
 std::string NodeTableReport(const Observation& observation) {
   const ClusterView view = Merge(observation);
-  std::vector<std::vector<std::string>> rows = {{"POD", "ROLE", "ADDRESS", "ID", "SLOTS", "KEYS", "REPLICATES", "STATE"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"POD", "ROLE", "ADDRESS", "ID", "SLOTS", "KEYS", "REPLICATES", "STATE"}};
   for (const auto& node : observation.nodes) {
     if (!node.Answers()) {
       rows.push_back({node.pod, "?", node.endpoint.ToString(), "-", "-", "-", "-", StateOf(node)});
@@ -118,8 +121,7 @@ CheckReport Check(const Observation& observation, const Plan& plan) {
   finding(view.disagreement.empty(), "all nodes agree about members, roles and slots", view.disagreement);
   finding(view.absent.empty(), "no dead or strange node in any table",
           fmt::format("{} nodes are listed that do not answer", view.absent.size()));
-  const bool states_ok =
-      std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
+  const bool states_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
   finding(states_ok, "every node says cluster_state:ok", "some nodes say cluster_state:fail");
   finding(plan.settled, "nothing is left to do: " + plan.message, plan.reason + ": " + plan.message);
   return report;

@@ -57,8 +57,8 @@ NodeCommands CommandsFor(const AssignSlots& action) {
 NodeCommands CommandsFor(const Meet& action) {
   NodeCommands result{&action.from, {}, ""};
   for (const auto& peer : action.peers) {
-    result.commands.push_back({"CLUSTER", "MEET", peer.endpoint.host, std::to_string(peer.endpoint.port),
-                               std::to_string(action.bus_port)});
+    result.commands.push_back(
+        {"CLUSTER", "MEET", peer.endpoint.host, std::to_string(peer.endpoint.port), std::to_string(action.bus_port)});
   }
   return result;
 }
@@ -83,8 +83,8 @@ void Executor::Done(const std::string& action) const {
   if (options_.after_effect) options_.after_effect(action);
 }
 
-// A name that exists already is our own earlier attempt, whose answer was lost or which the cache does not show yet, or it
-// belongs to somebody else and is never touched.
+// A name that exists already is our own earlier attempt, whose answer was lost or which the cache does not show yet, or
+// it belongs to somebody else and is never touched.
 void Executor::Create(const reconciler::ResourceType& type, const Json& object, const RedisCluster& cluster,
                       Outcome& outcome) const {
   const auto created = client_.Create(type, object);
@@ -100,9 +100,10 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
   const bool kept_for_us = type == reconciler::types::kPersistentVolumeClaims || type == reconciler::types::kSecrets;
   outcome.name_taken = !ours && !kept_for_us;
   outcome.error = outcome.name_taken
-                      ? fmt::format("{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
-                                    "left-over, or choose another name for the RedisCluster",
-                                    type.kind, reconciler::KeyOf(object).name)
+                      ? fmt::format(
+                            "{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
+                            "left-over, or choose another name for the RedisCluster",
+                            type.kind, reconciler::KeyOf(object).name)
                       : "";
 }
 

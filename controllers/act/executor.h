@@ -22,8 +22,8 @@ struct Outcome {
   bool name_taken = false;
 };
 
-/// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is one
-/// on Kubernetes.
+/// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is
+/// one on Kubernetes.
 struct NodeCommands {
   const NodeRef* node = nullptr;
   std::vector<Command> commands;

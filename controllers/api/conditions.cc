@@ -29,8 +29,7 @@ Json FindCondition(const Json& conditions, const std::string& type) {
   return nullptr;
 }
 
-Json WithCondition(const Json& before, const Condition& condition, std::int64_t generation,
-                   reconciler::WallTime now) {
+Json WithCondition(const Json& before, const Condition& condition, std::int64_t generation, reconciler::WallTime now) {
   const Json old = FindCondition(before, condition.type);
   const std::string status = ToString(condition.status);
   const bool same_status = old.is_object() && old.value("status", "") == status;

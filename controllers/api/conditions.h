@@ -11,10 +11,10 @@ namespace slotwright {
 enum class ConditionStatus { kTrue, kFalse, kUnknown };
 
 struct Condition {
-  std::string type;    ///< CamelCase adjective or participle: "Ready", "SlotsCovered".
+  std::string type;  ///< CamelCase adjective or participle: "Ready", "SlotsCovered".
   ConditionStatus status = ConditionStatus::kUnknown;
-  std::string reason;  ///< CamelCase word for machines.
-  std::string message; ///< For people.
+  std::string reason;   ///< CamelCase word for machines.
+  std::string message;  ///< For people.
 };
 
 /// `before` is the list as it stands. lastTransitionTime is kept unless the status changes.

@@ -133,10 +133,9 @@ std::optional<std::int64_t> ParseQuantity(const std::string& text) {
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || !std::isfinite(number)) return std::nullopt;
   static const std::map<std::string_view, double> kSuffixes = {
-      {"", 1.0},          {"n", 1e-9},        {"u", 1e-6},        {"m", 1e-3},        {"k", 1e3},
-      {"M", 1e6},         {"G", 1e9},         {"T", 1e12},        {"P", 1e15},        {"E", 1e18},
-      {"Ki", 0x1p10},     {"Mi", 0x1p20},     {"Gi", 0x1p30},     {"Ti", 0x1p40},     {"Pi", 0x1p50},
-      {"Ei", 0x1p60},
+      {"", 1.0},      {"n", 1e-9},    {"u", 1e-6},    {"m", 1e-3},    {"k", 1e3},     {"M", 1e6},
+      {"G", 1e9},     {"T", 1e12},    {"P", 1e15},    {"E", 1e18},    {"Ki", 0x1p10}, {"Mi", 0x1p20},
+      {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50}, {"Ei", 0x1p60},
   };
   const auto suffix = kSuffixes.find(std::string_view(rest, static_cast<size_t>(end - rest)));
   if (suffix == kSuffixes.end()) return std::nullopt;

@@ -11,7 +11,8 @@ const PodView* Observation::FindPod(const std::string& name) const {
 }
 
 const NodeView* Observation::FindNode(const NodeId& id) const {
-  const auto found = std::ranges::find_if(nodes, [&](const NodeView& node) { return node.Answers() && node.id() == id; });
+  const auto found =
+      std::ranges::find_if(nodes, [&](const NodeView& node) { return node.Answers() && node.id() == id; });
   return found == nodes.end() ? nullptr : &*found;
 }
 

@@ -20,14 +20,14 @@ struct PodView {
   std::string uid;
   int shard = -1;
   int index = -1;
-  std::string ip;    ///< Empty until the pod has one.
-  std::string node;  ///< The Kubernetes node.
-  std::string phase; ///< Pending, Running, …
+  std::string ip;     ///< Empty until the pod has one.
+  std::string node;   ///< The Kubernetes node.
+  std::string phase;  ///< Pending, Running, …
   bool terminating = false;
   bool ready = false;
-  bool ours = false;     ///< Controlled by this very RedisCluster (by uid).
-  std::string hash;      ///< annotations::kPodHash.
-  std::string trouble;   ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
+  bool ours = false;    ///< Controlled by this very RedisCluster (by uid).
+  std::string hash;     ///< annotations::kPodHash.
+  std::string trouble;  ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
 };
 
 /// What the Redis behind a pod said in this round, or why it said nothing.
@@ -36,10 +36,10 @@ struct NodeView {
   int shard = -1;
   int index = -1;
   Endpoint endpoint;
-  std::string error;      ///< Why there is no answer; then the rest is empty.
+  std::string error;          ///< Why there is no answer; then the rest is empty.
   bool unauthorized = false;  ///< It refused our password.
-  bool loading = false;   ///< It answers, but its data is not loaded yet.
-  bool foreign = false;   ///< It answers, but it is not the node of this pod: its address was reused. Never touched.
+  bool loading = false;       ///< It answers, but its data is not loaded yet.
+  bool foreign = false;  ///< It answers, but it is not the node of this pod: its address was reused. Never touched.
   std::optional<NodeTable> table;
   ClusterInfo info;
   ServerInfo server;

@@ -114,8 +114,8 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
       }
     }
   }
-  CachedPassword fresh{.view = {}, .password = "", .read_at = clock_.Now(), .secret = secret_name,
-                       .key = cluster.spec.auth.key};
+  CachedPassword fresh{
+      .view = {}, .password = "", .read_at = clock_.Now(), .secret = secret_name, .key = cluster.spec.auth.key};
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
     if (secret.error().kind != ErrorKind::kNotFound) {

@@ -16,7 +16,8 @@ struct ClusterView {
 
   /// Slots that anybody claims for anybody, dead nodes included: these are never given away.
   SlotSet claimed;
-  /// Slots that an answering node says it owns itself, and whose claim no answering node contradicts with a higher epoch.
+  /// Slots that an answering node says it owns itself, and whose claim no answering node contradicts with a higher
+  /// epoch.
   std::map<NodeId, SlotSet> owned;
   SlotSet covered;  ///< Union of `owned`.
 

@@ -48,8 +48,8 @@ Plan Hold(Plan plan) {
   return plan;
 }
 
-// The number of shards that exist, if the specification asks for more of an existing cluster: this version does not move
-// slots yet, so it goes on caring for what is there and says so.
+// The number of shards that exist, if the specification asks for more of an existing cluster: this version does not
+// move slots yet, so it goes on caring for what is there and says so.
 std::optional<int> ShardsToKeep(const Observation& observation) {
   if (observation.cluster.formed_at.empty() || observation.pods.empty()) return std::nullopt;
   if (!Validate(observation.cluster).empty()) return std::nullopt;
@@ -57,8 +57,8 @@ std::optional<int> ShardsToKeep(const Observation& observation) {
   for (const auto& pod : observation.pods) shards = std::max(shards, pod.shard + 1);
   // A shard may have lost all its pods; its budget still says that it is one of ours.
   for (int shard = shards; shard < observation.cluster.spec.masters; ++shard) {
-    const auto budget = std::pair(reconciler::types::kPodDisruptionBudgets.kind,
-                                  ShardNameOf(observation.cluster.name, shard));
+    const auto budget =
+        std::pair(reconciler::types::kPodDisruptionBudgets.kind, ShardNameOf(observation.cluster.name, shard));
     if (observation.objects.contains(budget)) shards = shard + 1;
   }
   if (observation.cluster.spec.masters <= shards) return std::nullopt;

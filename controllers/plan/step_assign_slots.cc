@@ -69,10 +69,11 @@ std::vector<Action> Assignments(const std::vector<Candidate>& candidates) {
 }
 
 Plan RefuseLostData(const SlotSet& lost) {
-  return Refuse(kStep, "DataLost",
-                fmt::format("no node owns the slots {} any more: their data is gone. Bring back the volumes that held it, "
-                            "or set spec.healing.lostShard to AssignEmpty to serve these slots again, empty",
-                            lost.ToString()));
+  return Refuse(
+      kStep, "DataLost",
+      fmt::format("no node owns the slots {} any more: their data is gone. Bring back the volumes that held it, "
+                  "or set spec.healing.lostShard to AssignEmpty to serve these slots again, empty",
+                  lost.ToString()));
 }
 
 }  // namespace
@@ -98,9 +99,10 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
   if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(free);
   auto candidates = Candidates(observation, view);
   if (!candidates) {
-    return Refuse(kStep, "NodesNotEmpty",
-                  "a node that should become a master holds keys but owns no slots; nothing is assigned over them. Save "
-                  "the keys if they are needed, then empty the node with FLUSHALL");
+    return Refuse(
+        kStep, "NodesNotEmpty",
+        "a node that should become a master holds keys but owns no slots; nothing is assigned over them. Save "
+        "the keys if they are needed, then empty the node with FLUSHALL");
   }
   Distribute(*candidates, free);
   return Do(kStep, "AssigningSlots", fmt::format("{} of {} slots have no owner yet", free.size(), kSlotCount),

@@ -17,7 +17,9 @@ Finding MissingPods(const Observation& observation) {
   for (const auto& pod : observation.pods) {
     if (!pod.terminating && pod.trouble.empty() && !pod.ip.empty()) continue;
     ++waiting;
-    const std::string why = pod.terminating ? "is terminating" : !pod.trouble.empty() ? pod.trouble : "has no address yet";
+    const std::string why = pod.terminating        ? "is terminating"
+                            : !pod.trouble.empty() ? pod.trouble
+                                                   : "has no address yet";
     if (first.empty()) first = fmt::format("{} {}", pod.name, why);
   }
   if (waiting == 0) return std::nullopt;
@@ -36,15 +38,15 @@ Finding SilentNodes(const Observation& observation) {
     if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
   }
   if (silent == 0) return std::nullopt;
-  return {{"WaitingForNodes", fmt::format("{} of {} nodes do not answer: {}", silent, observation.nodes.size(), first)}};
+  return {
+      {"WaitingForNodes", fmt::format("{} of {} nodes do not answer: {}", silent, observation.nodes.size(), first)}};
 }
 
 Finding AbsentNodes(const ClusterView& view) {
   for (const auto& absent : view.absent) {
-    return {{"DeadNodeInTable",
-             fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
-                         absent.hostname.empty() ? "unknown" : absent.hostname,
-                         absent.owns_slots ? " and owns slots until a replica takes over" : "")}};
+    return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
+                                            absent.hostname.empty() ? "unknown" : absent.hostname,
+                                            absent.owns_slots ? " and owns slots until a replica takes over" : "")}};
   }
   return std::nullopt;
 }
@@ -108,8 +110,8 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
     plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier
     return plan;
   }
-  for (const Finding& finding : {SilentNodes(observation), AbsentNodes(view), Disagreement(view),
-                                 Roles(observation, view), States(view)}) {
+  for (const Finding& finding :
+       {SilentNodes(observation), AbsentNodes(view), Disagreement(view), Roles(observation, view), States(view)}) {
     if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
   }
   return std::nullopt;
@@ -122,16 +124,16 @@ std::optional<Plan> RefuseUnsupported(const Observation& observation, const Clus
   for (const auto& pod : observation.pods) {
     if (pod.shard >= cluster.spec.masters || pod.index >= cluster.spec.pods_per_shard()) {
       ++surplus;
-    } else if (pod.hash !=
-               reconciler::AnnotationOf(DesiredPod(cluster, pod.shard, pod.index), annotations::kPodHash)) {
+    } else if (pod.hash != reconciler::AnnotationOf(DesiredPod(cluster, pod.shard, pod.index), annotations::kPodHash)) {
       ++outdated;
     }
   }
   if (surplus > 0) {
-    return Refuse("unsupported", "ScaleInNotSupported",
-                  fmt::format("{} pods are more than the specification asks for; this version does not remove nodes yet. "
-                              "Set masters and replicasPerMaster back",
-                              surplus));
+    return Refuse(
+        "unsupported", "ScaleInNotSupported",
+        fmt::format("{} pods are more than the specification asks for; this version does not remove nodes yet. "
+                    "Set masters and replicasPerMaster back",
+                    surplus));
   }
   if (outdated > 0) {
     return Refuse("unsupported", "UpdateNotSupported",

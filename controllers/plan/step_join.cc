@@ -58,7 +58,8 @@ std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView&
   AddMeets(observation, view, actions);
   AddReplicas(view, actions);
   if (actions.empty()) return std::nullopt;
-  Plan plan = Do("join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));
+  Plan plan =
+      Do("join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));
   plan.look_again = PollInterval(observation);
   return plan;
 }

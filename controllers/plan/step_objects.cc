@@ -31,8 +31,8 @@ std::vector<Action> ObjectRepairs(const Observation& observation) {
 
 namespace steps {
 
-// Pods that start before what they mount would wait for the kubelet's next try. Later on the objects are repaired beside
-// whatever is more urgent: an object that cannot be written must not keep a cluster from being healed.
+// Pods that start before what they mount would wait for the kubelet's next try. Later on the objects are repaired
+// beside whatever is more urgent: an object that cannot be written must not keep a cluster from being healed.
 std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
   if (!observation.cluster.formed_at.empty()) return std::nullopt;
   auto actions = ObjectRepairs(observation);

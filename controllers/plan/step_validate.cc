@@ -21,15 +21,17 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
     case PasswordView::State::kMissingSecret:
       if (cluster.generates_password() && cluster.formed_at.empty()) return std::nullopt;
       if (cluster.generates_password()) {
-        return refuse("SecretNotFound",
-                      fmt::format("Secret {} with the generated password is gone, and another password would lock the "
-                                  "operator out; bring it back (every pod has the password in /run/slotwright/auth.conf)",
-                                  cluster.password_secret()));
+        return refuse(
+            "SecretNotFound",
+            fmt::format("Secret {} with the generated password is gone, and another password would lock the "
+                        "operator out; bring it back (every pod has the password in /run/slotwright/auth.conf)",
+                        cluster.password_secret()));
       }
-      return refuse("SecretNotFound",
-                    fmt::format("spec.auth.secretName: \"{}\": there is no such Secret in namespace {}; create it with a "
-                                "password of at least 16 characters under the key \"{}\"",
-                                auth.secret_name, cluster.ns, auth.key));
+      return refuse(
+          "SecretNotFound",
+          fmt::format("spec.auth.secretName: \"{}\": there is no such Secret in namespace {}; create it with a "
+                      "password of at least 16 characters under the key \"{}\"",
+                      auth.secret_name, cluster.ns, auth.key));
     case PasswordView::State::kMissingKey:
       return refuse("SecretKeyNotFound",
                     fmt::format("spec.auth.key: \"{}\": Secret {} has no such key; add it or name one that it has",

@@ -19,11 +19,11 @@ namespace {
 // environment or a command line (printf is the shell's own).
 //
 // A server that died must not come back as the master of slots whose writes it lost: its replicas would throw away
-// theirs and copy its state. So a master with replicas first waits until one of them had the time to be elected. It must
-// not even answer earlier under a new id: the others would then take its old id's address away ("noaddr") and never call
-// it failed, and without that no replica is ever elected. After the wait a server with data follows whoever was elected;
-// one without data forgets who it was, as a node with a new id owns nothing and nobody copies its emptiness. A replica
-// and a master without replicas have nothing to wait for.
+// theirs and copy its state. So a master with replicas first waits until one of them had the time to be elected. It
+// must not even answer earlier under a new id: the others would then take its old id's address away ("noaddr") and
+// never call it failed, and without that no replica is ever elected. After the wait a server with data follows whoever
+// was elected; one without data forgets who it was, as a node with a new id owns nothing and nobody copies its
+// emptiness. A replica and a master without replicas have nothing to wait for.
 constexpr const char* kStartScript = R"sh(#!/bin/sh
 # Starts the server of this pod. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...]
 set -eu

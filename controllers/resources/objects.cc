@@ -36,16 +36,15 @@ Json NodesService(const RedisCluster& cluster) {
            {{"clusterIP", "None"},
             {"publishNotReadyAddresses", true},
             {"selector", SelectorLabels(cluster)},
-            {"ports",
-             Json::array({{{"name", "redis"}, {"port", cluster.spec.port}, {"targetPort", "redis"}},
-                          {{"name", "bus"}, {"port", cluster.spec.bus_port()}, {"targetPort", "bus"}}})}}}};
+            {"ports", Json::array({{{"name", "redis"}, {"port", cluster.spec.port}, {"targetPort", "redis"}},
+                                   {{"name", "bus"}, {"port", cluster.spec.bus_port()}, {"targetPort", "bus"}}})}}}};
 }
 
 // One for each shard, so that a drain can never take a master together with its replica. A single pod without storage
 // holds the only copy of its data: it must not be evicted at all.
 //
-// minAvailable and never maxUnavailable: for the latter Kubernetes asks the pods' controller for its scale, which is the
-// number of masters, takes that for the number of pods of each shard and then allows no eviction at all.
+// minAvailable and never maxUnavailable: for the latter Kubernetes asks the pods' controller for its scale, which is
+// the number of masters, takes that for the number of pods of each shard and then allows no eviction at all.
 Json DisruptionBudget(const RedisCluster& cluster, int shard) {
   Json selector = SelectorLabels(cluster);
   selector[labels::kShard] = std::to_string(shard);

@@ -26,9 +26,8 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
       {"command", {"/bin/sh", config + "/start.sh"}},
       {"args",
        {config + "/redis.conf", std::string(kAuthDir) + "/password", kRunDir, kDataDir,
-        std::to_string(FailoverWaitSeconds(cluster)),
-        "--bind", "$(POD_IP)", "--cluster-announce-ip", "$(POD_IP)", "--cluster-announce-hostname",
-        HostnameOf(cluster.ns, cluster.name, pod)}},
+        std::to_string(FailoverWaitSeconds(cluster)), "--bind", "$(POD_IP)", "--cluster-announce-ip", "$(POD_IP)",
+        "--cluster-announce-hostname", HostnameOf(cluster.ns, cluster.name, pod)}},
       {"env", Json::array({{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})},
       {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
                              {{"name", "bus"}, {"containerPort", spec.bus_port()}}})},
@@ -40,9 +39,7 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
         {"timeoutSeconds", 5},
         {"failureThreshold", 6}}},
       {"securityContext",
-       {{"allowPrivilegeEscalation", false},
-        {"readOnlyRootFilesystem", true},
-        {"capabilities", {{"drop", {"ALL"}}}}}},
+       {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}},
       {"volumeMounts", Json::array({{{"name", "config"}, {"mountPath", kConfigDir}, {"readOnly", true}},
                                     {{"name", "auth"}, {"mountPath", kAuthDir}, {"readOnly", true}},
                                     {{"name", "run"}, {"mountPath", kRunDir}},
@@ -60,11 +57,11 @@ Json Volumes(const RedisCluster& cluster, const std::string& pod) {
     data["emptyDir"] = Json::object();
   }
   const Json password = {{"key", cluster.spec.auth.key}, {"path", "password"}};
-  return Json::array({{{"name", "config"}, {"configMap", {{"name", cluster.name + "-config"}}}},
-                      {{"name", "auth"},
-                       {"secret", {{"secretName", cluster.password_secret()}, {"items", Json::array({password})}}}},
-                      {{"name", "run"}, {"emptyDir", {{"medium", "Memory"}}}},
-                      data});
+  return Json::array(
+      {{{"name", "config"}, {"configMap", {{"name", cluster.name + "-config"}}}},
+       {{"name", "auth"}, {"secret", {{"secretName", cluster.password_secret()}, {"items", Json::array({password})}}}},
+       {{"name", "run"}, {"emptyDir", {{"medium", "Memory"}}}},
+       data});
 }
 
 // Pods of one shard apart from each other first, then pods of the whole cluster; never required.
@@ -83,8 +80,7 @@ Json Affinity(const RedisCluster& cluster, int shard) {
   for (const auto& key : placement.topology_keys) {
     terms.push_back(
         {{"weight", weight / 10},
-         {"podAffinityTerm",
-          {{"labelSelector", {{"matchLabels", SelectorLabels(cluster)}}}, {"topologyKey", key}}}});
+         {"podAffinityTerm", {{"labelSelector", {{"matchLabels", SelectorLabels(cluster)}}}, {"topologyKey", key}}}});
   }
   if (terms.empty()) return nullptr;
   return {{"podAntiAffinity", {{"preferredDuringSchedulingIgnoredDuringExecution", terms}}}};

@@ -89,13 +89,15 @@ Condition SlotsCovered(const ClusterView& view) {
     return {"SlotsCovered", ConditionStatus::kFalse, "SlotsUncovered",
             fmt::format("{} of {} slots are served", view.covered.size(), kSlotCount)};
   }
-  if (!all_ok) return {"SlotsCovered", ConditionStatus::kFalse, "ClusterStateFail", "not every node says cluster_state:ok"};
+  if (!all_ok)
+    return {"SlotsCovered", ConditionStatus::kFalse, "ClusterStateFail", "not every node says cluster_state:ok"};
   return {"SlotsCovered", ConditionStatus::kTrue, "AllCovered", "all 16384 slots are served"};
 }
 
 void AddOperation(const Observation& observation, const Plan& plan, Json& status) {
   if (plan.settled || plan.refusal || observation.cluster.paused) return;
-  const bool creating = observation.cluster.formed_at.empty() || observation.cluster.status.value("shards", Json()).is_null();
+  const bool creating =
+      observation.cluster.formed_at.empty() || observation.cluster.status.value("shards", Json()).is_null();
   const Json before = observation.cluster.status.value("operation", Json::object());
   const std::string type = before.value("type", creating ? "Create" : "Heal");
   status["operation"] = {{"type", type},
@@ -120,8 +122,8 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
   AddOperation(observation, plan, status);
 
   Json conditions = cluster.status.value("conditions", Json::array());
-  for (const Condition& condition : {Ready(plan), Progressing(observation, plan), Degraded(observation, plan),
-                                     SlotsCovered(view)}) {
+  for (const Condition& condition :
+       {Ready(plan), Progressing(observation, plan), Degraded(observation, plan), SlotsCovered(view)}) {
     conditions = WithCondition(conditions, condition, cluster.generation, observation.now);
   }
   status["conditions"] = conditions;

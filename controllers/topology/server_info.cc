@@ -14,18 +14,18 @@ using Setters = std::map<std::string_view, std::function<void(Info&, std::string
 
 // A number that is none leaves the field at its default.
 template <typename Info, typename T>
-auto Number(T Info::*field) {
+auto Number(T Info::* field) {
   return
       [field](Info& info, std::string_view value) { info.*field = text::ParseInteger<T>(value).value_or(info.*field); };
 }
 
 template <typename Info>
-auto Text(std::string Info::*field) {
+auto Text(std::string Info::* field) {
   return [field](Info& info, std::string_view value) { info.*field = value; };
 }
 
 template <typename Info>
-auto Equals(bool Info::*field, std::string_view yes) {
+auto Equals(bool Info::* field, std::string_view yes) {
   return [field, yes](Info& info, std::string_view value) { info.*field = value == yes; };
 }
 

@@ -25,8 +25,7 @@ std::string_view TakeLine(std::string_view& text) {
 std::string ForMessage(std::string_view text) {
   constexpr std::size_t kLongest = 160;
   std::string result(text.substr(0, kLongest));
-  std::ranges::replace_if(
-      result, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(result, [](char c) { return c < ' ' || c > '~'; }, '?');
   if (text.size() > kLongest) result += "...";
   return result;
 }

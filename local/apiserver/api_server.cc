@@ -97,6 +97,16 @@ ApiResult<Answer> HandleResource(ServerState& state, const Call& call) {
   return std::unexpected(NoSuchPath());
 }
 
+// Fields deep inside built-in types are read as they come: one of the wrong type ends here.
+ApiResult<Answer> HandleSafely(ServerState& state, const Call& call) {
+  try {
+    return HandleResource(state, call);
+  } catch (const Json::exception& error) {
+    return std::unexpected(
+        BadRequest(fmt::format("the {} has a field of the wrong type: {}", call.resource->type.kind, error.what())));
+  }
+}
+
 bool IsWatch(const Call& call) { return call.request.method == "GET" && QueryFlag(call.request, "watch"); }
 
 ApiResult<Call> MakeCall(const ServerState& state, const ServerRequest& request, const ApiPath& path) {
@@ -169,6 +179,9 @@ void ApiServer::Impl::HandleLog(const ServerRequest& request, const apiserver::A
     source = state.log_source;
   }
   if (!log) return responder.Reply(apiserver::ToResponse(log.error()));
+  if (!log->scheduled) {
+    return responder.Reply({.status = 200, .headers = {{"content-type", "text/plain"}}, .body = ""});
+  }
   apiserver::StreamLog(*source, {path.ns, path.name}, *log, responder);
 }
 
@@ -206,7 +219,7 @@ std::optional<HttpResponse> ApiServer::Impl::HandleApi(const ServerRequest& requ
     if (!started) return apiserver::ToResponse(started.error());
     return std::nullopt;
   }
-  auto answer = apiserver::HandleResource(state, *call);
+  const auto answer = apiserver::HandleSafely(state, *call);
   state.controllers.Settle();
   return apiserver::ToResponse(answer);
 }

@@ -29,7 +29,8 @@ class LogSource {
 };
 
 /// Thread-safe. For trying and testing only: nothing is stored on disk. Held to a real kube-apiserver by the suite in
-/// tests/conformance. Deliberately absent: admission webhooks, RBAC, exec/attach/port-forward, protobuf.
+/// tests/conformance. Deliberately absent: admission webhooks, RBAC, exec/attach/port-forward, protobuf
+/// in answers.
 class ApiServer {
  public:
   struct Options {

@@ -5,6 +5,10 @@
 
 namespace slotwright::local::apiserver {
 
+Cause InvalidWhole(const std::string& field, const std::string& detail) {
+  return {"FieldValueInvalid", "Invalid value: " + detail, field};
+}
+
 Cause InvalidValue(const std::string& field, const Json& value, const std::string& detail) {
   return {"FieldValueInvalid", fmt::format("Invalid value: {}: {}", value.dump(), detail), field};
 }
@@ -68,8 +72,8 @@ std::string JoinCauses(const Causes& causes) {
 
 ApiError MakeError(int code, const std::string& reason, const std::string& message, Json details) {
   Json status = {{"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", Json::object()},
-                 {"status", "Failure"}, {"message", message}, {"reason", reason},
-                 {"code", code}};
+                 {"status", "Failure"}, {"message", message}, {"code", code}};
+  if (!reason.empty()) status["reason"] = reason;
   if (!details.is_null()) status["details"] = std::move(details);
   return {.code = code, .status = std::move(status)};
 }

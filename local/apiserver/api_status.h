@@ -22,7 +22,12 @@ struct Cause {
 };
 using Causes = std::vector<Cause>;
 
+/// The field of a cause about the whole object, as a real server writes it.
+inline constexpr const char* kRootField = "<nil>";
+
 /// The wordings of k8s.io/apimachinery/pkg/util/validation/field.
+/// For a rule about a whole object or list, which is not shown.
+[[nodiscard]] Cause InvalidWhole(const std::string& field, const std::string& detail);
 [[nodiscard]] Cause InvalidValue(const std::string& field, const Json& value, const std::string& detail);
 [[nodiscard]] Cause WrongType(const std::string& field, const std::string& actual_type, const std::string& detail);
 [[nodiscard]] Cause RequiredValue(const std::string& field, const std::string& detail = "");

@@ -187,6 +187,7 @@ void ValidateClaim(const Json& claim, const Json* before, Causes& causes) {
 }
 
 void PrepareBudget(Json& budget, const Json* before) {
+  SetDefault(budget, "spec", Json::object());
   if (before != nullptr) return;
   budget["status"] = {{"disruptionsAllowed", 0}, {"currentHealthy", 0}, {"desiredHealthy", 0}, {"expectedPods", 0}};
 }

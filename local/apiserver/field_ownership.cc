@@ -135,6 +135,12 @@ std::vector<FieldConflict> FindConflicts(const std::vector<Entry>& entries, cons
   return conflicts;
 }
 
+// Without its key fields an element that somebody else keeps would be nobody.
+bool IsKeyOfElement(const FieldPath& path) {
+  if (path.size() < 2 || !path[path.size() - 2].starts_with("k:")) return false;
+  return Json::parse(path[path.size() - 2].substr(2)).contains(path.back().substr(2));
+}
+
 bool OwnedByOthers(const std::vector<Entry>& entries, const FieldManager& manager, const FieldPath& path) {
   return std::ranges::any_of(entries, [&](const Entry& entry) {
     if (SameManager(entry.manager, manager)) return false;
@@ -184,8 +190,9 @@ ApiResult<Applied> Apply(const Resource& resource, const Json* live, const Json&
   Json merged = MergeApplied(base, applied, type);
   Entry& own = EntryOf(entries, manager);
   const FieldSet before = std::exchange(own.fields, wanted);
-  for (auto path = before.rbegin(); path != before.rend(); ++path) {
-    if (!wanted.contains(*path) && !OwnedByOthers(entries, manager, *path)) Remove(merged, *path);
+  // In order, so that an element of a list goes as a whole before its fields are looked at.
+  for (const auto& path : before) {
+    if (!wanted.contains(path) && !IsKeyOfElement(path) && !OwnedByOthers(entries, manager, path)) Remove(merged, path);
   }
   if (before != wanted) own.manager = manager;
   for (const auto& [other, path] : conflicts) EntryOf(entries, other).fields.erase(path);

@@ -72,6 +72,15 @@ void SetFinalizer(Json& object, const std::string& name, bool present) {
   }
 }
 
+// What keeps a real server from evaluating rules at all (apiextensions-apiserver, hasBlockingErr).
+bool IsBlocking(const Cause& cause) {
+  for (const char* reason : {"FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany",
+                             "FieldValueTypeInvalid"}) {
+    if (cause.reason == reason) return true;
+  }
+  return false;
+}
+
 int GracePeriodOf(const Resource& resource, const Json& object, const DeletionOptions& options) {
   if (!IsPod(resource)) return 0;
   const std::string phase = StringAt(object, {"status", "phase"});
@@ -135,7 +144,16 @@ ApiResult<void> ObjectApi::Decode(const Resource& resource, Json& object, const 
   }
   object["apiVersion"] = resource.type.ApiVersion();
   object["kind"] = resource.type.kind;
-  if (!resource.custom) DropNulls(object);
+  if (!resource.custom) {
+    DropNulls(object);
+    // A typed decoder would not get past these.
+    for (const char* field : {"spec", "status", "data", "stringData", "binaryData", "involvedObject"}) {
+      if (object.contains(field) && !object[field].is_object()) {
+        return std::unexpected(BadRequest(fmt::format("json: cannot unmarshal {} into Go struct field {}.{}",
+                                                      object[field].type_name(), resource.type.kind, field)));
+      }
+    }
+  }
   std::vector<std::string> unknown;
   if (auto normal = NormalizeMetadata(object, unknown); !normal) return normal;
   if (resource.schema != nullptr) std::ranges::move(Prune(*resource.schema, object), std::back_inserter(unknown));
@@ -149,6 +167,9 @@ ApiResult<void> ObjectApi::Decode(const Resource& resource, Json& object, const 
     list += (list.empty() ? "" : ", ") + message;
   }
   if (options.field_validation != FieldValidation::kStrict) return {};
+  if (options.is_patch) {
+    return std::unexpected(Invalid({}, "", {InvalidValue("patch", object.dump(), "strict decoding error: " + list)}));
+  }
   return std::unexpected(
       BadRequest(fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
                              resource.type.kind, resource.type.version, resource.type.kind, list)));
@@ -178,7 +199,14 @@ ApiResult<void> ObjectApi::Validate(const Resource& resource, const Json& object
       causes.resize(already);
       ValidateAgainst(*resource.schema, object, before, "", causes);
     }
-    if (causes.empty()) ValidateRules(*resource.schema, object, before, "", causes);
+    const bool blocked = std::any_of(causes.begin() + static_cast<std::ptrdiff_t>(already), causes.end(), IsBlocking);
+    if (!blocked) {
+      ValidateRules(*resource.schema, object, before, "", causes);
+    } else if (HasRules(*resource.schema)) {
+      causes.push_back(InvalidValue(kRootField, nullptr,
+                                    "some validation rules were not checked because the object was invalid; correct "
+                                    "the existing errors to complete validation"));
+    }
   }
   if (!causes.empty()) return std::unexpected(Invalid(resource.subject(), KeyOf(object).name, causes));
   return {};
@@ -189,7 +217,8 @@ ApiResult<ObjectPtr> ObjectApi::Create(const Resource& resource, const std::stri
   if (auto decoded = Decode(resource, object, options); !decoded) return std::unexpected(decoded.error());
   Json& metadata = object["metadata"];
   if (metadata.contains("resourceVersion")) {
-    return std::unexpected(BadRequest("resourceVersion should not be set on objects to be created"));
+    // 500 without a reason is what a real server says.
+    return std::unexpected(MakeError(500, "", "resourceVersion should not be set on objects to be created"));
   }
   if (!resource.type.namespaced) {
     metadata.erase("namespace");
@@ -279,6 +308,8 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
       CheckPreconditions(resource, *before, reconciler::UidOf(object), reconciler::ResourceVersionOf(object));
   if (!allowed) return std::unexpected(allowed.error());
 
+  std::optional<Json> wanted_owners;
+  if (object["metadata"].contains("managedFields")) wanted_owners = object["metadata"]["managedFields"];
   auto prepared = Prepare(resource, std::move(object), *before, options);
   if (!prepared) return std::unexpected(prepared.error());
   object = std::move(*prepared);
@@ -288,14 +319,18 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
   const Json old_owners = (*before)["metadata"].value("managedFields", Json::array());
   if (mutated->managed_fields) {
     object["metadata"]["managedFields"] = *mutated->managed_fields;
-    if (unchanged && old_owners == *mutated->managed_fields) return before;
-  } else {
-    if (unchanged) return before;
+  } else if (!unchanged || wanted_owners.value_or(old_owners) != old_owners) {
+    // kubectl rewrites ownership itself when it goes over to server-side apply.
+    Json base = *before;
+    if (wanted_owners) base["metadata"]["managedFields"] = *wanted_owners;
     object["metadata"]["managedFields"] =
-        OwnersAfterUpdate(resource, before.get(), object,
+        OwnersAfterUpdate(resource, &base, object,
                           {options.field_manager, "Update", options.subresource, resource.type.ApiVersion(),
                            reconciler::FormatTime(clock_.WallNow())});
+  } else {
+    return before;
   }
+  if (unchanged && object["metadata"].value("managedFields", Json::array()) == old_owners) return before;
   return Commit(resource, std::move(object), before, options.dry_run);
 }
 

@@ -20,6 +20,7 @@ struct WriteOptions {
   std::string subresource;  ///< "status", "scale" or empty.
   FieldValidation field_validation = FieldValidation::kIgnore;
   bool dry_run = false;
+  bool is_patch = false;
   std::vector<std::string>* warnings = nullptr;  ///< May be null.
 };
 

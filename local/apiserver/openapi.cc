@@ -7,6 +7,8 @@ namespace slotwright::local::apiserver {
 
 namespace {
 
+constexpr const char* kOwnerReference = "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference";
+constexpr const char* kManagedFieldsEntry = "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry";
 constexpr const char* kObjectMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 Json QueryParameter(const std::string& name) {
@@ -64,6 +66,29 @@ void AddPaths(const Resource& resource, Json& paths) {
                                    {"delete", Operation(resource, "delete", false)}};
 }
 
+Json ListOf(const std::string& schema) {
+  return {{"type", "array"}, {"items", {{"$ref", "#/components/schemas/" + schema}}}};
+}
+
+Json StringFields(std::initializer_list<const char*> names) {
+  Json properties = Json::object();
+  for (const char* name : names) properties[name] = {{"type", "string"}};
+  return {{"type", "object"}, {"properties", std::move(properties)}};
+}
+
+Json OwnerReferenceSchema() {
+  Json schema = StringFields({"apiVersion", "kind", "name", "uid"});
+  schema["required"] = {"apiVersion", "kind", "name", "uid"};
+  for (const char* name : {"controller", "blockOwnerDeletion"}) schema["properties"][name] = {{"type", "boolean"}};
+  return schema;
+}
+
+Json ManagedFieldsEntrySchema() {
+  Json schema = StringFields({"apiVersion", "fieldsType", "manager", "operation", "subresource", "time"});
+  schema["properties"]["fieldsV1"] = {{"type", "object"}};
+  return schema;
+}
+
 Json ObjectMetaSchema() {
   const Json text = {{"type", "string"}};
   const Json map = {{"type", "object"}, {"additionalProperties", text}};
@@ -82,8 +107,8 @@ Json ObjectMetaSchema() {
             {"labels", map},
             {"annotations", map},
             {"finalizers", {{"type", "array"}, {"items", text}}},
-            {"ownerReferences", {{"type", "array"}, {"items", {{"type", "object"}}}}},
-            {"managedFields", {{"type", "array"}, {"items", {{"type", "object"}}}}}}}};
+            {"ownerReferences", ListOf(kOwnerReference)},
+            {"managedFields", ListOf(kManagedFieldsEntry)}}}};
 }
 
 // Built-in types are described in outline only: their documentation is Kubernetes'.
@@ -121,7 +146,9 @@ Json SchemaOf(const Resource& resource) {
 
 Json Document(const Registry& registry, const std::string& group, const std::string& version) {
   Json paths = Json::object();
-  Json schemas = {{kObjectMeta, ObjectMetaSchema()}};
+  Json schemas = {{kObjectMeta, ObjectMetaSchema()},
+                  {kOwnerReference, OwnerReferenceSchema()},
+                  {kManagedFieldsEntry, ManagedFieldsEntrySchema()}};
   for (const auto& resource : registry.All()) {
     if (resource->type.group != group || resource->type.version != version) continue;
     AddPaths(*resource, paths);

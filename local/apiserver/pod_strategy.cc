@@ -106,6 +106,22 @@ std::string QosClass(const Json& spec) {
   return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }
 
+// What the DefaultTolerationSeconds admission plugin adds: a pod stays for five minutes on a node that is lost.
+void AddDefaultTolerations(Json& spec) {
+  for (const char* taint : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
+    Json& tolerations = spec["tolerations"];
+    if (!tolerations.is_null() && !tolerations.is_array()) return;
+    const bool tolerated = std::ranges::any_of(tolerations, [taint](const Json& one) {
+      const std::string key = StringAt(one, {"key"});
+      const std::string effect = StringAt(one, {"effect"});
+      return (key == taint || key.empty()) && (effect == "NoExecute" || effect.empty());
+    });
+    if (tolerated) continue;
+    tolerations.push_back(
+        {{"effect", "NoExecute"}, {"key", taint}, {"operator", "Exists"}, {"tolerationSeconds", 300}});
+  }
+}
+
 void Prepare(Json& pod, const Json* before) {
   if (!pod.contains("spec") || !pod["spec"].is_object()) return;
   Json& spec = pod["spec"];
@@ -122,7 +138,9 @@ void Prepare(Json& pod, const Json* before) {
   ForEach(spec, "containers", DefaultContainer);
   ForEach(spec, "initContainers", DefaultContainer);
   ForEach(spec, "volumes", DefaultVolume);
-  if (before == nullptr) pod["status"] = {{"phase", "Pending"}, {"qosClass", QosClass(spec)}};
+  if (before != nullptr) return;
+  AddDefaultTolerations(spec);
+  pod["status"] = {{"phase", "Pending"}, {"qosClass", QosClass(spec)}};
 }
 
 void ValidatePorts(const Json& container, const std::string& field, Causes& causes) {

@@ -171,7 +171,8 @@ ApiResult<void> HandleWatch(ServerState& state, const Call& call, reconciler::Re
   const Revision now = state.store.revision();
   if (send_initial || from == 0) {
     const auto initial = Select(state.store.All(table), watch.scope);
-    const bool end_bookmark = send_initial && watch.bookmarks;
+    // Asked for or not: without a resourceVersion every watch is one that begins with what is there.
+    const bool end_bookmark = watch.bookmarks && (send_initial || QueryOf(call.request, "sendInitialEvents").empty());
     state.watches.Start(std::move(watch), OpenStream(responder), initial, end_bookmark, {}, now);
     return {};
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "local/apiserver/protobuf_body.h"
 #include "reconciler/base/yaml.h"
 
 namespace slotwright::local::apiserver {
@@ -138,7 +139,10 @@ ApiResult<Json> ParseBody(const ServerRequest& request) {
     if (documents->size() != 1) return std::unexpected(BadRequest("the body must hold exactly one YAML document"));
     return (*documents)[0];
   }
-  if (!type.ends_with("json")) return std::unexpected(UnsupportedMediaType("application/json, application/yaml"));
+  if (type == kProtobufType) return DecodeProtobuf(request.body);
+  if (!type.ends_with("json"))
+    return std::unexpected(
+        UnsupportedMediaType("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
   Json body = Json::parse(request.body, nullptr, false);
   if (body.is_discarded()) return std::unexpected(BadRequest("the JSON body cannot be read: it is not valid JSON"));
   return body;

@@ -64,6 +64,8 @@ struct Schema {
 /// `old` is the value before an update or null. What did not change is not held against an update (ratcheting).
 void ValidateAgainst(const Schema& schema, const Json& value, const Json* old, const std::string& field,
                      Causes& causes);
+/// True if there are x-kubernetes-validations anywhere in it.
+[[nodiscard]] bool HasRules(const Schema& schema);
 /// The x-kubernetes-validations of the schema and all below it. Only for values that ValidateAgainst found right.
 void ValidateRules(const Schema& schema, const Json& value, const Json* old, const std::string& field, Causes& causes);
 

@@ -240,10 +240,11 @@ class RuleChecker {
       if (text && text->is_string() && !text->get<std::string>().empty()) message = text->get<std::string>();
     }
     if (!result) message = fmt::format("{} evaluating rule: {}", result.error().message, message);
-    const Json shown = value.is_structured() ? Json(TypeName(value)) : value;
-    Cause cause = InvalidValue(field + rule.field_path, shown, message);
-    if (rule.reason == "FieldValueForbidden") cause = ForbiddenValue(field + rule.field_path, message);
-    if (rule.reason == "FieldValueRequired") cause = RequiredValue(field + rule.field_path, message);
+    const std::string place = field + rule.field_path;
+    const std::string where = place.empty() ? kRootField : place.starts_with('.') ? place.substr(1) : place;
+    Cause cause = value.is_structured() ? InvalidWhole(where, message) : InvalidValue(where, value, message);
+    if (rule.reason == "FieldValueForbidden") cause = ForbiddenValue(where, message);
+    if (rule.reason == "FieldValueRequired") cause = RequiredValue(where, message);
     causes_.push_back(std::move(cause));
   }
 
@@ -255,6 +256,12 @@ class RuleChecker {
 void ValidateAgainst(const Schema& schema, const Json& value, const Json* old, const std::string& field,
                      Causes& causes) {
   Validator(causes).Validate(schema, value, old, field);
+}
+
+bool HasRules(const Schema& schema) {
+  const auto has = [](const std::shared_ptr<const Schema>& below) { return below != nullptr && HasRules(*below); };
+  return !schema.rules.empty() || has(schema.items) || has(schema.additional_properties) ||
+         std::ranges::any_of(schema.properties, [&has](const auto& property) { return has(property.second); });
 }
 
 void ValidateRules(const Schema& schema, const Json& value, const Json* old, const std::string& field, Causes& causes) {

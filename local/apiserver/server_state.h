@@ -59,6 +59,7 @@ struct Answer {
 [[nodiscard]] ApiResult<Answer> HandlePodAction(ServerState& state, const Call& call);
 /// What a log request asks for; reading happens without the lock.
 struct LogRequest {
+  bool scheduled = false;  ///< False: the pod has no node yet, and its log is empty.
   std::string container;
   LogOptions options;
 };

@@ -94,10 +94,33 @@ ApiResult<Answer> HandlePodAction(ServerState& state, const Call& call) {
                          {"code", 201}}};
 }
 
+namespace {
+
+// A container that never ran has no log; why it does not run is what the reader wants to know.
+ApiResult<void> CheckLogReadable(const Json& pod, const LogRequest& log) {
+  for (const char* list : {"containerStatuses", "initContainerStatuses"}) {
+    const Json* statuses = ValueAt(pod, {"status", list});
+    for (size_t i = 0; statuses != nullptr && i < statuses->size(); ++i) {
+      const Json& status = (*statuses)[i];
+      if (StringAt(status, {"name"}) != log.container) continue;
+      const bool waits = ValueAt(status, {"state", "waiting"}) != nullptr;
+      if (!waits || ValueAt(status, {"lastState", "terminated"}) != nullptr) return {};
+      return std::unexpected(
+          BadRequest(fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", log.container,
+                                 reconciler::KeyOf(pod).name, StringAt(status, {"state", "waiting", "reason"}))));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 ApiResult<LogRequest> ParseLogRequest(ServerState& state, const Call& call) {
   const auto pod = state.objects.Get(*call.resource, call.key());
   if (!pod) return std::unexpected(pod.error());
-  LogRequest log{.container = QueryOf(call.request, "container")};
+  LogRequest log{.scheduled = !StringAt(**pod, {"spec", "nodeName"}).empty(),
+                 .container = QueryOf(call.request, "container"),
+                 .options = {}};
   std::vector<std::string> names;
   for (const char* list : {"containers", "initContainers"}) {
     const Json* containers = ValueAt(**pod, {"spec", list});
@@ -117,6 +140,7 @@ ApiResult<LogRequest> ParseLogRequest(ServerState& state, const Call& call) {
     return std::unexpected(
         BadRequest(fmt::format("container {} is not valid for pod {}", log.container, call.path.name)));
   }
+  if (auto readable = CheckLogReadable(**pod, log); !readable) return std::unexpected(readable.error());
   log.options.follow = QueryFlag(call.request, "follow");
   log.options.previous = QueryFlag(call.request, "previous");
   const std::string tail = QueryOf(call.request, "tailLines");

@@ -1,7 +1,15 @@
 // See watch.h.
 #include "local/apiserver/watch.h"
 
+#include <algorithm>
+
 namespace slotwright::local::apiserver {
+
+namespace {
+
+constexpr auto kLastBookmark = std::chrono::seconds(2);
+
+}  // namespace
 
 std::string WatchLine(const char* type, const Json& object) {
   std::string line = "{\"type\":\"";
@@ -25,11 +33,17 @@ void WatchHub::Start(WatchRequest request, std::shared_ptr<reconciler::ResponseS
   const auto now = clock_.Now();
   Watch& watch = watches_.emplace_back(Watch{.request = std::move(request), .stream = std::move(stream)});
   watch.ends = now + watch.request.timeout;
-  watch.next_bookmark = now + bookmark_interval_;
+  watch.next_bookmark = NextBookmark(watch, now);
   for (const auto& object : initial) Send(watch, "ADDED", *object);
   if (end_bookmark) SendBookmark(watch, revision, true);
   for (const auto& change : missed) SendChange(watch, change);
   DropDead();
+}
+
+// The last one comes shortly before the end, so that a watch of a quiet resource can be resumed.
+reconciler::MonotonicTime WatchHub::NextBookmark(const Watch& watch, reconciler::MonotonicTime now) const {
+  const auto last = watch.ends - kLastBookmark;
+  return last > now ? std::min(now + bookmark_interval_, last) : now + bookmark_interval_;
 }
 
 void WatchHub::Publish(const Change& change) {
@@ -81,7 +95,7 @@ void WatchHub::Tick(Revision revision) {
       watch.stream->Close();
       watch.alive = false;
     } else if (watch.request.bookmarks && now >= watch.next_bookmark) {
-      watch.next_bookmark = now + bookmark_interval_;
+      watch.next_bookmark = NextBookmark(watch, now);
       SendBookmark(watch, revision, false);
     }
   }

@@ -61,6 +61,7 @@ class WatchHub {
   void Send(Watch& watch, const char* type, const Json& object);
   void SendChange(Watch& watch, const Change& change);
   void SendBookmark(Watch& watch, Revision revision, bool end_of_initial);
+  [[nodiscard]] reconciler::MonotonicTime NextBookmark(const Watch& watch, reconciler::MonotonicTime now) const;
   void DropDead();
 
   reconciler::Clock& clock_;

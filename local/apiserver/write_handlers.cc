@@ -109,6 +109,7 @@ ApiResult<Json> ApplyPatch(const Call& call, const Json& current) {
 ApiResult<Answer> HandlePatch(ServerState& state, const Call& call) {
   auto options = ParseWriteOptions(call.request, call.path.subresource);
   if (!options) return std::unexpected(options.error());
+  options->is_patch = true;
   if (MediaTypeOf(call.request) == kApply) return HandleApply(state, call, *options);
   std::vector<std::string> warnings;
   options->warnings = &warnings;

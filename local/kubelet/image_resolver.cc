@@ -52,7 +52,7 @@ std::vector<fs::path> FoldersOf(std::string pattern) {
 }
 
 std::string Executable(const fs::path& file) {
-  struct stat info {};
+  struct stat info{};
   const bool good = ::stat(file.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(file.c_str(), X_OK) == 0;
   return good ? file.string() : "";
 }

@@ -219,7 +219,7 @@ std::string FindProgram(const std::string& program, const std::string& search_pa
   while (begin <= search_path.size()) {
     const size_t end = std::min(search_path.find(':', begin), search_path.size());
     const std::string candidate = search_path.substr(begin, end - begin) + "/" + program;
-    struct stat info {};
+    struct stat info{};
     if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(candidate.c_str(), X_OK) == 0) {
       return candidate;
     }

@@ -72,7 +72,8 @@ WallTime ParseTime(const std::string& text) {
   int minute = 0;
   int second = 0;
   int length = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &length) != 6) {
+  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &length) !=
+      6) {
     return {};
   }
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
@@ -81,7 +82,8 @@ WallTime ParseTime(const std::string& text) {
   auto position = static_cast<size_t>(length);
   if (position < text.size() && text[position] == '.') {
     std::chrono::microseconds unit{100000};
-    for (++position; position < text.size() && std::isdigit(static_cast<unsigned char>(text[position])) != 0; ++position) {
+    for (++position; position < text.size() && std::isdigit(static_cast<unsigned char>(text[position])) != 0;
+         ++position) {
       fraction += unit * (text[position] - '0');
       unit /= 10;
     }

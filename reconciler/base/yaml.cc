@@ -77,8 +77,7 @@ Result<std::vector<Json>> ParseYaml(const std::string& text) {
     }
     return documents;
   } catch (const YAML::Exception& e) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("line {}, column {}: {}", e.mark.line + 1, e.mark.column + 1, e.msg));
+    return Fail(ErrorKind::kInvalid, fmt::format("line {}, column {}: {}", e.mark.line + 1, e.mark.column + 1, e.msg));
   }
 }
 

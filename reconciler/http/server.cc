@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -27,6 +29,7 @@ using http::experimental::listener::http_listener_config;
 
 // A reader that is this far behind is cut off: the library would buffer without limit.
 constexpr size_t kMaxBacklog = 8 << 20;
+constexpr auto kStreamsEndWithin = std::chrono::seconds(1);
 
 class BufferStream final : public ResponseStream {
  public:
@@ -64,34 +67,36 @@ class BufferStream final : public ResponseStream {
   bool gone_ = false;
 };
 
-// All streams that are open, so that a stop can end them: the listener cannot be closed before.
+// All streams that are open, so that a stop can end them: a listener that closes cuts its connections in the middle of
+// what they send.
 class OpenStreams {
  public:
   void Add(const std::shared_ptr<BufferStream>& stream) {
     std::unique_lock lock(mutex_);
-    if (!stopped_) {
-      streams_.insert(stream);
-      return;
-    }
+    streams_.insert(stream);
+    if (!stopped_) return;
     lock.unlock();
     stream->Close();
   }
   void Remove(const std::shared_ptr<BufferStream>& stream) {
     const std::lock_guard lock(mutex_);
     streams_.erase(stream);
+    if (streams_.empty()) none_left_.notify_all();
   }
-  void CloseAll() {
-    std::set<std::shared_ptr<BufferStream>> streams;
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-      streams.swap(streams_);
-    }
+  // Ends all streams and waits until their last bytes are sent; not longer than `limit` for readers that do not read.
+  void CloseAll(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    stopped_ = true;
+    const auto streams = streams_;
+    lock.unlock();
     for (const auto& stream : streams) stream->Close();
+    lock.lock();
+    none_left_.wait_for(lock, limit, [this] { return streams_.empty(); });
   }
 
  private:
   std::mutex mutex_;
+  std::condition_variable none_left_;
   bool stopped_ = false;
   std::set<std::shared_ptr<BufferStream>> streams_;
 };
@@ -104,7 +109,8 @@ class RequestResponder final : public Responder {
   void Reply(HttpResponse response) override {
     http::http_response reply(static_cast<http::status_code>(response.status));
     const auto type = response.headers.find("content-type");
-    reply.set_body(std::move(response.body), type == response.headers.end() ? "text/plain; charset=utf-8" : type->second);
+    reply.set_body(std::move(response.body),
+                   type == response.headers.end() ? "text/plain; charset=utf-8" : type->second);
     for (const auto& [name, value] : response.headers) {
       if (name != "content-type") reply.headers().add(name, value);
     }
@@ -192,7 +198,8 @@ Result<int> ProbePort(const ServerOptions& options) {
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   ::close(fd);
   if (!problem.empty()) {
-    return Fail(ErrorKind::kUnavailable, fmt::format("cannot listen on {}:{}: {}", options.host, options.port, problem));
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("cannot listen on {}:{}: {}", options.host, options.port, problem));
   }
   return ntohs(address.sin_port);
 }
@@ -215,8 +222,9 @@ class ListenerServer final : public HttpServer {
   int port() const override { return port_; }
 
   void Stop() override {
+    const std::lock_guard lock(stopping_);  // who comes second waits: the destructor may be next
     if (std::exchange(stopped_, true)) return;
-    streams_->CloseAll();
+    streams_->CloseAll(kStreamsEndWithin);
     try {
       listener_.close().wait();
     } catch (const std::exception&) {  // it is gone either way
@@ -230,14 +238,15 @@ class ListenerServer final : public HttpServer {
       responder->Reply({.status = 413, .headers = {}, .body = fmt::format("more than {} bytes\n", max_body_)});
       return;
     }
-    request.extract_vector().then([request, responder, handler = handler_](pplx::task<std::vector<unsigned char>> body) {
-      try {
-        const auto bytes = body.get();
-        (*handler)(Convert(request, std::string(bytes.begin(), bytes.end())), responder);
-      } catch (const std::exception& e) {
-        responder->Reply({.status = 500, .headers = {}, .body = std::string("internal error: ") + e.what() + "\n"});
-      }
-    });
+    request.extract_vector().then(
+        [request, responder, handler = handler_](pplx::task<std::vector<unsigned char>> body) {
+          try {
+            const auto bytes = body.get();
+            (*handler)(Convert(request, std::string(bytes.begin(), bytes.end())), responder);
+          } catch (const std::exception& e) {
+            responder->Reply({.status = 500, .headers = {}, .body = std::string("internal error: ") + e.what() + "\n"});
+          }
+        });
   }
 
   const int port_;
@@ -245,14 +254,15 @@ class ListenerServer final : public HttpServer {
   std::shared_ptr<ServerHandler> handler_;
   std::shared_ptr<OpenStreams> streams_;
   http_listener listener_;
+  std::mutex stopping_;
   bool stopped_ = false;
 };
 
 }  // namespace
 
 void InitializeHttp(int threads) {
-  // The library loads the system's CA bundle for each new TLS connection, 18 ms of CPU, before we can say that we do not
-  // want it. Trust comes from the kubeconfig or the service account alone.
+  // The library loads the system's CA bundle for each new TLS connection, 18 ms of CPU, before we can say that we do
+  // not want it. Trust comes from the kubeconfig or the service account alone.
   ::setenv("SSL_CERT_FILE", "/dev/null", 0);
   ::setenv("SSL_CERT_DIR", "/nonexistent", 0);
   crossplat::threadpool::initialize_with_threads(static_cast<size_t>(threads));

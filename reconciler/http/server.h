@@ -14,8 +14,8 @@ namespace reconciler {
 
 struct ServerRequest {
   std::string method;
-  std::string path;                          ///< Percent-decoded, without the query.
-  std::map<std::string, std::string> query;  ///< Decoded; a key without "=" has an empty value.
+  std::string path;                            ///< Percent-decoded, without the query.
+  std::map<std::string, std::string> query;    ///< Decoded; a key without "=" has an empty value.
   std::map<std::string, std::string> headers;  ///< Names in lower case.
   std::string body;
 };
@@ -51,8 +51,10 @@ struct ServerOptions {
 
 class HttpServer {
  public:
-  virtual ~HttpServer() = default;  ///< Closes all streams, then the listener.
+  virtual ~HttpServer() = default;  ///< As Stop.
   [[nodiscard]] virtual int port() const = 0;
+  /// Ends all streams properly (a reader that does not read is cut off after a second), then closes the listener.
+  /// From any thread but the library's own.
   virtual void Stop() = 0;
 };
 

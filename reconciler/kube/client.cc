@@ -76,7 +76,8 @@ Error ErrorFrom(int code, const std::string& body, const std::string& what,
   std::string message = status.is_object() ? StringAt(status, {"message"}) : "";
   if (message.empty()) message = fmt::format("HTTP {} {:.200}", code, body);
   if (status.is_object() && code == 200) code = status.value("code", 500);
-  Error error{KindOf(code, status.is_object() ? StringAt(status, {"reason"}) : ""), fmt::format("{}: {}", what, message)};
+  Error error{KindOf(code, status.is_object() ? StringAt(status, {"reason"}) : ""),
+              fmt::format("{}: {}", what, message)};
   if (const auto header = headers.find("retry-after"); header != headers.end()) {
     error.retry_after = SecondsFrom(header->second);
   } else if (status.is_object()) {
@@ -231,10 +232,10 @@ Result<Json> Client::Update(const ResourceType& type, const Json& object, const 
 
 Result<Json> Client::Patch(const ResourceType& type, const ObjectKey& key, PatchType patch_type, const Json& patch,
                            const PatchOptions& options) const {
-  const Query query = Query()
-                          .Add("fieldManager",
-                               options.field_manager.empty() ? options_.field_manager : options.field_manager)
-                          .Add("force", options.force ? "true" : "");
+  const Query query =
+      Query()
+          .Add("fieldManager", options.field_manager.empty() ? options_.field_manager : options.field_manager)
+          .Add("force", options.force ? "true" : "");
   return SendForObject({.method = "PATCH",
                         .target = PathOf(type, key, options.subresource) + query.text(),
                         .headers = {{"Content-Type", ContentTypeOf(patch_type)}},
@@ -246,10 +247,8 @@ Result<void> Client::Delete(const ResourceType& type, const ObjectKey& key, cons
   if (!options.uid.empty()) body["preconditions"]["uid"] = options.uid;
   if (!options.resource_version.empty()) body["preconditions"]["resourceVersion"] = options.resource_version;
   if (options.grace_period) body["gracePeriodSeconds"] = options.grace_period->count();
-  const auto deleted = Send({.method = "DELETE",
-                             .target = PathOf(type, key),
-                             .headers = {{"Content-Type", kJsonType}},
-                             .body = Text(body)});
+  const auto deleted = Send(
+      {.method = "DELETE", .target = PathOf(type, key), .headers = {{"Content-Type", kJsonType}}, .body = Text(body)});
   if (!deleted) return std::unexpected(deleted.error());
   return {};
 }

@@ -107,7 +107,8 @@ BioPtr Memory(const std::string& text) { return BioPtr(BIO_new_mem_buf(text.data
 std::vector<X509Ptr> ReadCertificates(const std::string& pem) {
   std::vector<X509Ptr> certificates;
   const BioPtr bio = Memory(pem);
-  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) certificates.emplace_back(certificate);
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    certificates.emplace_back(certificate);
   ERR_clear_error();
   return certificates;
 }
@@ -339,8 +340,7 @@ class HttpTransport final : public Transport {
   // One client for each timeout in use, requests and streams apart: the library fixes the timeout with the client.
   http::client::http_client& ClientFor(Duration timeout, bool stream) {
     // Requests differ by what is left of their deadlines: whole seconds, rounded up, keep the clients few.
-    const auto seconds = std::max<std::int64_t>(
-        1, std::chrono::ceil<std::chrono::seconds>(timeout).count());
+    const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(timeout).count());
     const std::lock_guard lock(mutex_);
     auto& client = clients_[{seconds, stream}];
     if (!client) {

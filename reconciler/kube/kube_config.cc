@@ -54,10 +54,11 @@ const Json* FindNamed(const Json& config, const char* list, const char* entry, c
 Result<void> ReadUser(const Json& user, const std::string& name, const fs::path& folder, ClusterAccess& access) {
   for (const char* unsupported : {"exec", "auth-provider", "username"}) {
     if (!user.contains(unsupported)) continue;
-    return Fail(ErrorKind::kUnsupported,
-                fmt::format("user \"{}\" logs in by \"{}\", which is not supported; use a token or a client certificate "
-                            "(kubectl create token SERVICEACCOUNT gives one)",
-                            name, unsupported));
+    return Fail(
+        ErrorKind::kUnsupported,
+        fmt::format("user \"{}\" logs in by \"{}\", which is not supported; use a token or a client certificate "
+                    "(kubectl create token SERVICEACCOUNT gives one)",
+                    name, unsupported));
   }
   auto certificate = Material(user, "client-certificate", folder);
   if (!certificate) return std::unexpected(certificate.error());
@@ -82,7 +83,8 @@ Result<ClusterAccess> FromConfig(const Json& config, std::string context_name, c
 
   ClusterAccess access;
   access.server = StringAt(*cluster, {"server"});
-  if (access.server.empty()) return Fail(ErrorKind::kInvalid, fmt::format("cluster \"{}\" has no server", cluster_name));
+  if (access.server.empty())
+    return Fail(ErrorKind::kInvalid, fmt::format("cluster \"{}\" has no server", cluster_name));
   if (cluster->contains("proxy-url")) {
     return Fail(ErrorKind::kUnsupported, fmt::format("cluster \"{}\": proxy-url is not supported", cluster_name));
   }

@@ -9,15 +9,15 @@ namespace reconciler {
 
 /// All that a transport needs. PEM texts are held in memory only.
 struct ClusterAccess {
-  std::string server;              ///< "https://host:port" or "http://host:port", perhaps with a path.
-  std::string ca_pem;              ///< Empty: the system's roots.
+  std::string server;  ///< "https://host:port" or "http://host:port", perhaps with a path.
+  std::string ca_pem;  ///< Empty: the system's roots.
   bool insecure_skip_tls_verify = false;
-  std::string tls_server_name;     ///< Empty: the host of `server`.
+  std::string tls_server_name;  ///< Empty: the host of `server`.
   std::string client_cert_pem;
   std::string client_key_pem;
-  std::string token;               ///< Fixed bearer token.
-  std::string token_file;          ///< Read again every minute: projected tokens rotate. Wins over `token`.
-  std::string ns = "default";      ///< The context's namespace.
+  std::string token;           ///< Fixed bearer token.
+  std::string token_file;      ///< Read again every minute: projected tokens rotate. Wins over `token`.
+  std::string ns = "default";  ///< The context's namespace.
 };
 
 /// Reads a kubeconfig: `path`, or $KUBECONFIG (its first existing file), or ~/.kube/config; `context` empty takes

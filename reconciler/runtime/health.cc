@@ -65,8 +65,8 @@ bool RefusedMethod(const ServerRequest& request, Responder& responder) {
 }  // namespace
 
 ServerHandler HealthHandler(std::vector<HealthCheck> liveness, std::vector<HealthCheck> readiness) {
-  return [liveness = std::move(liveness), readiness = std::move(readiness)](const ServerRequest& request,
-                                                                           const std::shared_ptr<Responder>& responder) {
+  return [liveness = std::move(liveness), readiness = std::move(readiness)](
+             const ServerRequest& request, const std::shared_ptr<Responder>& responder) {
     if (RefusedMethod(request, *responder)) return;
     for (const auto& [endpoint, checks] : {std::pair{"/healthz", &liveness}, std::pair{"/readyz", &readiness}}) {
       if (const auto selected = Select(*checks, request.path, endpoint)) {
@@ -85,9 +85,8 @@ ServerHandler MetricsHandler(std::function<std::string()> text) {
       responder->Reply({.status = 404, .headers = {}, .body = "not found\n"});
       return;
     }
-    responder->Reply({.status = 200,
-                      .headers = {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}},
-                      .body = text()});
+    responder->Reply(
+        {.status = 200, .headers = {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = text()});
   };
 }
 

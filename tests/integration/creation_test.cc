@@ -72,11 +72,11 @@ TEST(CreationAndDeletion, LeaveNoProcessAndNoObjectBehind) {
   const std::string password = harness.Password();
 
   harness.Delete();
-  for (const auto& type : {types::kPods, types::kServices, types::kConfigMaps, types::kSecrets,
-                           types::kPodDisruptionBudgets}) {
+  for (const auto& type :
+       {types::kPods, types::kServices, types::kConfigMaps, types::kSecrets, types::kPodDisruptionBudgets}) {
     EXPECT_TRUE(Harness::Eventually([&] {
-      const auto list = harness.client().List(
-          type, {.ns = "default", .label_selector = "app.kubernetes.io/managed-by=slotwright"});
+      const auto list =
+          harness.client().List(type, {.ns = "default", .label_selector = "app.kubernetes.io/managed-by=slotwright"});
       return list && list->items.empty();
     })) << type.plural;
   }
@@ -103,7 +103,8 @@ TEST(CreationWithStorage, PutsEachPodsDataIntoAClaimOfItsOwn) {
 TEST(Configuration, ReachesEveryNode) {
   Harness harness;
   harness.StartOperator();
-  harness.Create(3, 1, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}, {"resources", {{"limits", {{"memory", "64Mi"}}}}}});
+  harness.Create(
+      3, 1, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}, {"resources", {{"limits", {{"memory", "64Mi"}}}}}});
   ASSERT_TRUE(harness.BecomesReady());
   const std::vector<std::pair<std::string, std::string>> expected = {{"maxmemory-policy", "allkeys-lru"},
                                                                      {"maxmemory", "50331648"}};

@@ -130,8 +130,8 @@ TEST(ApiOutage, IsWaitedOutAndSaidAndTheClusterDoesNotNotice) {
   ASSERT_TRUE(harness.BecomesReady());
   const auto nodes = harness.Look().observation.nodes;
   const std::string password = harness.Password();
-  const auto health = reconciler::MakeHttpTransport(
-      {.server = fmt::format("http://127.0.0.1:{}", harness.PortOf("health"))}, "test");
+  const auto health =
+      reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", harness.PortOf("health"))}, "test");
   ASSERT_TRUE(health);
   const auto ready_status = [&] {
     const auto response = (*health)->Send({.target = "/readyz"}, {});

@@ -17,7 +17,6 @@ namespace slotwright::testing {
 
 using namespace std::chrono_literals;
 
-
 /// Kubernetes and, unless told otherwise, an operator. Everything is gone when it is destroyed.
 class Harness {
  public:

@@ -413,7 +413,7 @@ class KubeletClaimTest : public KubeletTest {
 
 TEST_F(KubeletClaimTest, AClaimIsBoundAndItsDataSurvivesItsPods) {
   StartKubelet();
-  CreatePod(PodWithClaim("a", "echo kept > /data/file; exec sleep 1000"));
+  CreatePod(PodWithClaim("a", "echo kept > /data/file; echo written; exec sleep 1000"));
   CreateClaim("data");
   ASSERT_TRUE(UntilReady("a"));
   ASSERT_TRUE(Eventually([&] {
@@ -421,6 +421,7 @@ TEST_F(KubeletClaimTest, AClaimIsBoundAndItsDataSurvivesItsPods) {
     return StringAt(*claim, {"status", "phase"}) == "Bound" &&
            StringAt(*claim, {"status", "capacity", "storage"}) == "1Gi";
   }));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "written\n"; }));
   DeletePod("a");
   ASSERT_TRUE(UntilGone("a"));
   CreatePod(PodWithClaim("b", "cat /data/file; exec sleep 1000"));
@@ -431,17 +432,18 @@ TEST_F(KubeletClaimTest, AClaimIsBoundAndItsDataSurvivesItsPods) {
 TEST_F(KubeletClaimTest, TheFolderGoesWithItsClaimOnceNoPodUsesIt) {
   StartKubelet();
   CreateClaim("data");
-  CreatePod(PodWithClaim("a", "echo old > /data/file; exec sleep 1000"));
+  CreatePod(PodWithClaim("a", "echo old > /data/file; echo written; exec sleep 1000"));
   ASSERT_TRUE(UntilReady("a"));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "written\n"; }));
   ASSERT_TRUE(client_.Delete(types::kPersistentVolumeClaims, {"default", "data"}));
   (void)client_.Patch(types::kPersistentVolumeClaims, {"default", "data"}, reconciler::PatchType::kMerge,
                       {{"metadata", {{"finalizers", nullptr}}}});
   ASSERT_TRUE(Eventually([&] { return !client_.Get(types::kPersistentVolumeClaims, {"default", "data"}); }));
   CreateClaim("data");  // a namesake starts empty
   ASSERT_TRUE(Eventually([&] { return Volumes() == 2; }));
-  CreatePod(PodWithClaim("b", "ls /data; exec sleep 1000"));
+  CreatePod(PodWithClaim("b", "ls /data; echo listed; exec sleep 1000"));
   ASSERT_TRUE(UntilReady("b"));
-  EXPECT_EQ(LogOf("b"), "");
+  EXPECT_TRUE(Eventually([&] { return LogOf("b") == "listed\n"; }));
   DeletePod("a");
   ASSERT_TRUE(UntilGone("a"));
   EXPECT_TRUE(Eventually([&] { return Volumes() == 1; }));
@@ -451,9 +453,9 @@ TEST_F(KubeletClaimTest, KeptVolumesGoToTheClaimOfTheSameNameOfTheNextKubelet) {
   options_.keep_volumes = true;
   StartKubelet();
   CreateClaim("data");
-  CreatePod(PodWithClaim("a", "cat /data/file; echo kept > /data/file; exec sleep 1000"));
+  CreatePod(PodWithClaim("a", "echo kept > /data/file; echo written; exec sleep 1000"));
   ASSERT_TRUE(UntilReady("a"));
-  ASSERT_TRUE(Eventually([&] { return !LogOf("a").empty(); }));
+  ASSERT_TRUE(Eventually([&] { return LogOf("a") == "written\n"; }));
   StopKubelet();
   EXPECT_EQ(Volumes(), 1U);
   EXPECT_FALSE(fs::exists(File("state/pods")));

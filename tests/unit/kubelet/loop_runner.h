@@ -32,8 +32,7 @@ namespace slotwright::local {
 
 /// For what must not happen.
 inline void RunFor(EventLoop& loop, std::chrono::milliseconds time) {
-  (void)RunUntil(
-      loop, [] { return false; }, time);
+  (void)RunUntil(loop, [] { return false; }, time);
 }
 
 inline std::string TextOf(const std::filesystem::path& path) {

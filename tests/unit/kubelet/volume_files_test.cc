@@ -28,7 +28,7 @@ std::string ReadFile(const fs::path& path) {
 }
 
 int ModeOf(const fs::path& path) {
-  struct stat info {};
+  struct stat info{};
   ::stat(path.c_str(), &info);
   return static_cast<int>(info.st_mode & 07777);
 }

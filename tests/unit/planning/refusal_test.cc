@@ -65,9 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "InvalidSpec",
                     {"spec.storage.size", "10Gi"}},
         RefusalCase{"LittleMemory",
-                    [](World& w) {
-                      w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Mi"}}}};
-                    },
+                    [](World& w) { w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Mi"}}}}; },
                     "InvalidSpec",
                     {"spec.resources.limits.memory", "1Mi"}},
         RefusalCase{"MissingSecret",
@@ -79,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
                     {"spec.auth.secretName", "mine", "create it"}},
         RefusalCase{"GeneratedSecretDeleted",
                     [](World& w) { w.observation.password.state = PasswordView::State::kMissingSecret; },
-                    "SecretNotFound", {"demo-auth", "bring it back"}},
+                    "SecretNotFound",
+                    {"demo-auth", "bring it back"}},
         RefusalCase{"MissingKey",
                     [](World& w) {
                       w.observation.cluster.spec.auth = {"mine", "pw"};
@@ -87,12 +86,11 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "SecretKeyNotFound",
                     {"spec.auth.key", "pw", "mine"}},
-        RefusalCase{"ShortPassword",
-                    [](World& w) {
-                      w.observation.password = {PasswordView::State::kRefused, *PasswordProblem("short")};
-                    },
-                    "PasswordRefused",
-                    {"demo-auth", "5 characters", "at least 16"}},
+        RefusalCase{
+            "ShortPassword",
+            [](World& w) { w.observation.password = {PasswordView::State::kRefused, *PasswordProblem("short")}; },
+            "PasswordRefused",
+            {"demo-auth", "5 characters", "at least 16"}},
         RefusalCase{"NameTaken",
                     [](World& w) {
                       auto other = *w.observation.objects[{"Service", "demo"}];

@@ -11,7 +11,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-HttpResponse Answer(const Json& body, int status = 200) { return {.status = status, .headers = {}, .body = body.dump()}; }
+HttpResponse Answer(const Json& body, int status = 200) {
+  return {.status = status, .headers = {}, .body = body.dump()};
+}
 
 struct Wired {
   std::shared_ptr<FakeTransport> transport = std::make_shared<FakeTransport>();
@@ -20,12 +22,18 @@ struct Wired {
 
 TEST(Client, TurnsEveryStatusIntoWhatACallerMayDoAboutIt) {
   const std::vector<std::tuple<int, const char*, ErrorKind>> table = {
-      {400, "BadRequest", ErrorKind::kInvalid},      {401, "Unauthorized", ErrorKind::kUnauthorized},
-      {403, "Forbidden", ErrorKind::kForbidden},     {404, "NotFound", ErrorKind::kNotFound},
-      {409, "AlreadyExists", ErrorKind::kAlreadyExists}, {409, "Conflict", ErrorKind::kConflict},
-      {410, "Expired", ErrorKind::kExpired},         {422, "Invalid", ErrorKind::kInvalid},
-      {429, "TooManyRequests", ErrorKind::kTooManyRequests}, {500, "InternalError", ErrorKind::kUnavailable},
-      {503, "ServiceUnavailable", ErrorKind::kUnavailable},  {504, "Timeout", ErrorKind::kTimeout}};
+      {400, "BadRequest", ErrorKind::kInvalid},
+      {401, "Unauthorized", ErrorKind::kUnauthorized},
+      {403, "Forbidden", ErrorKind::kForbidden},
+      {404, "NotFound", ErrorKind::kNotFound},
+      {409, "AlreadyExists", ErrorKind::kAlreadyExists},
+      {409, "Conflict", ErrorKind::kConflict},
+      {410, "Expired", ErrorKind::kExpired},
+      {422, "Invalid", ErrorKind::kInvalid},
+      {429, "TooManyRequests", ErrorKind::kTooManyRequests},
+      {500, "InternalError", ErrorKind::kUnavailable},
+      {503, "ServiceUnavailable", ErrorKind::kUnavailable},
+      {504, "Timeout", ErrorKind::kTimeout}};
   for (const auto& [code, reason, kind] : table) {
     Wired wired;
     wired.transport->on_send = [&](const HttpRequest&, std::stop_token) { return StatusResponse(code, reason, "why"); };
@@ -147,15 +155,26 @@ TEST_P(ClientWatch, EndsAsTheServerMeansIt) {
 INSTANTIATE_TEST_SUITE_P(
     All, ClientWatch,
     ::testing::Values(
-        WatchCase{"CleanEnd", {.status = 200}, {R"({"type":"ADDED","object":{}})", R"({"type":"BOOKMARK","object":{}})"},
-                  std::nullopt, 2},
-        WatchCase{"ExpiredInTheStream", {.status = 200},
+        WatchCase{"CleanEnd",
+                  {.status = 200},
+                  {R"({"type":"ADDED","object":{}})", R"({"type":"BOOKMARK","object":{}})"},
+                  std::nullopt,
+                  2},
+        WatchCase{"ExpiredInTheStream",
+                  {.status = 200},
                   {R"({"type":"ADDED","object":{}})", R"({"type":"ERROR","object":{"code":410,"reason":"Expired"}})"},
-                  ErrorKind::kExpired, 1},
-        WatchCase{"ExpiredAsStatus", {.status = 410, .headers = {}, .body = R"({"code":410,"reason":"Expired"})"}, {},
-                  ErrorKind::kExpired, 0},
-        WatchCase{"StatusAsOneBody", {.status = 200, .headers = {}, .body = R"({"kind":"Status","code":410,"reason":"Expired"})"},
-                  {}, ErrorKind::kExpired, 0},
+                  ErrorKind::kExpired,
+                  1},
+        WatchCase{"ExpiredAsStatus",
+                  {.status = 410, .headers = {}, .body = R"({"code":410,"reason":"Expired"})"},
+                  {},
+                  ErrorKind::kExpired,
+                  0},
+        WatchCase{"StatusAsOneBody",
+                  {.status = 200, .headers = {}, .body = R"({"kind":"Status","code":410,"reason":"Expired"})"},
+                  {},
+                  ErrorKind::kExpired,
+                  0},
         WatchCase{"Garbage", {.status = 200}, {"<html>"}, ErrorKind::kInternal, 0}),
     [](const auto& param_info) { return param_info.param.name; });
 

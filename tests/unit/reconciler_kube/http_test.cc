@@ -70,7 +70,8 @@ TEST(Http, StreamsLinesAsTheyComeAndEndsCleanly) {
 
 TEST(Http, CallsASilentServerATimeoutAndDoesNotWaitLonger) {
   std::shared_ptr<Responder> kept;
-  const auto server = Serve([&](const ServerRequest&, const std::shared_ptr<Responder>& responder) { kept = responder; });
+  const auto server =
+      Serve([&](const ServerRequest&, const std::shared_ptr<Responder>& responder) { kept = responder; });
   const auto transport = Connect(server->port());
   const auto start = std::chrono::steady_clock::now();
   const auto response = transport->Send({.target = "/", .timeout = 300ms}, {});
@@ -89,18 +90,18 @@ TEST(Http, EndsAStreamSoonAfterItIsAskedToStop) {
   const auto transport = Connect(server->port());
   std::stop_source source;
   std::jthread stopper;
-  const auto response = transport->Stream({.target = "/", .timeout = 30s},
-                                          [&](std::string_view) {
-                                            stopper = std::jthread([&source] { source.request_stop(); });
-                                          },
-                                          source.get_token());
+  const auto response = transport->Stream(
+      {.target = "/", .timeout = 30s},
+      [&](std::string_view) { stopper = std::jthread([&source] { source.request_stop(); }); }, source.get_token());
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().kind, ErrorKind::kCancelled);
 }
 
 TEST(Http, SaysThatNobodyListens) {
   int port = 0;
-  { port = Serve([](const ServerRequest&, const std::shared_ptr<Responder>&) {})->port(); }
+  {
+    port = Serve([](const ServerRequest&, const std::shared_ptr<Responder>&) {})->port();
+  }
   const auto response = Connect(port)->Send({.target = "/", .timeout = 2s}, {});
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().kind, ErrorKind::kUnavailable);
@@ -109,7 +110,8 @@ TEST(Http, SaysThatNobodyListens) {
 
 TEST(HttpServer, SaysWhenAPortIsTaken) {
   const auto server = Serve([](const ServerRequest&, const std::shared_ptr<Responder>&) {});
-  const auto second = StartHttpServer({.port = server->port()}, [](const ServerRequest&, const std::shared_ptr<Responder>&) {});
+  const auto second =
+      StartHttpServer({.port = server->port()}, [](const ServerRequest&, const std::shared_ptr<Responder>&) {});
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
 }
@@ -133,16 +135,19 @@ TEST(HttpServer, StopsWithOpenStreams) {
     stream->Write("first\n");
   });
   const auto transport = Connect(server->port());
-  const auto response = transport->Stream({.target = "/"}, [&](std::string_view) { std::thread([&] { server->Stop(); }).detach(); }, {});
-  EXPECT_TRUE(response) << response.error().message;
+  std::jthread stopper;
+  const auto stop = [&](std::string_view) { stopper = std::jthread([&] { server->Stop(); }); };
+  const auto response = transport->Stream({.target = "/"}, stop, {});
+  EXPECT_TRUE(response) << response.error().message;  // its last chunk came
+  stopper.join();
   EXPECT_FALSE(stream->Write("late\n"));
 }
 
 TEST(Health, IsTerseInPublicAndNeverSaysWhy) {
   bool well = true;
-  const auto server = Serve(HealthHandler({{"ping", [] { return std::string(); }}},
-                                          {{"caches", [&] { return well ? "" : "secret reason"; }},
-                                           {"other", [] { return std::string(); }}}));
+  const auto server = Serve(HealthHandler(
+      {{"ping", [] { return std::string(); }}},
+      {{"caches", [&] { return well ? "" : "secret reason"; }}, {"other", [] { return std::string(); }}}));
   const auto transport = Connect(server->port());
   const auto get = [&](const char* target) { return *transport->Send({.target = target}, {}); };
   EXPECT_EQ(get("/healthz").body, "ok");

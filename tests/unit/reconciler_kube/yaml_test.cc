@@ -7,10 +7,21 @@ namespace reconciler {
 namespace {
 
 TEST(Yaml, ReadsScalarsAsKubectlDoes) {
-  const std::vector<std::pair<const char*, Json>> table = {
-      {"yes", true},   {"\"yes\"", "yes"}, {"off", false}, {"5000", 5000},     {"'5000'", "5000"}, {"1.5", 1.5},
-      {"1Gi", "1Gi"},  {"~", nullptr},     {"null", nullptr}, {"1e3", 1000.0}, {"0x10", "0x10"},   {"nan", "nan"},
-      {"redis:7.0", "redis:7.0"}, {"-3", -3}, {"+3", 3}};
+  const std::vector<std::pair<const char*, Json>> table = {{"yes", true},
+                                                           {"\"yes\"", "yes"},
+                                                           {"off", false},
+                                                           {"5000", 5000},
+                                                           {"'5000'", "5000"},
+                                                           {"1.5", 1.5},
+                                                           {"1Gi", "1Gi"},
+                                                           {"~", nullptr},
+                                                           {"null", nullptr},
+                                                           {"1e3", 1000.0},
+                                                           {"0x10", "0x10"},
+                                                           {"nan", "nan"},
+                                                           {"redis:7.0", "redis:7.0"},
+                                                           {"-3", -3},
+                                                           {"+3", 3}};
   for (const auto& [text, value] : table) {
     const auto documents = ParseYaml(std::string("a: ") + text);
     ASSERT_TRUE(documents) << text;

@@ -111,8 +111,7 @@ TEST_F(ControllerTest, SuccessForgivesFailures) {
 }
 
 TEST_F(ControllerTest, RunOneSaysWhetherThereWasAnythingToDo) {
-  Controller controller(
-      {.name = "test"}, queue_, [](auto&, auto) { return ReconcileOutcome{}; }, nullptr, clock_);
+  Controller controller({.name = "test"}, queue_, [](auto&, auto) { return ReconcileOutcome{}; }, nullptr, clock_);
   EXPECT_FALSE(controller.RunOne({}));
   queue_.Add(kKey);
   EXPECT_TRUE(controller.RunOne({}));
