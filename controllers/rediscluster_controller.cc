@@ -34,6 +34,21 @@ void AccountForFailure(const Outcome& failed, Plan& plan) {
   if (failed.name_taken) plan.refusal = Refusal{plan.reason, plan.message};
 }
 
+// How fast the slice was, and how long the rest takes if it goes on like that.
+void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Duration took, Plan& plan) {
+  if (!plan.migration) return;
+  int slots = 0;
+  std::int64_t keys = 0;
+  for (const auto& outcome : outcomes) {
+    slots += outcome.moved.slots;
+    keys += outcome.moved.keys;
+  }
+  const double seconds = std::max(std::chrono::duration<double>(took).count(), 0.001);
+  plan.migration->slots_left -= slots;
+  plan.migration->keys_per_second = static_cast<std::int64_t>(static_cast<double>(keys) / seconds);
+  if (slots > 0) plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left * seconds / slots);
+}
+
 }  // namespace
 
 RedisClusterController::RedisClusterController(Dependencies dependencies)
@@ -82,7 +97,9 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   if (!look) return std::unexpected(look.error());
   const ClusterView view = Merge(look->observation);
   Plan plan = MakePlan(look->observation, view);
+  const auto start = deps_.clock.Now();
   const auto outcomes = executor_.Carry(plan, *cluster, look->password);
+  AccountForMigration(outcomes, deps_.clock.Now() - start, plan);
   const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
   if (failed != outcomes.end()) AccountForFailure(*failed, plan);
   Report(look->observation, plan, outcomes, *object);

@@ -10,6 +10,7 @@
 #include "operator/inspect.h"
 #include "operator/kube_options.h"
 #include "operator/report.h"
+#include "reconciler/base/yaml.h"
 
 namespace slotwright {
 
@@ -18,6 +19,7 @@ namespace {
 struct Settings {
   KubeOptions kube;
   std::string name;
+  std::string file;
 };
 
 int Complain(const reconciler::Error& error) {
@@ -46,6 +48,40 @@ int ShowCheck(const Settings& settings) {
   return report.healthy ? 0 : 1;
 }
 
+// The one RedisCluster of a file.
+reconciler::Result<reconciler::Json> ReadCluster(const std::string& path, const std::string& ns) {
+  auto documents = reconciler::ReadYamlFile(path);
+  if (!documents) return std::unexpected(documents.error());
+  std::erase_if(*documents, [](const reconciler::Json& d) { return d.value("kind", "") != kRedisClusters.kind; });
+  if (documents->size() != 1) {
+    return reconciler::Fail(reconciler::ErrorKind::kInvalid,
+                            fmt::format("{} holds {} RedisClusters; give a file with one", path, documents->size()));
+  }
+  reconciler::Json& object = documents->front();
+  if (!object.contains("metadata") || !object.contains("spec")) {
+    return reconciler::Fail(reconciler::ErrorKind::kInvalid, path + ": the RedisCluster needs metadata and spec");
+  }
+  if (!object["metadata"].contains("namespace")) object["metadata"]["namespace"] = ns;
+  return object;
+}
+
+int ShowPlan(const Settings& settings) {
+  const auto connection = Connect(settings.kube);
+  if (!connection) return Complain(connection.error());
+  const reconciler::Client client(connection->transport, {});
+  reconciler::Result<Inspection> inspection;
+  if (settings.file.empty()) {
+    inspection = Inspect(client, {connection->ns, settings.name});
+  } else {
+    const auto object = ReadCluster(settings.file, connection->ns);
+    if (!object) return Complain(object.error());
+    inspection = InspectAsIf(client, *object);
+  }
+  if (!inspection) return Complain(inspection.error());
+  fmt::print("{}", PlanReport(inspection->plan));
+  return inspection->plan.refusal ? 1 : 0;
+}
+
 std::shared_ptr<Settings> AddTo(CLI::App& command) {
   auto settings = std::make_shared<Settings>();
   settings->kube.AddTo(command);
@@ -68,6 +104,22 @@ void AddCheckCommand(CLI::App& app, ExitStatus& exit) {
       "Ask every node of a cluster directly whether all is well; exits with 1 if not. Needs a way to the pods");
   const auto settings = AddTo(*command);
   command->callback([settings, &exit] { exit.code = ShowCheck(*settings); });
+}
+
+void AddPlanCommand(CLI::App& app, ExitStatus& exit) {
+  auto* command = app.add_subcommand("plan",
+                                     "Print what the operator would do next and why, without doing it; exits with 1 if "
+                                     "it would refuse. Needs a way to "
+                                     "the pods");
+  auto settings = std::make_shared<Settings>();
+  settings->kube.AddTo(*command);
+  command->add_option("-n,--namespace", settings->kube.ns, "Namespace (default: the context's)");
+  auto* which = command->add_option_group("which");
+  which->add_option("--name,NAME", settings->name, "Name of the RedisCluster");
+  which->add_option("-f,--filename", settings->file, "As if this file's RedisCluster had been applied")
+      ->check(CLI::ExistingFile);
+  which->require_option(1);
+  command->callback([settings, &exit] { exit.code = ShowPlan(*settings); });
 }
 
 void AddCrdCommand(CLI::App& app, ExitStatus&) {

@@ -19,6 +19,7 @@ struct ExitStatus {
 void AddOperatorCommand(CLI::App& app, ExitStatus& exit);
 void AddStatusCommand(CLI::App& app, ExitStatus& exit);
 void AddCheckCommand(CLI::App& app, ExitStatus& exit);
+void AddPlanCommand(CLI::App& app, ExitStatus& exit);
 /// Prints the CustomResourceDefinition, for `slotwright crd | kubectl apply -f -`.
 void AddCrdCommand(CLI::App& app, ExitStatus& exit);
 /// Absent from the operator's container image.

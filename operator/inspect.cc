@@ -11,17 +11,17 @@ namespace slotwright {
 
 using reconciler::Result;
 
-Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::ObjectKey& key) {
-  const auto object = client.Get(kRedisClusters, key);
-  if (!object) return std::unexpected(object.error());
-  const auto cluster = ParseRedisCluster(*object);
-  if (!cluster) return std::unexpected(cluster.error());
+namespace {
 
+Result<Inspection> InspectObject(const reconciler::Client& client, const reconciler::Json& object) {
+  const auto cluster = ParseRedisCluster(object);
+  if (!cluster) return std::unexpected(cluster.error());
   Caches caches;
   for (auto* informer : caches.All()) {
     if (informer == &caches.clusters) continue;
-    auto page = client.ListAll(informer->type(),
-                               {.ns = key.ns, .label_selector = fmt::format("{}={}", labels::kInstance, key.name)});
+    auto page =
+        client.ListAll(informer->type(),
+                       {.ns = cluster->ns, .label_selector = fmt::format("{}={}", labels::kInstance, cluster->name)});
     if (!page) return std::unexpected(page.error());
     informer->Replace(std::move(page->items));
   }
@@ -31,6 +31,27 @@ Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::O
   if (!look) return std::unexpected(look.error());
   Plan plan = MakePlan(look->observation, Merge(look->observation));
   return Inspection{std::move(look->observation), std::move(plan)};
+}
+
+}  // namespace
+
+Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::ObjectKey& key) {
+  const auto object = client.Get(kRedisClusters, key);
+  if (!object) return std::unexpected(object.error());
+  return InspectObject(client, *object);
+}
+
+Result<Inspection> InspectAsIf(const reconciler::Client& client, const reconciler::Json& object) {
+  reconciler::Json merged = object;
+  const auto live = client.Get(kRedisClusters, reconciler::KeyOf(object));
+  if (live) {
+    merged["metadata"] = live->at("metadata");
+    merged["metadata"].merge_patch(object.at("metadata"));
+    merged["status"] = live->value("status", reconciler::Json::object());
+  } else if (live.error().kind != reconciler::ErrorKind::kNotFound) {
+    return std::unexpected(live.error());
+  }
+  return InspectObject(client, merged);
 }
 
 }  // namespace slotwright

@@ -18,4 +18,8 @@ struct Inspection {
 [[nodiscard]] reconciler::Result<Inspection> Inspect(const reconciler::Client& client,
                                                      const reconciler::ObjectKey& key);
 
+/// The same as if `object` had been applied: its specification, with what exists under its name. Nothing need exist.
+[[nodiscard]] reconciler::Result<Inspection> InspectAsIf(const reconciler::Client& client,
+                                                         const reconciler::Json& object);
+
 }  // namespace slotwright

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   slotwright::AddOperatorCommand(app, exit);
   slotwright::AddStatusCommand(app, exit);
   slotwright::AddCheckCommand(app, exit);
+  slotwright::AddPlanCommand(app, exit);
   slotwright::AddCrdCommand(app, exit);
 #ifdef SLOTWRIGHT_LOCAL
   slotwright::AddLocalCommand(app, exit);

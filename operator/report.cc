@@ -104,6 +104,21 @@ std::string SlotMapReport(const Observation& observation) {
   return text;
 }
 
+std::string PlanReport(const Plan& plan) {
+  std::string text = fmt::format("{}: {}\n", plan.reason, plan.message);
+  for (const auto& action : plan.actions) text += fmt::format("  - {}\n", ToString(action));
+  if (plan.settled) {
+    text += "Nothing to do.\n";
+  } else if (plan.refusal) {
+    text += "Refused: this needs a person.\n";
+  } else if (plan.actions.empty()) {
+    text += "Waiting: nothing can be done before that.\n";
+  } else {
+    text += "Then the cluster is looked at again; what follows depends on what is seen.\n";
+  }
+  return text;
+}
+
 CheckReport Check(const Observation& observation, const Plan& plan) {
   CheckReport report;
   const ClusterView view = Merge(observation);

@@ -18,6 +18,9 @@ namespace slotwright {
 /// Which slots each master serves, drawn to scale.
 [[nodiscard]] std::string SlotMapReport(const Observation& observation);
 
+/// What the operator would do next, and why.
+[[nodiscard]] std::string PlanReport(const Plan& plan);
+
 /// "[OK] all 16384 slots covered" and the like, one finding a line. `healthy` is false if one of them is a problem.
 struct CheckReport {
   std::string text;

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <thread>
 
+#include "controllers/act/atomic_migration.h"
+#include "controllers/act/orderly_failover.h"
 #include "controllers/api/names.h"
 #include "controllers/resources/resources.h"
 
@@ -42,6 +44,13 @@ std::string ErrorOf(const NodeResult& result, std::string_view harmless = "") {
   return "";
 }
 
+// An object that is not there, or that has been replaced by a namesake, has been deleted.
+Result<void> Gone(Result<void> deleted) {
+  const bool gone =
+      !deleted && (deleted.error().kind == ErrorKind::kNotFound || deleted.error().kind == ErrorKind::kConflict);
+  return gone ? Result<void>() : deleted;
+}
+
 NodeCommands CommandsFor(const AssignSlots& action) {
   NodeCommands result{&action.node, {}, ""};
   if (action.epoch) result.commands.push_back({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(*action.epoch)});
@@ -71,7 +80,23 @@ NodeCommands CommandsFor(const Forget& action) {
   return {&action.from, {{"CLUSTER", "FORGET", action.id.ToString()}}, "Unknown node"};
 }
 
-// No commands: an action on Kubernetes.
+NodeCommands CommandsFor(const SettleSlots& action) {
+  NodeCommands result{&action.node, {}, ""};
+  for (const SlotRange range : action.slots.Ranges()) {
+    for (int slot = range.first; slot <= range.last; ++slot) {
+      Command command = {"CLUSTER", "SETSLOT", std::to_string(slot), action.owner ? "NODE" : "STABLE"};
+      if (action.owner) command.push_back(action.owner->ToString());
+      result.commands.push_back(std::move(command));
+    }
+  }
+  return result;
+}
+
+NodeCommands CommandsFor(const Takeover& action) {
+  return {&action.replica, {{"CLUSTER", "FAILOVER", "TAKEOVER"}}, ""};
+}
+
+// No commands here: an action on Kubernetes, or one of several exchanges.
 NodeCommands CommandsFor(const auto&) { return {}; }
 
 }  // namespace
@@ -119,6 +144,11 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
     const auto password = GeneratePassword();
     if (password) return Create(reconciler::types::kSecrets, PasswordSecret(cluster, *password), cluster, outcome);
     outcome.error = password.error().message;
+  } else if (const auto* pod = std::get_if<DeletePod>(&action)) {
+    outcome.error =
+        error_of(Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, pod->name}, {.uid = pod->uid})));
+  } else if (const auto* object = std::get_if<DeleteObject>(&action)) {
+    outcome.error = error_of(Gone(client_.Delete(object->type, {cluster.ns, object->name}, {.uid = object->uid})));
   } else if (std::holds_alternative<RecordFormed>(action)) {
     const Json patch = {{"status", {{"formedAt", reconciler::FormatTime(clock_.WallNow())}}}};
     outcome.error = error_of(client_.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,
@@ -126,11 +156,59 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   }
 }
 
+// The server first: the note on the pod is only true afterwards. Setting a value twice does no harm.
+void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
+                           Outcome& outcome) const {
+  Command command = {"CONFIG", "SET"};
+  for (const auto& [name, value] : action.directives) command.insert(command.end(), {name, value});
+  const auto results =
+      commander_.Run({{action.node.endpoint, password, {std::move(command)}, action.node.id}}, std::chrono::seconds(2));
+  Done(outcome.action);
+  outcome.error = ErrorOf(results[0]);
+  if (!outcome.error.empty()) return;
+  const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, action.note}}}}}};
+  const auto noted =
+      client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod}, reconciler::PatchType::kMerge, patch);
+  if (!noted) outcome.error = noted.error().message;
+}
+
+MoveProgress Executor::Migrate(const MigrateSlots& move, const std::string& password,
+                               const SlotMover::EffectHook& after_effect) const {
+  const auto deadline = clock_.Now() + options_.migration_slice;
+  if (move.method != MigrationMethod::kKeys) {
+    const AtomicMigration atomic(commander_, clock_, password, after_effect);
+    if (atomic.IsPossible(move)) return atomic.Move(move, deadline);
+    if (move.method == MigrationMethod::kAtomic) {
+      return {.error =
+                  fmt::format("spec.rebalance.method: \"Atomic\": {} or {} cannot do it (CLUSTER MIGRATESLOTS needs "
+                              "Valkey 9 or newer); set it to Auto",
+                              move.from.pod, move.to.pod)};
+    }
+  }
+  return SlotMover(commander_, clock_, password, after_effect).Move(move, deadline);
+}
+
+void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
+                        Outcome& outcome) const {
+  if (const auto* move = std::get_if<MigrateSlots>(&action)) {
+    outcome.moved = Migrate(*move, password, [&] { Done(outcome.action); });
+    outcome.error = outcome.moved.error;
+  } else if (const auto* failover = std::get_if<Failover>(&action)) {
+    outcome.error = FailOver(commander_, clock_, password, *failover);
+  } else if (const auto* config = std::get_if<SetConfig>(&action)) {
+    ApplyConfig(*config, cluster, password, outcome);
+  } else {
+    ActOnKubernetes(action, cluster, outcome);
+  }
+  Done(outcome.action);
+}
+
 void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                           std::chrono::milliseconds budget, std::vector<Outcome>& outcomes) {
   if (commands.empty()) return;
   std::vector<NodeRequest> requests;
-  for (const auto& [index, work] : commands) requests.push_back({work.node->endpoint, password, work.commands});
+  for (const auto& [index, work] : commands)
+    requests.push_back({work.node->endpoint, password, work.commands, work.node->id});
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {
     const auto& [index, work] = commands[i];
@@ -142,28 +220,26 @@ void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& co
 std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
                                      std::chrono::milliseconds budget) {
   std::vector<Outcome> outcomes;
-  std::vector<size_t> on_kubernetes;
+  std::vector<size_t> alone;
   std::vector<std::pair<size_t, NodeCommands>> on_redis;
   for (size_t i = 0; i < plan.actions.size(); ++i) {
     outcomes.push_back({.action = ToString(plan.actions[i])});
     auto commands = std::visit([](const auto& action) { return CommandsFor(action); }, plan.actions[i]);
     if (commands.node == nullptr) {
-      on_kubernetes.push_back(i);
+      alone.push_back(i);
     } else {
       on_redis.emplace_back(i, std::move(commands));
     }
   }
   std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (size_t k = next++; k < on_kubernetes.size(); k = next++) {
-      auto& outcome = outcomes[on_kubernetes[k]];
-      ActOnKubernetes(plan.actions[on_kubernetes[k]], cluster, outcome);
-      Done(outcome.action);
+    for (size_t k = next++; k < alone.size(); k = next++) {
+      ActAlone(plan.actions[alone[k]], cluster, password, outcomes[alone[k]]);
     }
   };
   {
     std::vector<std::jthread> helpers;
-    const auto threads = std::min<size_t>(on_kubernetes.size(), static_cast<size_t>(options_.parallel_requests));
+    const auto threads = std::min<size_t>(alone.size(), static_cast<size_t>(options_.parallel_requests));
     for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
     work();
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "controllers/act/slot_mover.h"
 #include "controllers/observe/observation.h"
 #include "controllers/plan/plan.h"
 #include "controllers/redis/commander.h"
@@ -20,6 +21,7 @@ struct Outcome {
   std::string error;   ///< Empty: done, or found done.
   /// The name of an object that we need belongs to somebody else; trying again will not help.
   bool name_taken = false;
+  MoveProgress moved;  ///< Of MigrateSlots.
 };
 
 /// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is
@@ -36,6 +38,8 @@ class Executor {
   struct Options {
     /// Requests to the API server at the same time.
     int parallel_requests = 16;
+    /// A migration stops after that time, so that failures, edits and a change of the leader never wait for it.
+    std::chrono::milliseconds migration_slice{1000};
     /// Called after each single effect, with its number in this process; a test dies here.
     std::function<void(const std::string& action)> after_effect;
   };
@@ -47,7 +51,12 @@ class Executor {
                                            std::chrono::milliseconds budget = std::chrono::milliseconds(2000));
 
  private:
+  void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome) const;
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const;
+  [[nodiscard]] MoveProgress Migrate(const MigrateSlots& move, const std::string& password,
+                                     const SlotMover::EffectHook& after_effect) const;
+  void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
+                   Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
               Outcome& outcome) const;
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,

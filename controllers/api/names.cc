@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "controllers/topology/text.h"
+
 namespace slotwright {
 
 std::string PodNameOf(const std::string& cluster, int shard, int index) {
@@ -10,6 +12,20 @@ std::string PodNameOf(const std::string& cluster, int shard, int index) {
 }
 
 std::string ShardNameOf(const std::string& cluster, int shard) { return fmt::format("{}-{}", cluster, shard); }
+
+std::optional<std::pair<int, int>> ShardAndIndexOf(const std::string& cluster, std::string_view pod) {
+  pod = text::NextField(pod, '.');
+  if (!pod.starts_with(cluster + "-")) return std::nullopt;
+  pod.remove_prefix(cluster.size() + 1);
+  const std::string_view shard_text = text::NextField(pod, '-');
+  const auto shard = text::ParseInteger<int>(shard_text);
+  if (!shard || shard_text.size() == pod.size()) return std::nullopt;
+  const auto index = text::ParseInteger<int>(pod.substr(shard_text.size() + 1));
+  if (!index || *shard < 0 || *index < 0) return std::nullopt;
+  return std::pair(*shard, *index);
+}
+
+std::string ConfigMapOf(const std::string& cluster) { return cluster + "-config"; }
 
 std::string NodesServiceOf(const std::string& cluster) { return cluster + "-nodes"; }
 

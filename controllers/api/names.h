@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "reconciler/kube/types.h"
 
@@ -26,17 +28,23 @@ namespace annotations {
 inline constexpr const char* kPaused = "slotwright.dev/paused";
 /// On a pod: what it was built from.
 inline constexpr const char* kPodHash = "slotwright.dev/pod-hash";
+/// On a pod: the directives of spec.config that Redis can change live, with the values that its server has, as JSON.
+inline constexpr const char* kLiveConfig = "slotwright.dev/live-config";
 }  // namespace annotations
 
 /// "demo-2-0": shard 2, index 0. Index 0 is the master at creation and nothing more later on.
 [[nodiscard]] std::string PodNameOf(const std::string& cluster, int shard, int index);
 /// "demo-2".
 [[nodiscard]] std::string ShardNameOf(const std::string& cluster, int shard);
+/// "demo-config".
+[[nodiscard]] std::string ConfigMapOf(const std::string& cluster);
 /// "demo-nodes": the headless Service that gives each pod a DNS name.
 [[nodiscard]] std::string NodesServiceOf(const std::string& cluster);
 /// What a pod announces as cluster-announce-hostname: "demo-2-0.demo-nodes.default.svc". It is how a node is recognised
 /// as ours whatever its address, so it must name cluster and namespace.
 [[nodiscard]] std::string HostnameOf(const std::string& ns, const std::string& cluster, const std::string& pod);
+/// Shard and index of "demo-2-0", or of the hostname that begins with it; nothing if it is none of that cluster's.
+[[nodiscard]] std::optional<std::pair<int, int>> ShardAndIndexOf(const std::string& cluster, std::string_view pod);
 /// The end of all hostnames of a cluster: ".demo-nodes.default.svc".
 [[nodiscard]] std::string HostnameSuffixOf(const std::string& ns, const std::string& cluster);
 

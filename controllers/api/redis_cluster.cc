@@ -62,9 +62,17 @@ RedisClusterSpec ParseSpec(const Json& json) {
   const Json template_metadata = json.value(Json::json_pointer("/podTemplate/metadata"), Json::object());
   spec.pod_labels = template_metadata.value("labels", std::map<std::string, std::string>{});
   spec.pod_annotations = template_metadata.value("annotations", std::map<std::string, std::string>{});
-  if (json.value(Json::json_pointer("/healing/lostShard"), "Wait") == "AssignEmpty") {
-    spec.lost_shard = LostShardPolicy::kAssignEmpty;
-  }
+  const auto choice = [&json](const char* path, const char* fallback) {
+    return json.value(Json::json_pointer(path), std::string(fallback));
+  };
+  spec.rebalance.automatic = choice("/rebalance/mode", "Automatic") == "Automatic";
+  spec.rebalance.threshold_percent = json.value(Json::json_pointer("/rebalance/thresholdPercent"), 2);
+  const std::string method = choice("/rebalance/method", "Auto");
+  if (method == "Keys") spec.rebalance.method = MigrationMethod::kKeys;
+  if (method == "Atomic") spec.rebalance.method = MigrationMethod::kAtomic;
+  if (choice("/healing/lostShard", "Wait") == "AssignEmpty") spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  if (choice("/healing/takeover", "Fenced") == "Never") spec.takeover = TakeoverPolicy::kNever;
+  if (choice("/update/strategy", "Rolling") == "Manual") spec.update = UpdateStrategy::kManual;
   return spec;
 }
 

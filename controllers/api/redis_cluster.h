@@ -32,6 +32,16 @@ struct PlacementSpec {
 };
 
 enum class LostShardPolicy { kWait, kAssignEmpty };
+enum class TakeoverPolicy { kFenced, kNever };
+enum class UpdateStrategy { kRolling, kManual };
+
+enum class MigrationMethod { kAuto, kKeys, kAtomic };
+
+struct RebalanceSpec {
+  bool automatic = true;
+  MigrationMethod method = MigrationMethod::kAuto;
+  int threshold_percent = 2;  ///< Slots are evened when a master's number is further than that from the mean.
+};
 
 struct RedisClusterSpec {
   int masters = 3;
@@ -47,7 +57,10 @@ struct RedisClusterSpec {
   PlacementSpec placement;
   std::map<std::string, std::string> pod_labels;
   std::map<std::string, std::string> pod_annotations;
+  RebalanceSpec rebalance;
   LostShardPolicy lost_shard = LostShardPolicy::kWait;
+  TakeoverPolicy takeover = TakeoverPolicy::kFenced;
+  UpdateStrategy update = UpdateStrategy::kRolling;
 
   [[nodiscard]] int bus_port() const { return port + 10000; }
   [[nodiscard]] int pods_per_shard() const { return 1 + replicas_per_master; }

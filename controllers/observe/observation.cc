@@ -3,7 +3,24 @@
 
 #include <algorithm>
 
+#include "controllers/api/names.h"
+#include "controllers/topology/text.h"
+
 namespace slotwright {
+
+int Observation::ShardCount() const {
+  int count = cluster.spec.masters;
+  for (const auto& pod : pods) {
+    if (pod.ours) count = std::max(count, pod.shard + 1);
+  }
+  for (const auto& [kind_and_name, object] : objects) {
+    if (kind_and_name.first != reconciler::types::kPodDisruptionBudgets.kind) continue;
+    if (reconciler::ControllerUidOf(*object) != cluster.uid) continue;
+    const auto shard = text::ParseInteger<int>(reconciler::LabelOf(*object, labels::kShard));
+    if (shard) count = std::max(count, *shard + 1);
+  }
+  return count;
+}
 
 const PodView* Observation::FindPod(const std::string& name) const {
   const auto found = std::ranges::find(pods, name, &PodView::name);

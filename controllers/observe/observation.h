@@ -25,9 +25,10 @@ struct PodView {
   std::string phase;  ///< Pending, Running, …
   bool terminating = false;
   bool ready = false;
-  bool ours = false;    ///< Controlled by this very RedisCluster (by uid).
-  std::string hash;     ///< annotations::kPodHash.
-  std::string trouble;  ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
+  bool ours = false;        ///< Controlled by this very RedisCluster (by uid).
+  std::string hash;         ///< annotations::kPodHash.
+  std::string live_config;  ///< annotations::kLiveConfig.
+  std::string trouble;      ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
 };
 
 /// What the Redis behind a pod said in this round, or why it said nothing.
@@ -43,6 +44,8 @@ struct NodeView {
   std::optional<NodeTable> table;
   ClusterInfo info;
   ServerInfo server;
+  /// How many keys it holds of each slot that any master has open; asked only when there are such slots.
+  std::map<Slot, std::int64_t> keys_in_open_slots;
 
   /// It answered fully and is who it should be.
   [[nodiscard]] bool Answers() const { return table.has_value() && !foreign; }
@@ -61,11 +64,14 @@ struct Observation {
   RedisCluster cluster;
   reconciler::WallTime now;
   PasswordView password;
-  /// Objects that exist under the names of DesiredObjects, by (kind, name).
+  /// Objects that are ours or sit on one of our names, by (kind, name).
   std::map<std::pair<std::string, std::string>, reconciler::ObjectPtr> objects;
   std::vector<PodView> pods;    ///< Sorted by shard and index.
   std::vector<NodeView> nodes;  ///< One for each pod that has an address and is not terminating.
 
+  /// How many shards exist or should: 0 … masters-1, and above them those that have not been taken away yet. A shard
+  /// exists while it has a pod or a disruption budget, which goes last.
+  [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
   [[nodiscard]] const NodeView* FindNode(const NodeId& id) const;
 };

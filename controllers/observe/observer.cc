@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "controllers/api/names.h"
 #include "controllers/resources/resources.h"
@@ -66,6 +67,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);
+  view.live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig);
   view.trouble = TroubleOf(pod);
   if (const auto* conditions = reconciler::ValueAt(pod, {"status", "conditions"})) {
     view.ready = std::ranges::any_of(*conditions, [](const Json& condition) {
@@ -90,7 +92,9 @@ Caches::Caches()
       config_maps(types::kConfigMaps),
       budgets(types::kPodDisruptionBudgets),
       claims(types::kPersistentVolumeClaims) {
-  pods.AddIndex("instance", InstanceIndex);
+  for (auto* informer : All()) {
+    if (informer != &clusters) informer->AddIndex("instance", InstanceIndex);
+  }
 }
 
 std::vector<Informer*> Caches::All() { return {&clusters, &pods, &services, &config_maps, &budgets, &claims}; }
@@ -143,14 +147,20 @@ void Observer::ForgetPassword(const reconciler::ObjectKey& cluster) {
 }
 
 void Observer::CollectObjects(Observation& observation) const {
+  const auto& cluster = observation.cluster;
   const std::map<std::string, const Informer*> informers = {{types::kServices.kind, &caches_.services},
                                                             {types::kConfigMaps.kind, &caches_.config_maps},
                                                             {types::kPodDisruptionBudgets.kind, &caches_.budgets},
                                                             {types::kPersistentVolumeClaims.kind, &caches_.claims}};
-  for (const auto& desired : DesiredObjects(observation.cluster)) {
-    const auto key = reconciler::KeyOf(desired.object);
-    if (const auto object = informers.at(desired.type.kind)->Get(key)) {
-      observation.objects[{desired.type.kind, key.name}] = object;
+  for (const auto& [kind, informer] : informers) {
+    for (const auto& object : informer->ByIndex("instance", cluster.ns + "/" + cluster.name)) {
+      observation.objects[{kind, reconciler::KeyOf(*object).name}] = object;
+    }
+  }
+  // Whoever sits on one of our names, labelled or not.
+  for (const auto& [type, name] : NamesOfDesiredObjects(cluster)) {
+    if (const auto object = informers.at(type.kind)->Get({cluster.ns, name})) {
+      observation.objects[{type.kind, name}] = object;
     }
   }
 }
@@ -189,6 +199,34 @@ void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   }
 }
 
+// Where the keys of an unfinished migration are decides how it ends.
+void Observer::CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget) {
+  std::set<Slot> open;
+  for (const auto& node : look.observation.nodes) {
+    if (!node.Answers() || !node.me().flags.master) continue;
+    for (const auto& slot : node.me().open_slots) open.insert(slot.slot);
+  }
+  if (open.empty()) return;
+  std::vector<NodeRequest> requests;
+  std::vector<NodeView*> asked;
+  for (auto& node : look.observation.nodes) {
+    if (!node.Answers() || !node.me().flags.master) continue;
+    NodeRequest request{node.endpoint, look.password, {}, node.id()};
+    for (const Slot slot : open) request.commands.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(slot)});
+    requests.push_back(std::move(request));
+    asked.push_back(&node);
+  }
+  const auto results = commander_.Run(requests, budget);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!results[i]) continue;
+    size_t k = 0;
+    for (const Slot slot : open) {
+      const Reply& reply = (*results[i])[k++];
+      if (reply.type == Reply::Type::kInteger) asked[i]->keys_in_open_slots[slot] = reply.integer;
+    }
+  }
+}
+
 Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::milliseconds budget) {
   auto password = ReadPassword(cluster);
   if (!password) return std::unexpected(password.error());
@@ -196,7 +234,10 @@ Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::millise
             .password = std::move(password->password)};
   CollectObjects(look.observation);
   CollectPods(look.observation);
-  if (look.observation.password.state == PasswordView::State::kUsable) AskNodes(look, budget);
+  if (look.observation.password.state == PasswordView::State::kUsable) {
+    AskNodes(look, budget);
+    CountKeysInOpenSlots(look, budget);
+  }
   return look;
 }
 

@@ -56,6 +56,7 @@ class Observer {
   void CollectObjects(Observation& observation) const;
   void CollectPods(Observation& observation) const;
   void AskNodes(Look& look, std::chrono::milliseconds budget);
+  void CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget);
 
   const reconciler::Client& client_;
   const Caches& caches_;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "controllers/api/names.h"
+
 namespace slotwright {
 
 namespace {
@@ -67,11 +69,14 @@ void FindAbsent(ClusterView& view) {
     if (viewer->me().master) masters_of_live_replicas.insert(*viewer->me().master);
     for (const auto& line : viewer->table->lines) {
       if (line.flags.handshake || view.by_id.contains(line.id)) continue;
-      auto [entry, added] = absent.try_emplace(line.id, ClusterView::Absent{.id = line.id, .failed_everywhere = true});
+      auto [entry, added] =
+          absent.try_emplace(line.id, ClusterView::Absent{.id = line.id, .unreachable_everywhere = true});
       auto& node = entry->second;
       if (node.hostname.empty()) node.hostname = line.hostname;
       node.owns_slots = node.owns_slots || !line.slots.empty();
-      node.failed_everywhere = node.failed_everywhere && (line.flags.fail || line.flags.noaddr);
+      const bool unreachable = line.flags.fail || line.flags.pfail || line.flags.noaddr;
+      node.connected = node.connected || (line.link_connected && !line.flags.noaddr);
+      node.unreachable_everywhere = node.unreachable_everywhere && unreachable;
       node.viewers.push_back(viewer);
     }
   }
@@ -95,13 +100,35 @@ const NodeView* ClusterView::MasterOf(int shard) const {
   return best;
 }
 
+const NodeView* ClusterView::HeadOf(int shard) const {
+  if (const NodeView* master = MasterOf(shard)) return master;
+  if (claimed_by_shard.contains(shard)) return nullptr;
+  const NodeView* first = nullptr;
+  for (const NodeView* node : answering) {
+    if (node->shard != shard || !node->me().flags.master) continue;
+    const auto follows = [&](const NodeView* other) {
+      return other->shard == shard && other->me().master == node->id();
+    };
+    if (std::ranges::any_of(answering, follows)) return node;
+    if (first == nullptr) first = node;
+  }
+  return first;
+}
+
 ClusterView Merge(const Observation& observation) {
   ClusterView view;
   for (const auto& node : observation.nodes) {
     if (!node.Answers()) continue;
     view.answering.push_back(&node);
     view.by_id[node.id()] = &node;
-    for (const auto& line : node.table->lines) view.claimed = view.claimed | line.slots;
+    for (const auto& line : node.table->lines) {
+      if (line.slots.empty()) continue;
+      view.claimed = view.claimed | line.slots;
+      const auto place = ShardAndIndexOf(observation.cluster.name, line.hostname);
+      if (!place) continue;
+      SlotSet& claimed = view.claimed_by_shard[place->first];
+      claimed = claimed | line.slots;
+    }
   }
   SettleOwnership(view);
   FindAbsent(view);

@@ -20,6 +20,8 @@ struct ClusterView {
   /// epoch.
   std::map<NodeId, SlotSet> owned;
   SlotSet covered;  ///< Union of `owned`.
+  /// Slots that anybody claims for a node of that shard, told by hostnames. No entry: a shard of which nobody says so.
+  std::map<int, SlotSet> claimed_by_shard;
 
   /// Nodes that answering nodes list, that do not answer themselves and are not pods' nodes of this round: dead or gone
   /// (their hostname says that they were ours), or strangers (it says otherwise).
@@ -27,7 +29,8 @@ struct ClusterView {
     NodeId id;
     std::string hostname;
     bool owns_slots = false;
-    bool failed_everywhere = false;  ///< Every viewer flags it fail.
+    bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
+    bool connected = false;               ///< Some viewer still has a connection to it.
     bool has_live_replicas = false;
     std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
   };
@@ -35,6 +38,9 @@ struct ClusterView {
 
   /// The answering node of that shard which owns slots; the one with most if there are several; null if none.
   [[nodiscard]] const NodeView* MasterOf(int shard) const;
+  /// MasterOf, or for a shard that owns nothing yet the node that its others replicate or should. Null while slots of
+  /// the shard belong to a node that does not answer.
+  [[nodiscard]] const NodeView* HeadOf(int shard) const;
   /// Empty if all answering nodes list the same members with the same roles and slots; else a sentence about the first
   /// difference.
   std::string disagreement;

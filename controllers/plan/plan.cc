@@ -32,6 +32,29 @@ std::string ToString(const Action& action) {
             return fmt::format("make {} a replica of {} ({})", Name(a.node), a.master_pod, a.master.Short());
           },
           [](const Forget& a) { return fmt::format("let {} forget {}", Name(a.from), a.id.Short()); },
+          [](const MigrateSlots& a) {
+            return fmt::format("move slots {} from {} to {}", a.slots.ToString(), Name(a.from), Name(a.to));
+          },
+          [](const SettleSlots& a) {
+            return a.owner ? fmt::format("tell {} that {} owns slots {}", Name(a.node), a.owner->Short(),
+                                         a.slots.ToString())
+                           : fmt::format("end the migration of slots {} on {}", a.slots.ToString(), Name(a.node));
+          },
+          [](const Failover& a) {
+            return fmt::format("let {} take over from its {}master {}", Name(a.replica), a.forced ? "dead " : "",
+                               a.master_pod);
+          },
+          [](const Takeover& a) {
+            return fmt::format("let {} take over from the lost master {} without votes", Name(a.replica),
+                               a.master.Short());
+          },
+          [](const DeletePod& a) { return fmt::format("delete Pod {}", a.name); },
+          [](const DeleteObject& a) { return fmt::format("delete {} {}", a.type.kind, a.name); },
+          [](const SetConfig& a) {
+            std::string names;
+            for (const auto& [name, value] : a.directives) names += (names.empty() ? "" : ", ") + name;
+            return fmt::format("set {} on {}", names, Name(a.node));
+          },
       },
       action);
 }

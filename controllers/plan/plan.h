@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,8 +13,8 @@
 
 namespace slotwright {
 
-/// A node to talk to: in this round's look the node at that endpoint said that it is `id`. Nobody asks again before the
-/// command is sent.
+/// A node to talk to: in this round's look the node at that endpoint said that it is `id`. Commands reach it only over
+/// a connection on which it said so.
 struct NodeRef {
   std::string pod;
   NodeId id;
@@ -55,7 +56,51 @@ struct Forget {
   NodeId id;
 };
 
-using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget>;
+/// Gives slots and their keys to `to`, slot by slot, each finished before the next; as many as fit into one slice of
+/// time. The slots that are left over keep their owner. `from` owns all of them.
+struct MigrateSlots {
+  NodeRef from;
+  NodeRef to;
+  SlotSet slots;
+  MigrationMethod method = MigrationMethod::kKeys;
+};
+/// Ends what is left of a migration on one node: CLUSTER SETSLOT STABLE or, with an owner, NODE.
+struct SettleSlots {
+  NodeRef node;
+  SlotSet slots;
+  std::optional<NodeId> owner;
+};
+/// An orderly failover: `replica` takes over from its live master without losing a write. Forced: its master is dead,
+/// and the others are asked for their votes at once.
+struct Failover {
+  NodeRef replica;
+  std::string master_pod;
+  bool forced = false;
+};
+/// Takes over from a dead master without the votes that cannot be had any more.
+struct Takeover {
+  NodeRef replica;
+  NodeId master;
+};
+/// Deletes that very pod, and no later one of the same name.
+struct DeletePod {
+  std::string name;
+  std::string uid;
+};
+struct DeleteObject {
+  reconciler::ResourceType type;
+  std::string name;
+  std::string uid;
+};
+/// Changes directives of a running node (CONFIG SET), then notes on its pod what it runs with.
+struct SetConfig {
+  NodeRef node;
+  std::map<std::string, std::string> directives;
+  std::string note;  ///< The new value of annotations::kLiveConfig.
+};
+
+using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget,
+                            MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, DeleteObject, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
 [[nodiscard]] std::string ToString(const Action& action);
@@ -67,6 +112,13 @@ struct Refusal {
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
+/// How far a migration is. The planner says what is left, the last slice how fast it goes.
+struct MigrationProgress {
+  int slots_left = 0;
+  std::int64_t keys_per_second = 0;
+  std::int64_t seconds_left = 0;
+};
+
 /// The answer of one round. Actions of one Plan are independent of each other.
 struct Plan {
   std::string step;     ///< The step that decided: "assign-slots".
@@ -74,6 +126,7 @@ struct Plan {
   std::string message;  ///< One sentence for people: what is done or waited for, and why.
   std::vector<Action> actions;
   std::optional<Refusal> refusal;
+  std::optional<MigrationProgress> migration;
   bool settled = false;  ///< Nothing to do and everything as it should be: Ready=True.
   /// Look again after that time unless an event comes first.
   std::chrono::milliseconds look_again{5000};

@@ -7,7 +7,7 @@
 #include <array>
 #include <iterator>
 
-#include "controllers/api/names.h"
+#include "controllers/plan/slot_moves.h"
 #include "controllers/plan/waiting.h"
 
 namespace slotwright {
@@ -20,10 +20,18 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::EnsurePods,
     steps::RefuseStrangers,
     steps::AssignInitialSlots,
+    steps::TakeOver,
     steps::JoinNodes,
+    steps::ReportLostShards,
     steps::ForgetGhosts,
-    steps::AwaitHealth,
-    steps::RefuseUnsupported,
+    steps::CloseOpenSlots,
+    steps::RemoveRetiredShards,
+    steps::ReplaceStuckPods,
+    steps::AwaitHealth,  // what follows touches only a cluster that is well
+    steps::Rebalance,
+    steps::RemoveSurplusReplicas,
+    steps::ApplyLiveConfig,
+    steps::RollPods,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {
@@ -31,10 +39,12 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
     if (auto plan = step(observation, view)) return *std::move(plan);
   }
   const auto& spec = observation.cluster.spec;
+  const bool uneven = !IsEven(view.owned, spec.rebalance.threshold_percent);
   return {.step = "settled",
           .reason = "Healthy",
-          .message = fmt::format("16384 slots on {} masters, {} replicas in sync, all {} nodes agree", spec.masters,
-                                 spec.masters * spec.replicas_per_master, spec.pods()),
+          .message = fmt::format("16384 slots on {} masters, {} replicas in sync, all {} nodes agree{}", spec.masters,
+                                 spec.masters * spec.replicas_per_master, spec.pods(),
+                                 uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
           .settled = true};
 }
 
@@ -46,23 +56,6 @@ Plan Hold(Plan plan) {
   plan.actions.clear();
   plan.look_again = kHealthPoll;
   return plan;
-}
-
-// The number of shards that exist, if the specification asks for more of an existing cluster: this version does not
-// move slots yet, so it goes on caring for what is there and says so.
-std::optional<int> ShardsToKeep(const Observation& observation) {
-  if (observation.cluster.formed_at.empty() || observation.pods.empty()) return std::nullopt;
-  if (!Validate(observation.cluster).empty()) return std::nullopt;
-  int shards = 0;
-  for (const auto& pod : observation.pods) shards = std::max(shards, pod.shard + 1);
-  // A shard may have lost all its pods; its budget still says that it is one of ours.
-  for (int shard = shards; shard < observation.cluster.spec.masters; ++shard) {
-    const auto budget =
-        std::pair(reconciler::types::kPodDisruptionBudgets.kind, ShardNameOf(observation.cluster.name, shard));
-    if (observation.objects.contains(budget)) shards = shard + 1;
-  }
-  if (observation.cluster.spec.masters <= shards) return std::nullopt;
-  return shards;
 }
 
 // Objects of a cluster that lives are repaired beside what was decided.
@@ -80,31 +73,14 @@ void AddRepairs(const Observation& observation, Plan& plan) {
   std::move(repairs.begin(), repairs.end(), std::back_inserter(plan.actions));
 }
 
-Plan PlanForAll(const Observation& observation, const ClusterView& view) {
-  Plan plan = Decide(observation, view);
-  AddRepairs(observation, plan);
-  return plan;
-}
-
-Plan PlanForExistingShards(Observation observation, const ClusterView& view, int shards) {
-  const int wanted = observation.cluster.spec.masters;
-  observation.cluster.spec.masters = shards;
-  Plan plan = PlanForAll(observation, view);
-  if (!plan.settled) return plan;
-  return Refuse("unsupported", "ScaleOutNotSupported",
-                fmt::format("spec.masters: {}: this version does not move slots to new masters yet; the {} shards that "
-                            "exist are cared for. Set it back to {}",
-                            wanted, shards, shards));
-}
-
 }  // namespace
 
 Plan MakePlan(const Observation& observation, const ClusterView& view) {
   if (observation.cluster.being_deleted) {
     return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
   }
-  const auto shards = ShardsToKeep(observation);
-  Plan plan = shards ? PlanForExistingShards(observation, view, *shards) : PlanForAll(observation, view);
+  Plan plan = Decide(observation, view);
+  AddRepairs(observation, plan);
   return observation.cluster.paused ? Hold(std::move(plan)) : plan;
 }
 

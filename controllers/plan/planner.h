@@ -29,11 +29,34 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> JoinNodes(const Observation&, const ClusterView&);
 /// Removes dead nodes without slots from the tables once their pod lives on under a new id.
 [[nodiscard]] std::optional<Plan> ForgetGhosts(const Observation&, const ClusterView&);
-/// What the specification asks for and this version does not do.
-[[nodiscard]] std::optional<Plan> RefuseUnsupported(const Observation&, const ClusterView&);
+/// Lets replicas take over without votes when a majority of the masters is lost for good.
+[[nodiscard]] std::optional<Plan> TakeOver(const Observation&, const ClusterView&);
+/// Shards of which no copy is left: says so, or gives their slots free, by policy.
+[[nodiscard]] std::optional<Plan> ReportLostShards(const Observation&, const ClusterView&);
+/// Ends slot migrations that were left half-way.
+[[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
+/// Deletes pods and objects of shards that are too many and own nothing any more.
+[[nodiscard]] std::optional<Plan> RemoveRetiredShards(const Observation&, const ClusterView&);
+/// Replaces pods that do not run and would not be made like this any more: what lets a reverted change recover.
+[[nodiscard]] std::optional<Plan> ReplaceStuckPods(const Observation&, const ClusterView&);
+/// Empties masters that leave, and evens the slots of the others.
+[[nodiscard]] std::optional<Plan> Rebalance(const Observation&, const ClusterView&);
+/// Deletes replicas that are too many, after a hand-over if one of them is master.
+[[nodiscard]] std::optional<Plan> RemoveSurplusReplicas(const Observation&, const ClusterView&);
+/// Changes directives of running servers.
+[[nodiscard]] std::optional<Plan> ApplyLiveConfig(const Observation&, const ClusterView&);
+/// Replaces pods that run an older specification.
+[[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
 /// Whatever still keeps the cluster from being Ready, in words.
 [[nodiscard]] std::optional<Plan> AwaitHealth(const Observation&, const ClusterView&);
 }  // namespace steps
+
+/// The shard is one too many, and neither a slot nor an unfinished migration speaks for it.
+[[nodiscard]] bool IsRetired(const Observation& observation, const ClusterView& view, int shard);
+
+/// An orderly failover from `master` to its best replica in sync, or nothing if it has none.
+[[nodiscard]] std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view,
+                                           const NodeView& master, const std::string& reason, const std::string& why);
 
 /// What is missing or differs of the objects that EnsureObjects looks after.
 [[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation);

@@ -68,14 +68,6 @@ std::vector<Action> Assignments(const std::vector<Candidate>& candidates) {
   return actions;
 }
 
-Plan RefuseLostData(const SlotSet& lost) {
-  return Refuse(
-      kStep, "DataLost",
-      fmt::format("no node owns the slots {} any more: their data is gone. Bring back the volumes that held it, "
-                  "or set spec.healing.lostShard to AssignEmpty to serve these slots again, empty",
-                  lost.ToString()));
-}
-
 }  // namespace
 
 std::optional<Plan> AssignInitialSlots(const Observation& observation, const ClusterView& view) {
@@ -96,7 +88,7 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
     return WaitForRedis(observation, kStep, "WaitingForNodes",
                         fmt::format("{} of {} nodes answer", view.answering.size(), wanted));
   }
-  if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(free);
+  if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);
   if (!candidates) {
     return Refuse(

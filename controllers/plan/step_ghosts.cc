@@ -1,4 +1,5 @@
-// Forgets nodes that are gone for good: dead, without slots and replicas, and their pod lives on under a new id.
+// Forgets nodes that are gone for good: without slots and replicas, and dead while their pod lives on under a new id,
+// or taken away.
 #include <fmt/format.h>
 
 #include "controllers/api/names.h"
@@ -18,20 +19,30 @@ bool HasSuccessor(const Observation& observation, const ClusterView& view, const
   return false;
 }
 
+// Its pod was taken away and will not be made again, so there is nothing to wait for.
+bool WasRemoved(const Observation& observation, const ClusterView::Absent& ghost) {
+  const auto& cluster = observation.cluster;
+  const auto place = ShardAndIndexOf(cluster.name, ghost.hostname);
+  if (!place || !ghost.hostname.ends_with(HostnameSuffixOf(cluster.ns, cluster.name))) return false;
+  const auto& [shard, index] = *place;
+  if (shard < cluster.spec.masters && index < cluster.spec.pods_per_shard()) return false;
+  return observation.FindPod(PodNameOf(cluster.name, shard, index)) == nullptr;
+}
+
 }  // namespace
 
 std::optional<Plan> ForgetGhosts(const Observation& observation, const ClusterView& view) {
   std::vector<Action> actions;
   std::string names;
   for (const auto& ghost : view.absent) {
-    if (ghost.owns_slots || ghost.has_live_replicas || !ghost.failed_everywhere) continue;
-    if (!HasSuccessor(observation, view, ghost)) continue;
+    if (ghost.owns_slots || ghost.has_live_replicas) continue;
+    const bool replaced = !ghost.connected && HasSuccessor(observation, view, ghost);
+    if (!replaced && !WasRemoved(observation, ghost)) continue;
     names += (names.empty() ? "" : ", ") + ghost.id.Short();
     for (const NodeView* viewer : ghost.viewers) actions.emplace_back(Forget{RefTo(*viewer), ghost.id});
   }
   if (actions.empty()) return std::nullopt;
-  Plan plan = Do("ghosts", "ForgettingNodes",
-                 fmt::format("nodes {} are dead, own no slots and their pods live on under new ids", names),
+  Plan plan = Do("ghosts", "ForgettingNodes", fmt::format("nodes {} are gone for good and own no slots", names),
                  std::move(actions));
   plan.look_again = PollInterval(observation);
   return plan;

@@ -1,4 +1,4 @@
-// What still keeps the cluster from being Ready, in words, and what this version cannot do about it.
+// What still keeps the cluster from being Ready, in words.
 #include <fmt/format.h>
 
 #include "controllers/api/names.h"
@@ -73,14 +73,14 @@ Finding Roles(const Observation& observation, const ClusterView& view) {
     return {{"SlotsUncovered", fmt::format("slots {} are not served", (SlotSet::All() - view.covered).ToString())}};
   }
   for (int shard = 0; shard < observation.cluster.spec.masters; ++shard) {
-    if (view.MasterOf(shard) == nullptr) {
+    if (view.HeadOf(shard) == nullptr) {
       return {{"ShardWithoutMaster",
-               fmt::format("no node of shard {} owns slots", ShardNameOf(observation.cluster.name, shard))}};
+               fmt::format("no node of shard {} leads it", ShardNameOf(observation.cluster.name, shard))}};
     }
   }
   for (const NodeView* node : view.answering) {
-    const NodeView* master = view.MasterOf(node->shard);
-    if (node == master) continue;
+    const NodeView* master = view.HeadOf(node->shard);
+    if (node == master || (master == nullptr && node->shard >= observation.cluster.spec.masters)) continue;
     if (node->me().flags.master) return {{"ReplicaMissing", fmt::format("{} is not a replica yet", node->pod)}};
     if (!node->me().master || *node->me().master != master->id()) {
       return {{"ReplicaMisplaced", fmt::format("{} replicates a node of another shard", node->pod)}};
@@ -113,33 +113,6 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
   for (const Finding& finding :
        {SilentNodes(observation), AbsentNodes(view), Disagreement(view), Roles(observation, view), States(view)}) {
     if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
-  }
-  return std::nullopt;
-}
-
-std::optional<Plan> RefuseUnsupported(const Observation& observation, const ClusterView&) {
-  const auto& cluster = observation.cluster;
-  int surplus = 0;
-  int outdated = 0;
-  for (const auto& pod : observation.pods) {
-    if (pod.shard >= cluster.spec.masters || pod.index >= cluster.spec.pods_per_shard()) {
-      ++surplus;
-    } else if (pod.hash != reconciler::AnnotationOf(DesiredPod(cluster, pod.shard, pod.index), annotations::kPodHash)) {
-      ++outdated;
-    }
-  }
-  if (surplus > 0) {
-    return Refuse(
-        "unsupported", "ScaleInNotSupported",
-        fmt::format("{} pods are more than the specification asks for; this version does not remove nodes yet. "
-                    "Set masters and replicasPerMaster back",
-                    surplus));
-  }
-  if (outdated > 0) {
-    return Refuse("unsupported", "UpdateNotSupported",
-                  fmt::format("{} pods run an older specification; this version does not replace them yet. Delete the "
-                              "replicas' pods one by one, waiting for Ready, or undo the change",
-                              outdated));
   }
   return std::nullopt;
 }

@@ -1,6 +1,8 @@
 // Introduces nodes to each other and attaches replicas, each as soon as it is possible: no node waits for all others.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 
@@ -8,15 +10,23 @@ namespace slotwright::steps {
 
 namespace {
 
+// A node whose role has changed tells others with its next ping, which may take seconds; an introduction tells them
+// now, and changes nothing else between nodes that know each other.
+bool IsNewsTo(const NodeView& peer, const NodeView& from) {
+  const NodeLine* known = peer.table->Find(from.id());
+  if (!from.info.state_ok || known == nullptr || known->flags.handshake) return false;
+  return known->flags.master != from.me().flags.master || known->master != from.me().master;
+}
+
 // All pairs, in both directions: a node that is only heard of by gossip is not trusted by the others until a ping comes
 // by chance, which takes up to half the node timeout (redis#13751). An introduction that is under way is not repeated.
 bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
-  const NodeLine* line = from.table->Find(peer.id());
-  if (line != nullptr && !line->flags.handshake) return line->flags.noaddr || line->endpoint != peer.endpoint;
   for (const auto& other : from.table->lines) {
     if (other.flags.handshake && other.endpoint == peer.endpoint) return false;
   }
-  return true;
+  const NodeLine* line = from.table->Find(peer.id());
+  if (line == nullptr || line->flags.handshake) return true;
+  return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
 void AddMeets(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
@@ -29,21 +39,23 @@ void AddMeets(const Observation& observation, const ClusterView& view, std::vect
   }
 }
 
-// Whose data is worth nothing: a master without slots and keys, or a replica of somebody without slots.
+// Whose data is worth nothing, or is held by a master that lives.
 bool MayBecomeReplica(const ClusterView& view, const NodeView& node, const NodeView& master) {
   if (view.owned.contains(node.id()) || !node.me().slots.empty()) return false;
   if (node.me().flags.master) return node.server.keys == 0;
   if (!node.me().master || *node.me().master == master.id()) return false;
-  for (const NodeView* viewer : view.answering) {
+  if (view.by_id.contains(*node.me().master)) return true;
+  // Of a dead master it may be the last copy, unless the slots of its shard have an owner again.
+  if (node.server.keys > 0 && !view.owned.contains(master.id())) return false;
+  return std::ranges::none_of(view.answering, [&](const NodeView* viewer) {
     const NodeLine* old_master = viewer->table->Find(*node.me().master);
-    if (old_master != nullptr && !old_master->slots.empty()) return false;
-  }
-  return true;
+    return old_master != nullptr && !old_master->slots.empty();
+  });
 }
 
 void AddReplicas(const ClusterView& view, std::vector<Action>& actions) {
   for (const NodeView* node : view.answering) {
-    const NodeView* master = view.MasterOf(node->shard);
+    const NodeView* master = view.HeadOf(node->shard);
     if (master == nullptr || master == node || !MayBecomeReplica(view, *node, *master)) continue;
     const NodeLine* known = node->table->Find(master->id());
     if (known == nullptr || known->flags.handshake || known->flags.noaddr) continue;

@@ -42,10 +42,12 @@ std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterV
   return Do("objects", "CreatingObjects", std::move(message), std::move(actions));
 }
 
-std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView&) {
+std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
   std::vector<Action> actions;
-  for (int shard = 0; shard < cluster.spec.masters; ++shard) {
+  for (int shard = 0; shard < observation.ShardCount(); ++shard) {
+    // A shard that is to go is kept whole while it owns slots.
+    if (shard >= cluster.spec.masters && !view.claimed_by_shard.contains(shard)) continue;
     for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
       const std::string name = PodNameOf(cluster.name, shard, index);
       if (observation.FindPod(name) == nullptr) {
@@ -54,7 +56,7 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
     }
   }
   if (actions.empty()) return std::nullopt;
-  std::string message = fmt::format("{} of {} pods are missing", actions.size(), cluster.spec.pods());
+  std::string message = fmt::format("{} pods are missing", actions.size());
   return Do("pods", "CreatingPods", std::move(message), std::move(actions));
 }
 

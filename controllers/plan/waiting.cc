@@ -1,9 +1,9 @@
 // See waiting.h.
 #include "controllers/plan/waiting.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
-#include "controllers/api/conditions.h"
+#include <algorithm>
 
 namespace slotwright {
 
@@ -12,13 +12,10 @@ using std::chrono::milliseconds;
 milliseconds PollInterval(const Observation& observation) {
   constexpr milliseconds kQuick{20};
   constexpr milliseconds kSlow{2000};
-  const auto ready = FindCondition(observation.cluster.status.value("conditions", reconciler::Json::array()), "Ready");
-  if (!ready.is_object()) return kQuick;
-  const auto since = reconciler::ParseTime(ready.value("lastTransitionTime", ""));
-  const auto elapsed = std::chrono::duration_cast<milliseconds>(observation.now - since);
-  // A Ready that is about to be withdrawn says nothing about how long something has been under way.
-  if (ready.value("status", "") == "True" || elapsed < std::chrono::seconds(20)) return kQuick;
-  return std::clamp(elapsed / 100, kQuick, kSlow);
+  const auto since = reconciler::StringAt(observation.cluster.status, {"operation", "stepSince"});
+  if (since.empty()) return kQuick;
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(observation.now - reconciler::ParseTime(since));
+  return elapsed < std::chrono::seconds(20) ? kQuick : std::clamp(elapsed / 100, kQuick, kSlow);
 }
 
 Plan WaitForRedis(const Observation& observation, std::string step, std::string reason, std::string message) {
@@ -34,6 +31,14 @@ Plan Refuse(std::string step, std::string reason, std::string message) {
           .message = message,
           .refusal = Refusal{reason, message},
           .look_again = std::chrono::seconds(2)};
+}
+
+Plan RefuseLostData(std::string step, const SlotSet& lost) {
+  return Refuse(
+      std::move(step), "DataLost",
+      fmt::format("no node owns the slots {} any more: their data is gone. Bring back the volumes that held it, "
+                  "or set spec.healing.lostShard to AssignEmpty to serve these slots again, empty",
+                  lost.ToString()));
 }
 
 Plan Do(std::string step, std::string reason, std::string message, std::vector<Action> actions) {

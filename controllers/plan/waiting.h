@@ -12,8 +12,8 @@ namespace slotwright {
 /// When all is well: Redis tells nobody when something breaks, so we ask.
 inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 
-/// Polls Redis quickly while something is under way, and less often the longer the cluster has not been Ready: 20 ms in
-/// the first 20 s, then a hundredth of that time, at most 2 s.
+/// Polls Redis quickly while something is under way, and less often the longer it has been waiting for the same: 20 ms
+/// in the first 20 s, then a hundredth of that time, at most 2 s.
 [[nodiscard]] std::chrono::milliseconds PollInterval(const Observation& observation);
 
 /// Nothing to do but wait for Redis.
@@ -21,6 +21,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
                                 std::string message);
 /// Something that only a person, or another program, can put right.
 [[nodiscard]] Plan Refuse(std::string step, std::string reason, std::string message);
+/// Refuses to go on silently about slots whose data is gone.
+[[nodiscard]] Plan RefuseLostData(std::string step, const SlotSet& lost);
 /// Actions to carry out now; then look again at once.
 [[nodiscard]] Plan Do(std::string step, std::string reason, std::string message, std::vector<Action> actions);
 

@@ -32,6 +32,7 @@ struct RedisError {
     kDeadline,  ///< It accepted the connection, or not even that, and did not answer in time. Effects are unknown.
     kIo,        ///< The connection broke. Effects are unknown.
     kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password. No effects.
+    kStranger,  ///< Another node than the expected one has that address now. No effects.
     kProtocol,  ///< It does not speak RESP2, or its answer is beyond all bounds. Effects are unknown.
   };
   Kind kind = Kind::kConnect;
@@ -48,6 +49,8 @@ struct NodeRequest {
   Endpoint endpoint;
   std::string password;
   std::vector<Command> commands;
+  /// Not empty: the commands are sent only over a connection on which CLUSTER MYID gave this id. Addresses are reused.
+  NodeId expected = {};
 };
 
 /// One reply for each command, in order; error replies of the server are replies, not errors.

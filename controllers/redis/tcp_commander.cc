@@ -45,6 +45,7 @@ struct Connection {
   tcp::socket socket;
   ReplyReader reader;
   std::array<char, 16'384> buffer{};
+  NodeId peer;  // as CLUSTER MYID said on it; empty: not asked
   Clock::time_point idle_since;
 };
 using ConnectionPtr = std::unique_ptr<Connection>;
@@ -205,6 +206,7 @@ class TcpCommander final : public Commander {
   asio::awaitable<NodeResult> Ask(Batch& batch, Exchange& exchange);
   asio::awaitable<Status> Connect(Batch& batch, Exchange& exchange);
   asio::awaitable<Status> Authenticate(Batch& batch, Exchange& exchange);
+  asio::awaitable<Status> Identify(Batch& batch, Exchange& exchange);
   asio::awaitable<NodeResult> Talk(Batch& batch, Exchange& exchange, const std::vector<Command>& commands);
 
   const TcpCommanderOptions options_;
@@ -276,8 +278,28 @@ asio::awaitable<NodeResult> TcpCommander::Ask(Batch& batch, Exchange& exchange) 
     Status connected = co_await Connect(batch, exchange);
     if (!connected) co_return std::unexpected(std::move(connected).error());
   }
+  if (!request.expected.empty() && exchange.connection->peer != request.expected) {
+    Status identified = co_await Identify(batch, exchange);
+    if (!identified) co_return std::unexpected(std::move(identified).error());
+  }
   NodeResult replies = co_await Talk(batch, exchange, request.commands);
   co_return replies;
+}
+
+// A connection leads to one process, and a process keeps its id: once is enough.
+asio::awaitable<Status> TcpCommander::Identify(Batch& batch, Exchange& exchange) {
+  const std::vector<Command> commands = {{"CLUSTER", "MYID"}};
+  NodeResult replies = co_await Talk(batch, exchange, commands);
+  if (!replies) co_return std::unexpected(std::move(replies).error());
+  const NodeId& expected = exchange.request->expected;
+  if (replies->front().text != expected.ToString()) {
+    co_return Fail(
+        RedisError::Kind::kStranger,
+        fmt::format("{} is not node {} any more (CLUSTER MYID: \"{}\"); nothing was sent to it",
+                    exchange.request->endpoint.ToString(), expected.Short(), text::ForMessage(replies->front().text)));
+  }
+  exchange.connection->peer = expected;
+  co_return Status{};
 }
 
 asio::awaitable<Status> TcpCommander::Connect(Batch& batch, Exchange& exchange) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
@@ -67,23 +68,28 @@ command -v "$client" > /dev/null 2>&1 || exit 0
 
 }  // namespace
 
-std::string RedisConf(const RedisCluster& cluster) {
+namespace {
+
+std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
   const auto& spec = cluster.spec;
   std::map<std::string, std::string> directives = {
       {"cluster-node-timeout", "5000"},
       {"disable-thp", "yes"},
       // Replicas of one shard come one by one: waiting for others before a transfer starts would only cost time.
       {"repl-diskless-sync-delay", "0"},
+      // Without persistence a replica's disk would keep the state of its last full synchronisation, and a master that
+      // was a replica once would come back with that as if it were its data.
+      {"rdb-del-sync-files", "yes"},
       {"loglevel", "notice"},
       {"appendonly", spec.storage ? "yes" : "no"},
   };
-  if (!spec.storage) directives["save"] = "\"\"";
+  if (!spec.storage) directives["save"] = "";
   if (const auto* limit = reconciler::ValueAt(spec.resources, {"limits", "memory"})) {
     // The rest is for replication buffers, copy-on-write and fragmentation.
     const auto bytes = ParseQuantity(limit->is_string() ? limit->get<std::string>() : limit->dump());
     if (bytes) directives["maxmemory"] = std::to_string(*bytes / 4 * 3);
   }
-  for (const auto& [name, value] : spec.config) directives[name] = value.empty() ? "\"\"" : value;
+  for (const auto& [name, value] : spec.config) directives[name] = value;
 
   const std::map<std::string, std::string> owned = {
       {"port", std::to_string(spec.port)},
@@ -93,10 +99,69 @@ std::string RedisConf(const RedisCluster& cluster) {
       {"cluster-allow-replica-migration", "no"},
   };
   for (const auto& [name, value] : owned) directives[name] = value;
+  return directives;
+}
 
+// What CONFIG SET refuses (IMMUTABLE_CONFIG in Redis' src/config.c and Valkey's), or accepts and does not carry out,
+// and what the start script counts on.
+bool NeedsRestart(const std::string& name) {
+  static const std::set<std::string> kNames = {
+      "port",
+      "protected-mode",
+      "cluster-enabled",
+      "cluster-config-file",
+      "cluster-node-timeout",  // the start script's wait depends on it
+      "disable-thp",
+      "databases",
+      "cluster-databases",
+      "io-threads",
+      "io-threads-do-reads",
+      "tcp-backlog",
+      "always-show-logo",
+      "set-proc-title",
+      "appendfilename",
+      "appenddirname",
+      "aof-use-rdb-preamble",
+      "rdma-port",
+      "socket-mark-id",
+      "loadmodule",
+      "enable-protected-configs",
+      "enable-debug-command",
+      "enable-module-command",
+      "crash-memcheck-enabled",
+      "server-cpulist",
+      "server_cpulist",
+      "bio-cpulist",
+      "bio_cpulist",
+      "aof-rewrite-cpulist",
+      "aof_rewrite_cpulist",
+      "bgsave-cpulist",
+      "bgsave_cpulist",
+      "ignore-warnings",
+      "locale-collate",
+  };
+  return kNames.contains(name);
+}
+
+}  // namespace
+
+std::string RedisConf(const RedisCluster& cluster) {
   std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
-  for (const auto& [name, value] : directives) text += fmt::format("{} {}\n", name, value);
+  for (const auto& [name, value] : Directives(cluster))
+    text += fmt::format("{} {}\n", name, value.empty() ? "\"\"" : value);
   return text;
+}
+
+std::map<std::string, std::string> LiveDirectives(const RedisCluster& cluster) {
+  auto directives = Directives(cluster);
+  std::erase_if(directives, [](const auto& directive) { return NeedsRestart(directive.first); });
+  return directives;
+}
+
+std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster) {
+  auto directives = Directives(cluster);
+  std::erase_if(directives, [](const auto& directive) { return !NeedsRestart(directive.first); });
+  return directives;
 }
 
 int FailoverWaitSeconds(const RedisCluster& cluster) {
@@ -111,7 +176,7 @@ Json ConfigMap(const RedisCluster& cluster) {
   return {{"apiVersion", "v1"},
           {"kind", "ConfigMap"},
           {"metadata",
-           {{"name", cluster.name + "-config"},
+           {{"name", ConfigMapOf(cluster.name)},
             {"namespace", cluster.ns},
             {"labels", CommonLabels(cluster, "config")},
             {"ownerReferences", OwnerReferences(cluster)}}},

@@ -1,6 +1,7 @@
 // What the pods of a cluster mount: the ConfigMap with redis.conf and the scripts.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "controllers/api/redis_cluster.h"
@@ -8,6 +9,9 @@
 namespace slotwright {
 
 [[nodiscard]] reconciler::Json ConfigMap(const RedisCluster& cluster);
+
+/// The directives of RedisConf that take effect only when a server starts.
+[[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);
 
 /// How long a master that died waits before it starts again, so that a replica can be elected meanwhile.
 [[nodiscard]] int FailoverWaitSeconds(const RedisCluster& cluster);

@@ -50,9 +50,11 @@ Json DisruptionBudget(const RedisCluster& cluster, int shard) {
   selector[labels::kShard] = std::to_string(shard);
   const int replicas = cluster.spec.replicas_per_master;
   const bool only_copy = replicas == 0 && !cluster.spec.storage;
+  Json metadata = Metadata(cluster, ShardNameOf(cluster.name, shard), "shard");
+  metadata["labels"][labels::kShard] = std::to_string(shard);
   return {{"apiVersion", "policy/v1"},
           {"kind", "PodDisruptionBudget"},
-          {"metadata", Metadata(cluster, ShardNameOf(cluster.name, shard), "shard")},
+          {"metadata", metadata},
           {"spec",
            {{"minAvailable", only_copy ? 1 : replicas},
             {"maxUnavailable", nullptr},
@@ -61,7 +63,7 @@ Json DisruptionBudget(const RedisCluster& cluster, int shard) {
 
 Json Claim(const RedisCluster& cluster, int shard, int index) {
   const auto& storage = *cluster.spec.storage;
-  Json metadata = Metadata(cluster, "data-" + PodNameOf(cluster.name, shard, index), "data");
+  Json metadata = Metadata(cluster, ClaimNameOf(cluster.name, shard, index), "data");
   metadata["labels"][labels::kShard] = std::to_string(shard);
   if (storage.retain) metadata.erase("ownerReferences");
   Json spec = {{"accessModes", {"ReadWriteOnce"}}, {"resources", {{"requests", {{"storage", storage.size}}}}}};
@@ -70,6 +72,27 @@ Json Claim(const RedisCluster& cluster, int shard, int index) {
 }
 
 }  // namespace
+
+std::string ClaimNameOf(const std::string& cluster, int shard, int index) {
+  return "data-" + PodNameOf(cluster, shard, index);
+}
+
+std::vector<std::pair<reconciler::ResourceType, std::string>> NamesOfDesiredObjects(const RedisCluster& cluster) {
+  namespace types = reconciler::types;
+  std::vector<std::pair<reconciler::ResourceType, std::string>> names = {
+      {types::kConfigMaps, ConfigMapOf(cluster.name)},
+      {types::kServices, cluster.name},
+      {types::kServices, NodesServiceOf(cluster.name)},
+  };
+  for (int shard = 0; shard < cluster.spec.masters; ++shard) {
+    names.emplace_back(types::kPodDisruptionBudgets, ShardNameOf(cluster.name, shard));
+    if (!cluster.spec.storage) continue;
+    for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
+      names.emplace_back(types::kPersistentVolumeClaims, ClaimNameOf(cluster.name, shard, index));
+    }
+  }
+  return names;
+}
 
 std::vector<DesiredObject> DesiredObjects(const RedisCluster& cluster) {
   namespace types = reconciler::types;

@@ -58,7 +58,7 @@ Json Volumes(const RedisCluster& cluster, const std::string& pod) {
   }
   const Json password = {{"key", cluster.spec.auth.key}, {"path", "password"}};
   return Json::array(
-      {{{"name", "config"}, {"configMap", {{"name", cluster.name + "-config"}}}},
+      {{{"name", "config"}, {"configMap", {{"name", ConfigMapOf(cluster.name)}}}},
        {{"name", "auth"}, {"secret", {{"secretName", cluster.password_secret()}, {"items", Json::array({password})}}}},
        {{"name", "run"}, {"emptyDir", {{"medium", "Memory"}}}},
        data});
@@ -137,8 +137,9 @@ Json DesiredPod(const RedisCluster& cluster, int shard, int index) {
                 {"labels", pod_labels},
                 {"ownerReferences", OwnerReferences(cluster)}}},
               {"spec", PodSpec(cluster, shard, name)}};
-  const std::string hash = ShortHash(pod["spec"].dump() + RedisConf(cluster));
-  pod_annotations[annotations::kPodHash] = hash;
+  pod_annotations[annotations::kPodHash] =
+      ShortHash(Json({pod["spec"], pod_labels, pod_annotations, RestartDirectives(cluster)}).dump());
+  pod_annotations[annotations::kLiveConfig] = Json(LiveDirectives(cluster)).dump();
   pod["metadata"]["annotations"] = pod_annotations;
   return pod;
 }

@@ -1,7 +1,9 @@
 // The Kubernetes objects of a RedisCluster, as pure functions of its specification: value in, JSON out.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controllers/api/redis_cluster.h"
@@ -16,8 +18,14 @@ struct DesiredObject {
 };
 
 /// Everything but Pods and the Secret: ConfigMap, the two Services, one PodDisruptionBudget a shard and, with storage,
-/// one PersistentVolumeClaim a pod. Claims are only ever created, never changed.
+/// one PersistentVolumeClaim a pod. Claims are only ever created, never changed. Those of shards that leave are not
+/// among them.
 [[nodiscard]] std::vector<DesiredObject> DesiredObjects(const RedisCluster& cluster);
+/// Kind and name of each of them, which costs less.
+[[nodiscard]] std::vector<std::pair<reconciler::ResourceType, std::string>> NamesOfDesiredObjects(
+    const RedisCluster& cluster);
+/// "data-demo-2-0".
+[[nodiscard]] std::string ClaimNameOf(const std::string& cluster, int shard, int index);
 
 /// The Pod of shard `shard`, index `index`, with annotations::kPodHash over all that it is built from.
 [[nodiscard]] reconciler::Json DesiredPod(const RedisCluster& cluster, int shard, int index);
@@ -27,6 +35,9 @@ struct DesiredObject {
 
 /// redis.conf without password: our defaults, then spec.config, then what the operator owns.
 [[nodiscard]] std::string RedisConf(const RedisCluster& cluster);
+
+/// The directives of RedisConf that a running server can change, with their values.
+[[nodiscard]] std::map<std::string, std::string> LiveDirectives(const RedisCluster& cluster);
 
 /// The labels by which all pods of a cluster are selected; they never change during a pod's life.
 [[nodiscard]] reconciler::Json SelectorLabels(const RedisCluster& cluster);

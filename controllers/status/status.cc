@@ -94,15 +94,33 @@ Condition SlotsCovered(const ClusterView& view) {
   return {"SlotsCovered", ConditionStatus::kTrue, "AllCovered", "all 16384 slots are served"};
 }
 
+// What a person would call it. Steps that serve several purposes keep the name that the operation has.
+std::string OperationType(const Observation& observation, const Plan& plan, const Json& before) {
+  const auto& cluster = observation.cluster;
+  const Json shards = cluster.status.value("shards", Json());
+  if (cluster.formed_at.empty() || shards.is_null()) return "Create";
+  if (plan.step == "roll" || plan.step == "handover" || plan.step == "config") return "Update";
+  if (plan.step == "remove" || plan.reason == "DrainingMasters") return "ScaleIn";
+  if (static_cast<int>(shards.size()) < cluster.spec.masters) return "ScaleOut";
+  if (before.contains("type")) return before.at("type").get<std::string>();
+  return plan.step == "rebalance" ? "Rebalance" : "Heal";
+}
+
 void AddOperation(const Observation& observation, const Plan& plan, Json& status) {
   if (plan.settled || plan.refusal || observation.cluster.paused) return;
-  const bool creating =
-      observation.cluster.formed_at.empty() || observation.cluster.status.value("shards", Json()).is_null();
   const Json before = observation.cluster.status.value("operation", Json::object());
-  const std::string type = before.value("type", creating ? "Create" : "Heal");
+  const std::string type = OperationType(observation, plan, before);
+  const std::string now = reconciler::FormatTime(observation.now);
+  const bool goes_on = before.value("step", "") == plan.reason;
   status["operation"] = {{"type", type},
+                         {"step", plan.reason},
+                         {"stepSince", goes_on ? before.value("stepSince", now) : now},
                          {"reason", plan.message},
                          {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
+  if (!plan.migration) return;
+  status["operation"]["slotsLeft"] = plan.migration->slots_left;
+  status["operation"]["keysPerSecond"] = plan.migration->keys_per_second;
+  status["operation"]["estimatedSecondsLeft"] = plan.migration->seconds_left;
 }
 
 }  // namespace

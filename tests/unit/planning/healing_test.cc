@@ -92,7 +92,7 @@ TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   me.master = IdOf("demo-1-0");
   world.JoinAgain("demo-1-1");
   for (auto& line : world.Node("demo-2-0").table->lines) {
-    if (line.id == IdOf("demo-1-1")) line.flags.fail = false;
+    if (line.id == IdOf("demo-1-1")) line.link_connected = true;
   }
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
@@ -107,7 +107,10 @@ TEST(Healing, NeverForgetsADeadMasterWhileALiveNodeReplicatesFromIt) {
     world.Line(node.pod, "demo-2-0").slots.Add(InitialSlots(1, 3));
   }
   world.JoinAgain("demo-1-0");
+  world.Node("demo-1-1").server.keys = 1;  // perhaps the last copy of it
   EXPECT_THAT(world.Actions(), IsEmpty());
+  world.Node("demo-1-1").server.keys = 0;
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("make demo-1-1")));
 }
 
 TEST(Healing, UpdatesTheAddressesOfNodesThatCameBackElsewhere) {
@@ -158,8 +161,7 @@ TEST(Healing, LooksLessOftenTheLongerItWaits) {
   World world = World::Healthy();
   world.Node("demo-1-1").info.state_ok = false;
   const auto interval = [&](int seconds) {
-    world.observation.cluster.status["conditions"] = {
-        {{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "2026-11-23T06:00:00Z"}}};
+    world.observation.cluster.status["operation"] = {{"stepSince", "2026-11-23T06:00:00Z"}};
     world.observation.now = reconciler::ParseTime("2026-11-23T06:00:00Z") + std::chrono::seconds(seconds);
     return world.MakePlan().look_again.count();
   };

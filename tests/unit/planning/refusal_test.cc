@@ -116,22 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
                       w.Node("demo-0-0").table->lines.push_back(line);
                     },
                     "StrangerInCluster",
-                    {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}},
-        RefusalCase{"ScaleOut",
-                    [](World& w) { w.observation.cluster.spec.masters = 4; },
-                    "ScaleOutNotSupported",
-                    {"spec.masters: 4", "3 shards"}},
-        RefusalCase{"ScaleInReplicas",
-                    [](World& w) {
-                      w.observation.cluster.spec.replicas_per_master = 0;
-                      w.TakeObjectsAsDesired();
-                    },
-                    "ScaleInNotSupported",
-                    {"3 pods"}},
-        RefusalCase{"NewImage",
-                    [](World& w) { w.observation.cluster.spec.image = "redis:8.2"; },
-                    "UpdateNotSupported",
-                    {"6 pods"}}),
+                    {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}}),
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {

@@ -61,7 +61,8 @@ World::World(int masters, int replicas) {
                                   .ip = fmt::format("127.1.{}.{}", shard, index + 1),
                                   .phase = "Running",
                                   .ours = true,
-                                  .hash = reconciler::AnnotationOf(pod, annotations::kPodHash)});
+                                  .hash = reconciler::AnnotationOf(pod, annotations::kPodHash),
+                                  .live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig)});
       observation.nodes.push_back(FreshNode(observation.pods.back(), 0));
     }
   }
@@ -96,7 +97,9 @@ void World::Kill(const std::string& pod) {
   for (auto& node : observation.nodes) {
     if (!node.table) continue;
     for (auto& line : node.table->lines) {
-      if (line.hostname == HostnameOf("default", "demo", pod)) line.flags.fail = true;
+      if (line.hostname != HostnameOf("default", "demo", pod)) continue;
+      line.flags.fail = true;
+      line.link_connected = false;
     }
   }
 }

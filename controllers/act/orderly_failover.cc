@@ -1,0 +1,39 @@
+// See orderly_failover.h.
+#include "controllers/act/orderly_failover.h"
+
+#include <fmt/format.h>
+
+namespace slotwright {
+
+namespace {
+
+constexpr std::chrono::milliseconds kAnswerWithin{1000};
+constexpr std::chrono::milliseconds kPoll{10};
+// A little more than the server's own limit, so that a new attempt never meets an old one.
+constexpr std::chrono::milliseconds kGiveUpAfter{6000};
+
+}  // namespace
+
+std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
+                     const Failover& action) {
+  const auto ask = [&](Command command) {
+    return commander.Run({{action.replica.endpoint, password, {std::move(command)}, action.replica.id}},
+                         kAnswerWithin)[0];
+  };
+  Command command = {"CLUSTER", "FAILOVER"};
+  if (action.forced) command.emplace_back("FORCE");
+  const auto started = ask(std::move(command));
+  if (!started) return started.error().message;
+  if (started->front().IsError()) return started->front().text;
+  const auto limit = clock.Now() + kGiveUpAfter;
+  while (clock.Now() < limit) {
+    const auto role = ask({"ROLE"});
+    if (!role) return role.error().message;
+    const auto& elements = role->front().elements;
+    if (!elements.empty() && elements.front().text == "master") return "";
+    clock.SleepFor(kPoll, {});
+  }
+  return fmt::format("it is still a replica after {} s; its master goes on", kGiveUpAfter.count() / 1000);
+}
+
+}  // namespace slotwright

@@ -1,0 +1,56 @@
+// Moves slots with their keys from one live master to another, in slices of time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "controllers/plan/plan.h"
+#include "controllers/redis/commander.h"
+#include "reconciler/base/clock.h"
+
+namespace slotwright {
+
+/// What one slice did.
+struct MoveProgress {
+  int slots = 0;          ///< Wholly moved.
+  std::int64_t keys = 0;  ///< Moved, also of slots that are not finished.
+  std::string error;      ///< Empty: as far as the time allowed.
+};
+
+/// The classic migration (Redis specification, "Live reshard"): the target is told IMPORTING, the source MIGRATING,
+/// keys follow by MIGRATE, then the slot is given to the target on the target first. Whoever dies in between leaves
+/// slots that the next look finds open and finishes.
+///
+/// Clients of the source wait while it serialises keys, so the rounds adapt to take about `kRoundTime`. Slots without
+/// keys cost two round trips for hundreds of them.
+class SlotMover {
+ public:
+  static constexpr std::chrono::milliseconds kRoundTime{10};
+
+  /// Called after every exchange with a node; a test dies here.
+  using EffectHook = std::function<void()>;
+  SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect);
+
+  /// Begins no further slot after `deadline`, and leaves a slot with very many keys open after twice that time.
+  [[nodiscard]] MoveProgress Move(const MigrateSlots& move, reconciler::MonotonicTime deadline);
+
+ private:
+  struct Batch;
+  /// Sends to one node; empty if all replies are fine, else the first problem.
+  std::string Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies);
+  std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
+  std::string Open(const MigrateSlots& move, const Batch& batch);
+  std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit);
+  std::string Close(const MigrateSlots& move, const Batch& batch);
+
+  Commander& commander_;
+  reconciler::Clock& clock_;
+  const std::string password_;
+  const EffectHook after_effect_;
+  std::int64_t round_keys_ = 100;
+};
+
+}  // namespace slotwright

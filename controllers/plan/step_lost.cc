@@ -1,0 +1,112 @@
+// Losses that Redis cannot repair by itself: no majority that could elect, and shards of which no copy is left.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+// A later life of the same pod answers, or the pod is a new one that has not started and that has nothing to start
+// from: then no process with the old id can come back with writes. With a volume it can, and then it should.
+bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
+  const auto& cluster = observation.cluster;
+  const auto place = ShardAndIndexOf(cluster.name, lost.hostname);
+  if (!place || !lost.hostname.ends_with(HostnameSuffixOf(cluster.ns, cluster.name))) return false;
+  const PodView* pod = observation.FindPod(PodNameOf(cluster.name, place->first, place->second));
+  if (pod == nullptr || pod->terminating) return false;
+  if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
+  return pod->phase == "Pending" && !cluster.spec.storage;
+}
+
+std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
+  std::vector<const ClusterView::Absent*> lost;
+  for (const auto& absent : view.absent) {
+    if (absent.owns_slots && !absent.viewers.empty() && absent.unreachable_everywhere) lost.push_back(&absent);
+  }
+  return lost;
+}
+
+const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
+  const NodeView* best = nullptr;
+  for (const NodeView* node : view.answering) {
+    if (!node->me().flags.replica || node->me().master != master) continue;
+    if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
+  }
+  return best;
+}
+
+SlotSet SlotsOf(const ClusterView::Absent& lost) {
+  SlotSet slots;
+  for (const NodeView* viewer : lost.viewers) slots = slots | viewer->table->Find(lost.id)->slots;
+  return slots;
+}
+
+// Every pod of its shard answers, and none of them has anything of it.
+bool IsWhollyLost(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
+  const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
+  if (!place || lost.has_live_replicas || !IsFenced(observation, view, lost)) return false;
+  int answering = 0;
+  for (const NodeView* node : view.answering) {
+    if (node->shard != place->first) continue;
+    if (node->server.keys > 0 || !node->me().slots.empty()) return false;
+    ++answering;
+  }
+  return answering == observation.cluster.spec.pods_per_shard();
+}
+
+}  // namespace
+
+std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
+  const auto lost = LostMasters(view);
+  if (lost.empty()) return std::nullopt;
+  const size_t masters = lost.size() + view.owned.size();
+  const bool can_elect = view.owned.size() > masters / 2;
+  const std::string what = fmt::format("{} of {} masters are lost", lost.size(), masters);
+  for (const auto* master : lost) {
+    const NodeView* replica = BestReplicaOf(view, master->id);
+    if (replica == nullptr) continue;
+    if (!can_elect && observation.cluster.spec.takeover == TakeoverPolicy::kNever) {
+      return Refuse("takeover", "MajorityLost",
+                    fmt::format("{}, too many for an election, and spec.healing.takeover is Never: bring them back, or "
+                                "run CLUSTER FAILOVER TAKEOVER on {}",
+                                what, replica->pod));
+    }
+    if (!IsFenced(observation, view, *master)) continue;
+    // One at a time: each takes an epoch of its own.
+    if (!can_elect) {
+      return Do("takeover", "TakingOver",
+                fmt::format("{}, too many for an election; {} cannot come back with writes", what, master->hostname),
+                {Takeover{RefTo(*replica), master->id}});
+    }
+    // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are. One
+    // without keys may never have been in sync.
+    if (replica->server.keys == 0) continue;
+    return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
+              {Failover{RefTo(*replica), master->hostname, true}});
+  }
+  return std::nullopt;
+}
+
+std::optional<Plan> ReportLostShards(const Observation& observation, const ClusterView& view) {
+  SlotSet slots;
+  std::vector<Action> actions;
+  for (const auto* lost : LostMasters(view)) {
+    if (!IsWhollyLost(observation, view, *lost)) continue;
+    slots = slots | SlotsOf(*lost);
+    for (const NodeView* viewer : lost->viewers) actions.emplace_back(Forget{RefTo(*viewer), lost->id});
+  }
+  if (slots.empty()) return std::nullopt;
+  if (observation.cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData("lost", slots);
+  return Do("lost", "ForgettingLostShard",
+            fmt::format(
+                "the data of slots {} is gone with every copy; spec.healing.lostShard says to serve them again, empty",
+                slots.ToString()),
+            std::move(actions));
+}
+
+}  // namespace slotwright::steps

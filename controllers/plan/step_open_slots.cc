@@ -1,0 +1,131 @@
+// Finishes or takes back the slot migrations that somebody left half-way: an operator that died, a failed node, a
+// person.
+//
+// Keys decide. If some have left the owner, the migration is finished, as only that brings them together again; if none
+// has, it is taken back, which costs nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+const NodeView* OwnerOf(const ClusterView& view, Slot slot) {
+  for (const auto& [id, slots] : view.owned) {
+    if (slots.Contains(slot)) return view.by_id.at(id);
+  }
+  return nullptr;
+}
+
+std::vector<const NodeView*> Masters(const ClusterView& view) {
+  std::vector<const NodeView*> masters;
+  std::ranges::copy_if(view.answering, std::back_inserter(masters),
+                       [](const NodeView* node) { return node->me().flags.master; });
+  return masters;
+}
+
+const OpenSlot* FindOpen(const NodeView& node, Slot slot) {
+  const auto& open = node.me().open_slots;
+  const auto found = std::ranges::find(open, slot, &OpenSlot::slot);
+  return found == open.end() ? nullptr : &*found;
+}
+
+std::int64_t KeysOf(const NodeView& node, Slot slot) {
+  const auto found = node.keys_in_open_slots.find(slot);
+  return found == node.keys_in_open_slots.end() ? 0 : found->second;
+}
+
+// A dead peer whose replica may be elected: it has the keys that were moved.
+bool IsAwaited(const ClusterView& view, const NodeId& peer) {
+  return std::ranges::any_of(view.absent,
+                             [&](const auto& absent) { return absent.id == peer && absent.has_live_replicas; });
+}
+
+// The remedies of all open slots, put together for each node.
+class Remedies {
+ public:
+  explicit Remedies(const ClusterView& view) : view_(view) {}
+
+  void Add(Slot slot) {
+    const NodeView* owner = OwnerOf(view_, slot);
+    if (owner == nullptr) return;  // its owner is away
+    for (const NodeView* node : Masters(view_)) {
+      // Who does not know what it holds of the slot cannot be decided about.
+      if (!node->keys_in_open_slots.contains(slot)) return;
+      const OpenSlot* open = FindOpen(*node, slot);
+      if (open != nullptr && IsAwaited(view_, open->peer)) return;
+    }
+    const NodeView* target = TargetOf(slot, *owner);
+    if (target != nullptr) migrations_[{owner, target}].Add(slot);
+    for (const NodeView* node : Masters(view_)) {
+      const OpenSlot* open = FindOpen(*node, slot);
+      if (open == nullptr || node == target) continue;
+      if (node == owner) {
+        const bool stays_open = target != nullptr && open->direction == OpenSlot::Direction::kMigrating;
+        if (!stays_open) ended_[node].Add(slot);
+      } else if (open->direction == OpenSlot::Direction::kMigrating) {
+        corrected_[{node, owner}].Add(slot);
+      } else if (KeysOf(*node, slot) == 0) {
+        ended_[node].Add(slot);
+      }
+    }
+  }
+
+  [[nodiscard]] std::vector<Action> Actions() const {
+    std::vector<Action> actions;
+    std::set<const NodeView*> sources;
+    for (const auto& [pair, slots] : migrations_) {
+      if (!sources.insert(pair.first).second) continue;  // one after the other: the next look finds the rest
+      actions.emplace_back(MigrateSlots{RefTo(*pair.first), RefTo(*pair.second), slots});
+    }
+    for (const auto& [node, slots] : ended_) actions.emplace_back(SettleSlots{RefTo(*node), slots, std::nullopt});
+    for (const auto& [pair, slots] : corrected_) {
+      actions.emplace_back(SettleSlots{RefTo(*pair.first), slots, pair.second->id()});
+    }
+    return actions;
+  }
+
+ private:
+  // Where keys have gone already: who is importing before who is not, then who has most.
+  [[nodiscard]] const NodeView* TargetOf(Slot slot, const NodeView& owner) const {
+    const NodeView* best = nullptr;
+    const auto rank = [&](const NodeView& node) {
+      const OpenSlot* open = FindOpen(node, slot);
+      const bool importing = open != nullptr && open->direction == OpenSlot::Direction::kImporting;
+      return std::pair(importing, KeysOf(node, slot));
+    };
+    for (const NodeView* node : Masters(view_)) {
+      if (node == &owner || KeysOf(*node, slot) == 0) continue;
+      if (best == nullptr || rank(*node) > rank(*best)) best = node;
+    }
+    return best;
+  }
+
+  const ClusterView& view_;
+  std::map<std::pair<const NodeView*, const NodeView*>, SlotSet> migrations_;
+  std::map<const NodeView*, SlotSet> ended_;
+  std::map<std::pair<const NodeView*, const NodeView*>, SlotSet> corrected_;
+};
+
+}  // namespace
+
+std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView& view) {
+  std::set<Slot> open;
+  for (const NodeView* node : Masters(view)) {
+    for (const auto& slot : node->me().open_slots) open.insert(slot.slot);
+  }
+  Remedies remedies(view);
+  for (const Slot slot : open) remedies.Add(slot);
+  auto actions = remedies.Actions();
+  if (actions.empty()) return std::nullopt;
+  return Do("open-slots", "ClosingOpenSlots",
+            fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
+            std::move(actions));
+}
+
+}  // namespace slotwright::steps

@@ -1,0 +1,56 @@
+// Moves slots: off shards that leave, onto new ones, and wherever they are uneven. One slice, then the world is looked
+// at again; the moves are computed anew from where the slots are then.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "controllers/plan/planner.h"
+#include "controllers/plan/slot_moves.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+// Different sources work at the same time; one source serves one target, as each move blocks it for moments.
+std::vector<Action> OneForEachSource(const ClusterView& view, const std::vector<SlotMove>& moves,
+                                     MigrationMethod method) {
+  std::vector<Action> actions;
+  std::set<NodeId> sources;
+  for (const auto& move : moves) {
+    if (!sources.insert(move.from).second) continue;
+    actions.emplace_back(
+        MigrateSlots{RefTo(*view.by_id.at(move.from)), RefTo(*view.by_id.at(move.to)), move.slots, method});
+  }
+  return actions;
+}
+
+}  // namespace
+
+std::optional<Plan> Rebalance(const Observation& observation, const ClusterView& view) {
+  const auto& spec = observation.cluster.spec;
+  std::map<NodeId, SlotSet> staying;
+  std::map<NodeId, SlotSet> leaving = view.owned;
+  for (int shard = 0; shard < spec.masters; ++shard) {
+    const NodeView* head = view.HeadOf(shard);
+    if (head == nullptr) return std::nullopt;
+    staying[head->id()] = view.owned.contains(head->id()) ? view.owned.at(head->id()) : SlotSet();
+    leaving.erase(head->id());
+  }
+  const bool even = IsEven(staying, spec.rebalance.threshold_percent);
+  if (leaving.empty() && (even || !spec.rebalance.automatic)) return std::nullopt;
+
+  const auto moves = spec.rebalance.automatic ? MovesToEven(staying, leaving) : MovesToEmpty(staying, leaving);
+  int left = 0;
+  for (const auto& move : moves) left += move.slots.size();
+  if (left == 0) return std::nullopt;
+  const std::string why = leaving.empty() ? fmt::format("they are uneven over {} masters", staying.size())
+                                          : fmt::format("{} masters leave", leaving.size());
+  Plan plan =
+      Do("rebalance", leaving.empty() ? "Rebalancing" : "DrainingMasters",
+         fmt::format("{} slots are to be moved: {}", left, why), OneForEachSource(view, moves, spec.rebalance.method));
+  plan.migration = MigrationProgress{.slots_left = left};
+  return plan;
+}
+
+}  // namespace slotwright::steps

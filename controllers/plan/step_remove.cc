@@ -1,0 +1,122 @@
+// Takes away what the specification no longer asks for: shards that own nothing any more, and replicas.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright {
+
+bool IsRetired(const Observation& observation, const ClusterView& view, int shard) {
+  if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
+  if (view.covered.size() < kSlotCount) return false;  // who does not answer might speak for it
+  return std::ranges::none_of(view.answering, [&](const NodeView* node) {
+    return node->shard == shard && (!node->me().slots.empty() || !node->me().open_slots.empty());
+  });
+}
+
+namespace steps {
+
+namespace {
+
+namespace types = reconciler::types;
+
+// Claims that nobody mounts any more go by policy; the budget goes last, as it stands for the shard.
+std::vector<Action> LeftOvers(const Observation& observation, const ClusterView& view) {
+  const auto& cluster = observation.cluster;
+  std::vector<Action> actions;
+  for (const auto& [kind_and_name, object] : observation.objects) {
+    const auto& [kind, name] = kind_and_name;
+    const bool is_claim = kind == types::kPersistentVolumeClaims.kind;
+    const bool is_budget = kind == types::kPodDisruptionBudgets.kind;
+    if (!is_claim && !is_budget) continue;
+    if (reconciler::ControllerUidOf(*object) != cluster.uid) continue;  // retained claims are nobody's
+    if (reconciler::IsBeingDeleted(*object)) continue;
+    const auto shard_has_pod = [&](int shard) {
+      return std::ranges::any_of(observation.pods, [&](const PodView& pod) { return pod.shard == shard; });
+    };
+    if (is_claim) {
+      const std::string pod = name.substr(std::string_view("data-").size());
+      const auto place = ShardAndIndexOf(cluster.name, pod);
+      if (!place || observation.FindPod(pod) != nullptr) continue;
+      const bool surplus = place->first < cluster.spec.masters ? place->second >= cluster.spec.pods_per_shard()
+                                                               : IsRetired(observation, view, place->first);
+      if (surplus) {
+        actions.emplace_back(DeleteObject{types::kPersistentVolumeClaims, name, reconciler::UidOf(*object)});
+      }
+    } else {
+      const auto shard = std::atoi(reconciler::LabelOf(*object, labels::kShard).c_str());
+      if (!IsRetired(observation, view, shard) || shard_has_pod(shard)) continue;
+      actions.emplace_back(DeleteObject{types::kPodDisruptionBudgets, name, reconciler::UidOf(*object)});
+    }
+  }
+  return actions;
+}
+
+bool HoldsKeys(const ClusterView& view, int shard) {
+  return std::ranges::any_of(view.answering, [&](const NodeView* node) {
+    return node->shard == shard && node->me().flags.master && node->server.keys > 0;
+  });
+}
+
+}  // namespace
+
+std::optional<Plan> RemoveRetiredShards(const Observation& observation, const ClusterView& view) {
+  const auto& cluster = observation.cluster;
+  std::vector<Action> actions;
+  int terminating = 0;
+  for (const auto& pod : observation.pods) {
+    if (!pod.ours || !IsRetired(observation, view, pod.shard)) continue;
+    if (HoldsKeys(view, pod.shard)) {
+      return Refuse(
+          "remove", "NodesNotEmpty",
+          fmt::format("shard {} should go and owns no slots, but holds keys that no other node may have; save "
+                      "them if they are needed, then empty its master with FLUSHALL",
+                      ShardNameOf(cluster.name, pod.shard)));
+    }
+    if (pod.terminating) {
+      ++terminating;
+    } else {
+      actions.emplace_back(DeletePod{pod.name, pod.uid});
+    }
+  }
+  auto left_overs = LeftOvers(observation, view);
+  std::move(left_overs.begin(), left_overs.end(), std::back_inserter(actions));
+  if (!actions.empty()) {
+    std::string message =
+        fmt::format("shards that own nothing any more go: {}{}", ToString(actions[0]), actions.size() > 1 ? ", …" : "");
+    return Do("remove", "RemovingNodes", std::move(message), std::move(actions));
+  }
+  if (terminating == 0) return std::nullopt;
+  Plan plan = WaitForRedis(observation, "remove", "RemovingNodes",
+                           fmt::format("{} pods of shards that own nothing any more are terminating", terminating));
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));
+  return plan;
+}
+
+std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const ClusterView& view) {
+  const auto& cluster = observation.cluster;
+  std::vector<Action> deletions;
+  for (int shard = 0; shard < cluster.spec.masters; ++shard) {
+    const NodeView* head = view.HeadOf(shard);
+    const PodView* surplus = nullptr;
+    for (const auto& pod : observation.pods) {
+      if (pod.shard != shard || pod.index < cluster.spec.pods_per_shard()) continue;
+      if (head != nullptr && head->pod == pod.name) {
+        if (auto plan = HandOver(observation, view, *head, "RemovingNodes", "it is one pod too many")) return plan;
+        continue;
+      }
+      surplus = &pod;
+    }
+    if (surplus != nullptr) deletions.emplace_back(DeletePod{surplus->name, surplus->uid});
+  }
+  if (deletions.empty()) return std::nullopt;
+  std::string message = fmt::format("{} replicas are more than the specification asks for", deletions.size());
+  return Do("remove", "RemovingNodes", std::move(message), std::move(deletions));
+}
+
+}  // namespace steps
+
+}  // namespace slotwright

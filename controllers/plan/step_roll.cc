@@ -1,0 +1,127 @@
+// Rolling changes: replicas first, then a failover, then the old master; one pod of a shard at a time, and only while
+// everything else is well.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/plan/outdated.h"
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+constexpr const char* kStep = "roll";
+
+std::vector<const PodView*> OutdatedPods(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  std::vector<const PodView*> outdated;
+  for (const auto& pod : observation.pods) {
+    if (!pod.ours || pod.terminating || pod.shard >= cluster.spec.masters ||
+        pod.index >= cluster.spec.pods_per_shard()) {
+      continue;
+    }
+    if (IsOutdated(cluster, pod)) outdated.push_back(&pod);
+  }
+  return outdated;
+}
+
+Plan HeldBack(size_t outdated) {
+  return {.step = kStep,
+          .reason = "UpdatePending",
+          .message = fmt::format("{} pods run an older specification and spec.update.strategy is Manual: delete the "
+                                 "replicas' pods one by one, waiting for Ready, then the masters'",
+                                 outdated),
+          .settled = false,
+          .look_again = kHealthPoll};
+}
+
+// How many shards do without a replica at the same time.
+int ShardsAtOnce(const Observation& observation) { return std::max(1, observation.cluster.spec.masters / 3); }
+
+std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterView& view, const NodeView& master,
+                                  size_t outdated) {
+  const std::string why = fmt::format("{} pods run an older specification", outdated);
+  if (auto plan = HandOver(observation, view, master, "UpdatingPods", why)) return plan;
+  const PodView* pod = observation.FindPod(master.pod);
+  if (!observation.cluster.spec.storage) {
+    return Refuse(kStep, "UpdateWouldLoseData",
+                  fmt::format("{} has neither a replica nor storage, so replacing its pod would lose its data; set "
+                              "replicasPerMaster to 1 or more for the update",
+                              master.pod));
+  }
+  return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
+            {DeletePod{pod->name, pod->uid}});
+}
+
+}  // namespace
+
+std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
+  if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
+  std::vector<Action> actions;
+  for (const PodView* pod : OutdatedPods(observation)) {
+    if (pod->trouble.empty() || pod->ready) continue;
+    const bool answers =
+        std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; });
+    if (!answers) actions.emplace_back(DeletePod{pod->name, pod->uid});
+  }
+  if (actions.empty()) return std::nullopt;
+  std::string message = fmt::format("{} pods of an older specification do not run and are replaced", actions.size());
+  return Do(kStep, "UpdatingPods", std::move(message), std::move(actions));
+}
+
+std::optional<Plan> RollPods(const Observation& observation, const ClusterView& view) {
+  const auto outdated = OutdatedPods(observation);
+  if (outdated.empty()) return std::nullopt;
+  if (observation.cluster.spec.update == UpdateStrategy::kManual) return HeldBack(outdated.size());
+
+  std::map<int, const PodView*> replicas;  // one of each shard
+  const NodeView* master = nullptr;
+  for (const PodView* pod : outdated) {
+    const NodeView* head = view.HeadOf(pod->shard);
+    if (head != nullptr && head->pod == pod->name) {
+      if (master == nullptr) master = head;
+    } else {
+      replicas.try_emplace(pod->shard, pod);
+    }
+  }
+  if (replicas.empty()) return ReplaceMaster(observation, view, *master, outdated.size());
+  std::vector<Action> actions;
+  for (const auto& [shard, pod] : replicas) {
+    if (static_cast<int>(actions.size()) == ShardsAtOnce(observation)) break;
+    actions.emplace_back(DeletePod{pod->name, pod->uid});
+  }
+  return Do(kStep, "UpdatingPods",
+            fmt::format("{} pods run an older specification; replicas go first", outdated.size()), std::move(actions));
+}
+
+}  // namespace slotwright::steps
+
+namespace slotwright {
+
+std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view, const NodeView& master,
+                             const std::string& reason, const std::string& why) {
+  const auto& cluster = observation.cluster;
+  const NodeView* best = nullptr;
+  bool best_is_current = false;
+  for (const NodeView* node : view.answering) {
+    if (node->me().master != master.id() || node->index >= cluster.spec.pods_per_shard()) continue;
+    const bool in_sync = node->server.master_link_up && !node->server.master_sync_in_progress;
+    const PodView* pod = observation.FindPod(node->pod);
+    if (!in_sync || pod == nullptr) continue;
+    // Never back to what is to be replaced itself, if that can be helped; then who is nearest.
+    const bool is_current = !IsOutdated(cluster, *pod);
+    const bool better = best == nullptr || std::pair(is_current, node->server.replica_offset) >
+                                               std::pair(best_is_current, best->server.replica_offset);
+    if (!better) continue;
+    best = node;
+    best_is_current = is_current;
+  }
+  if (best == nullptr) return std::nullopt;
+  return Do("handover", reason, fmt::format("{} hands its shard over to {}: {}", master.pod, best->pod, why),
+            {Failover{RefTo(*best), master.pod}});
+}
+
+}  // namespace slotwright

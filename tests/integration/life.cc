@@ -1,0 +1,82 @@
+// See life.h.
+#include "tests/integration/life.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "controllers/plan/cluster_view.h"
+#include "controllers/plan/slot_moves.h"
+
+namespace slotwright::testing {
+
+namespace {
+
+std::vector<Endpoint> Seeds(const Inspection& look) {
+  std::vector<Endpoint> seeds;
+  for (const auto& node : look.observation.nodes) seeds.push_back(node.endpoint);
+  return seeds;
+}
+
+}  // namespace
+
+Life::Life(int masters, int replicas, const reconciler::Json& spec, const std::string& image, int keys)
+    : filled_(keys) {
+  harness.StartOperator();
+  harness.Create(masters, replicas, spec, image);
+  if (!harness.BecomesReady()) throw std::runtime_error("the cluster did not come up");
+  ClusterClient client(harness.Password(), Seeds(harness.Look()));
+  const std::string problem = client.Fill(keys, 100);
+  EXPECT_EQ(problem, "");
+}
+
+void Life::StartWriters() { writers_.emplace(harness.Password(), Seeds(harness.Look())); }
+
+void Life::ExpectAllIsWell(std::chrono::milliseconds patience) {
+  EXPECT_TRUE(harness.BecomesReady("demo", patience));
+  EXPECT_EQ(harness.ViolatedPromise(), "");
+  const auto look = harness.Look();
+  EXPECT_TRUE(look.plan.settled) << look.plan.message;
+  const auto view = Merge(look.observation);
+  if (look.observation.cluster.spec.rebalance.automatic) {
+    EXPECT_TRUE(IsEven(view.owned, look.observation.cluster.spec.rebalance.threshold_percent));
+  }
+  if (writers_) {
+    writers_->Stop();
+    report_ = writers_->Verify();
+    fmt::print("writers: {}\n", report_.ToString());
+    EXPECT_EQ(report_.lost, 0) << report_.first_problem;
+    EXPECT_EQ(report_.first_problem, "");
+    EXPECT_GT(report_.acknowledged, 0);
+    EXPECT_EQ(Keys(), filled_ + report_.keys);
+  }
+}
+
+std::int64_t Life::Keys() const {
+  std::int64_t keys = 0;
+  const auto look = harness.Look();
+  for (const auto& node : look.observation.nodes) {
+    if (node.Answers() && node.me().flags.master) keys += node.server.keys;
+  }
+  return keys;
+}
+
+NodeView Life::NodeOf(const std::string& pod) const {
+  const auto look = harness.Look();
+  const auto found = std::ranges::find(look.observation.nodes, pod, &NodeView::pod);
+  if (found == look.observation.nodes.end()) throw std::runtime_error("no node behind " + pod);
+  return *found;
+}
+
+pid_t Life::PidOf(const std::string& pod) const {
+  const Reply info = harness.Ask(NodeOf(pod).endpoint, {"INFO", "server"});
+  return std::stoi(info.text.substr(info.text.find("process_id:") + 11));
+}
+
+void Life::DeletePod(const std::string& pod) const {
+  const auto deleted = harness.client().Delete(reconciler::types::kPods, {"default", pod});
+  EXPECT_TRUE(deleted) << deleted.error().message;
+}
+
+}  // namespace slotwright::testing

@@ -1,0 +1,37 @@
+// What the tests of a cluster's life have in common: it is changed while writers write.
+#pragma once
+
+#include <optional>
+
+#include "tests/integration/harness.h"
+#include "tests/support/write_checker.h"
+
+namespace slotwright::testing {
+
+/// A cluster "demo" that is ready, with some keys in it, and writers that go on until Settle.
+class Life {
+ public:
+  explicit Life(int masters = 3, int replicas = 1, const reconciler::Json& spec = reconciler::Json::object(),
+                const std::string& image = "redis:7.0", int keys = 20'000);
+
+  Harness harness;
+
+  void StartWriters();
+  /// Waits for Ready, stops the writers and checks: no promise violated, every slot's owner where it should be, every
+  /// acknowledged write there, every key there. Prints the writers' report.
+  void ExpectAllIsWell(std::chrono::milliseconds patience = 60s);
+  [[nodiscard]] const WriteChecker::Report& report() const { return report_; }
+
+  [[nodiscard]] std::int64_t Keys() const;
+  /// Of the process behind a pod.
+  [[nodiscard]] pid_t PidOf(const std::string& pod) const;
+  [[nodiscard]] NodeView NodeOf(const std::string& pod) const;
+  void DeletePod(const std::string& pod) const;
+
+ private:
+  std::int64_t filled_ = 0;
+  std::optional<WriteChecker> writers_;
+  WriteChecker::Report report_;
+};
+
+}  // namespace slotwright::testing

@@ -1,0 +1,161 @@
+// Growing, shrinking and evening of real clusters while clients write: nothing acknowledged is lost.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/plan/cluster_view.h"
+#include "tests/integration/life.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Engine {
+  const char* name;
+  const char* image;
+};
+
+class Scaling : public ::testing::TestWithParam<Engine> {};
+
+TEST_P(Scaling, OutAndInAgainLosesNothing) {
+  Life life(3, 1, reconciler::Json::object(), GetParam().image);
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 5}});
+  ASSERT_TRUE(life.harness.BecomesReady());
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 5U);
+  life.harness.PatchSpec({{"masters", 3}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.harness.Look().observation.pods.size(), 6U);
+  EXPECT_EQ(life.harness.Look().observation.ShardCount(), 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Scaling,
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Redis82", "redis:8.2"},
+                                           Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+TEST(ScaleReplicas, UpAndDownToNone) {
+  Life life;
+  life.StartWriters();
+  life.harness.PatchSpec({{"replicasPerMaster", 2}});
+  ASSERT_TRUE(life.harness.BecomesReady());
+  EXPECT_EQ(life.harness.Look().observation.pods.size(), 9U);
+  life.harness.PatchSpec({{"replicasPerMaster", 0}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.harness.Look().observation.pods.size(), 3U);
+}
+
+TEST(ScaleReplicas, HandsOverWhenTheMasterIsTheOneTooMany) {
+  Life life;
+  ASSERT_TRUE(life.harness.Ask(life.NodeOf("demo-1-1").endpoint, {"CLUSTER", "FAILOVER"}).IsOk());
+  ASSERT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-1-1").me().flags.master; }));
+  life.StartWriters();
+  life.harness.PatchSpec({{"replicasPerMaster", 0}});
+  life.ExpectAllIsWell();
+}
+
+TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
+  Life life(4, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 3}});
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const auto look = life.harness.Look();
+    const auto slots = look.observation.nodes[6].me().slots.size();
+    return slots > 0 && slots < 4000;
+  }));
+  life.harness.PatchSpec({{"masters", 4}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
+}
+
+TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
+  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
+  const NodeId first = life.NodeOf("demo-0-0").id();
+  // An operator of the old school moves a few empty slots with SETSLOT.
+  const auto source = life.NodeOf("demo-2-0");
+  const auto target = life.NodeOf("demo-0-0");
+  SlotSet moved;
+  for (int slot = 16383; slot > 15000 && moved.size() < 400; --slot) {
+    const std::string text = std::to_string(slot);
+    if (life.harness.Ask(source.endpoint, {"CLUSTER", "COUNTKEYSINSLOT", text}).integer > 0) continue;
+    for (const auto& endpoint : {target.endpoint, source.endpoint}) {
+      ASSERT_TRUE(life.harness.Ask(endpoint, {"CLUSTER", "SETSLOT", text, "NODE", first.ToString()}).IsOk());
+    }
+    moved.Add(static_cast<Slot>(slot));
+  }
+  ASSERT_EQ(moved.size(), 400);
+  ASSERT_TRUE(Harness::Eventually([&] {
+    return life.harness.Condition("Ready").value("message", "").find("uneven") != std::string::npos;
+  })) << "Manual mode only reports";
+  life.StartWriters();
+  life.harness.PatchSpec({{"rebalance", {{"mode", "Automatic"}}}});
+  life.ExpectAllIsWell();
+}
+
+TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
+  Life life;
+  const auto source = life.NodeOf("demo-0-0");
+  const auto target = life.NodeOf("demo-1-0");
+  life.harness.StopOperator();
+  // Two slots with keys: of one a key has gone already.
+  std::vector<std::string> slots;
+  for (int i = 0; slots.size() < 2; ++i) {
+    const std::string key = fmt::format("key:{}", i);
+    const Slot slot = KeySlot(key);
+    if (!source.me().slots.Contains(slot) || std::ranges::count(slots, std::to_string(slot)) > 0) continue;
+    slots.push_back(std::to_string(slot));
+    const auto set = [&](const NodeView& node, const char* state, const NodeView& peer) {
+      return life.harness.Ask(node.endpoint, {"CLUSTER", "SETSLOT", slots.back(), state, peer.id().ToString()}).IsOk();
+    };
+    ASSERT_TRUE(set(target, "IMPORTING", source));
+    ASSERT_TRUE(set(source, "MIGRATING", target));
+    if (slots.size() == 2) {
+      const Reply gone = life.harness.Ask(source.endpoint, {"MIGRATE", target.endpoint.host, "6379", "", "0", "1000",
+                                                            "AUTH", life.harness.Password(), "KEYS", key});
+      ASSERT_TRUE(gone.IsOk()) << gone.text;
+    }
+  }
+  life.StartWriters();
+  life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually(
+      [&] { return life.NodeOf("demo-1-0").me().slots.Contains(static_cast<Slot>(std::stoi(slots[1]))); }));
+  life.ExpectAllIsWell();
+  EXPECT_TRUE(life.NodeOf("demo-0-0").me().slots.Contains(static_cast<Slot>(std::stoi(slots[0]))))
+      << "nothing had moved";
+}
+
+TEST(Deletion, InTheMiddleOfARebalanceLeavesNothing) {
+  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  life.harness.PatchSpec({{"masters", 5}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Rebalancing"; }));
+  life.harness.Delete();
+  EXPECT_TRUE(Harness::Eventually([&] {
+    const auto pods = life.harness.client().List(reconciler::types::kPods, {.ns = "default"});
+    return pods && pods->items.empty();
+  }));
+}
+
+TEST(Pause, StopsARebalanceBetweenTwoSlices) {
+  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  life.StartWriters();
+  const auto annotate = [&](const reconciler::Json& value) {
+    const auto patched = life.harness.client().Patch(
+        {"slotwright.dev", "v1alpha1", "redisclusters", "RedisCluster"}, {"default", "demo"},
+        reconciler::PatchType::kMerge, {{"metadata", {{"annotations", {{"slotwright.dev/paused", value}}}}}});
+    ASSERT_TRUE(patched) << patched.error().message;
+  };
+  life.harness.PatchSpec({{"masters", 4}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Rebalancing"; }));
+  annotate("true");
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Paused"; }));
+  const auto slots = life.NodeOf("demo-3-0").me().slots.size();
+  std::this_thread::sleep_for(500ms);
+  EXPECT_EQ(life.NodeOf("demo-3-0").me().slots.size(), slots);
+  EXPECT_LT(slots, 4096);
+  annotate(nullptr);
+  life.ExpectAllIsWell();
+}
+
+}  // namespace
+}  // namespace slotwright::testing

@@ -1,0 +1,86 @@
+// Rolling and live changes of real clusters while clients write.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/life.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Upgrade {
+  const char* name;
+  const char* from;
+  const char* to;
+  const char* version;
+};
+
+class Rolling : public ::testing::TestWithParam<Upgrade> {};
+
+TEST_P(Rolling, ChangeOfTheImageLosesNothing) {
+  Life life(3, 1, reconciler::Json::object(), GetParam().from);
+  life.StartWriters();
+  life.harness.PatchSpec({{"image", GetParam().to}});
+  life.ExpectAllIsWell(90s);
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    EXPECT_THAT(node.server.engine + " " + node.server.version, ::testing::StartsWith(GetParam().version)) << node.pod;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Upgrades, Rolling,
+                         ::testing::Values(Upgrade{"Redis70To82", "redis:7.0", "redis:8.2", "redis 8.2."},
+                                           Upgrade{"Redis70ToValkey91", "redis:7.0", "valkey/valkey:9.1",
+                                                   "valkey 9.1."}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
+  Life life(3, 0, {{"storage", {{"size", "1Gi"}}}});
+  life.harness.PatchSpec({{"config", {{"io-threads", "2"}}}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'000);
+  EXPECT_EQ(life.harness.Ask(life.NodeOf("demo-1-0").endpoint, {"CONFIG", "GET", "io-threads"}).elements.at(1).text,
+            "2");
+}
+
+TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
+  Life life;
+  life.StartWriters();
+  life.harness.PatchSpec({{"image", "redis:0.0"}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "WaitingForPods"; }));
+  std::this_thread::sleep_for(1s);
+  int running = 0;
+  for (const auto& pod : life.harness.Look().observation.pods) running += pod.phase == "Running" ? 1 : 0;
+  EXPECT_EQ(running, 5) << "one pod was tried, no other was touched";
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("redis:0.0"));
+  life.harness.PatchSpec({{"image", "redis:7.0"}});
+  life.ExpectAllIsWell();
+}
+
+TEST(LiveConfig, ChangesEverywhereWithoutARestart) {
+  Life life;
+  std::map<std::string, std::string> runs;
+  for (const auto& node : life.harness.Look().observation.nodes) runs[node.pod] = node.server.run_id;
+  life.StartWriters();
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "allkeys-lru"}, {"hz", "25"}}}});
+  life.ExpectAllIsWell();
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    EXPECT_EQ(node.server.run_id, runs[node.pod]) << node.pod;
+    EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25") << node.pod;
+  }
+}
+
+TEST(LiveConfig, ThatRedisRefusesIsSaidAndTheRestGoesOn) {
+  Life life;
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "no-such-policy"}}}});
+  ASSERT_TRUE(Harness::Eventually([&] {
+    return life.harness.Condition("Ready").value("message", "").find("maxmemory-policy") != std::string::npos;
+  }));
+  EXPECT_EQ(life.harness.ReadyReason(), "ActionFailed");
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "noeviction"}}}});
+  life.ExpectAllIsWell();
+}
+
+}  // namespace
+}  // namespace slotwright::testing

@@ -1,0 +1,49 @@
+// A plain cluster client, as an application has one: follows MOVED and ASK, waits when told to.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "controllers/redis/commander.h"
+
+namespace slotwright::testing {
+
+/// Thread-safe; each call blocks its thread.
+class ClusterClient {
+ public:
+  /// `seeds` are asked for the way when nothing else is known.
+  ClusterClient(std::string password, std::vector<Endpoint> seeds);
+
+  struct Failure {
+    bool may_have_happened = false;
+    std::string message;
+  };
+  /// One command on the key in its second word. Refused connections and refusals of the server (MOVED, ASK, TRYAGAIN,
+  /// CLUSTERDOWN, LOADING, MASTERDOWN, READONLY) are tried again until `patience` is over; a connection that breaks
+  /// after the command was sent is not.
+  [[nodiscard]] std::expected<Reply, Failure> Execute(const Command& command, std::chrono::milliseconds patience);
+
+  /// SETs key:0 … key:(count-1) to `bytes` bytes, many at a time. The first problem, or empty.
+  [[nodiscard]] std::string Fill(int count, int bytes);
+
+ private:
+  [[nodiscard]] Endpoint WayTo(Slot slot);
+  /// Asks somebody who the nodes are now, at most every 50 ms: in time all addresses may be new ones.
+  void Refresh();
+  void Learn(Slot slot, const Endpoint& endpoint);
+  void Unlearn(Slot slot);
+
+  const std::string password_;
+  std::unique_ptr<Commander> commander_;
+  std::mutex mutex_;
+  std::map<Slot, Endpoint> ways_;
+  std::vector<Endpoint> nodes_;  // as last heard of
+  size_t next_node_ = 0;
+  std::chrono::steady_clock::time_point refreshed_;
+};
+
+}  // namespace slotwright::testing

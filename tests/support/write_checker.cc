@@ -1,0 +1,113 @@
+// See write_checker.h.
+#include "tests/support/write_checker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/topology/text.h"
+
+namespace slotwright::testing {
+
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{30'000};
+
+double Milliseconds(steady_clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+}  // namespace
+
+WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers, int keys_each)
+    : client_(std::move(password), std::move(seeds)), writers_(static_cast<size_t>(writers)) {
+  for (int w = 0; w < writers; ++w) {
+    for (int k = 0; k < keys_each; ++k) writers_[static_cast<size_t>(w)].keys[fmt::format("w:{}:{}", w, k)];
+  }
+  for (auto& writer : writers_) {
+    threads_.emplace_back([this, &writer](const std::stop_token& stop) { Write(writer, stop); });
+  }
+}
+
+WriteChecker::~WriteChecker() { Stop(); }
+
+void WriteChecker::Stop() {
+  for (auto& thread : threads_) thread.request_stop();
+  threads_.clear();
+}
+
+void WriteChecker::Write(Writer& writer, const std::stop_token& stop) {
+  auto last_success = steady_clock::now();
+  while (!stop.stop_requested()) {
+    for (auto& [key, written] : writer.keys) {
+      if (stop.stop_requested() || !writer.problem.empty()) return;
+      const int number = ++written.last;
+      const auto start = steady_clock::now();
+      const auto reply = client_.Execute({"APPEND", key, fmt::format("{},", number)}, kPatience);
+      const auto end = steady_clock::now();
+      if (reply) {
+        written.acknowledged.push_back(number);
+        writer.latencies_ms.push_back(Milliseconds(end - start));
+        writer.worst_gap_ms = std::max(writer.worst_gap_ms, Milliseconds(end - last_success));
+        last_success = end;
+      } else if (reply.error().may_have_happened) {
+        ++writer.unknown;
+      } else if (writer.problem.empty()) {
+        writer.problem = reply.error().message;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(200));  // the load is bounded: the machine is small
+    }
+  }
+}
+
+void WriteChecker::Compare(const std::string& key, const Written& written, const std::string& value,
+                           Report& report) const {
+  std::vector<int> numbers;
+  for (const auto word : text::Split(value, ',')) numbers.push_back(text::ParseInteger<int>(word).value_or(-1));
+  auto position = numbers.begin();
+  for (const int number : written.acknowledged) {
+    const auto found = std::find(position, numbers.end(), number);
+    if (found != numbers.end()) {
+      position = found + 1;
+      continue;
+    }
+    ++report.lost;
+    if (report.first_problem.empty()) {
+      report.first_problem = fmt::format("{} has {} numbers up to {}, but not the acknowledged {} in its place", key,
+                                         numbers.size(), numbers.empty() ? 0 : numbers.back(), number);
+    }
+  }
+}
+
+WriteChecker::Report WriteChecker::Verify() {
+  Report report;
+  std::vector<double> latencies;
+  for (const auto& writer : writers_) {
+    report.unknown += writer.unknown;
+    report.worst_gap_ms = std::max(report.worst_gap_ms, writer.worst_gap_ms);
+    if (report.first_problem.empty()) report.first_problem = writer.problem;
+    latencies.insert(latencies.end(), writer.latencies_ms.begin(), writer.latencies_ms.end());
+    for (const auto& [key, written] : writer.keys) {
+      report.acknowledged += static_cast<std::int64_t>(written.acknowledged.size());
+      const auto value = client_.Execute({"GET", key}, kPatience);
+      if (value && !value->text.empty()) ++report.keys;
+      Compare(key, written, value ? value->text : "", report);
+    }
+  }
+  if (!latencies.empty()) {
+    const auto p99 = latencies.begin() + static_cast<std::ptrdiff_t>(latencies.size() * 99 / 100);
+    std::nth_element(latencies.begin(), p99, latencies.end());
+    report.p99_ms = *p99;
+  }
+  return report;
+}
+
+std::string WriteChecker::Report::ToString() const {
+  return fmt::format("{} writes acknowledged, {} lost, {} unknown, p99 {:.1f} ms, worst gap {:.0f} ms{}{}",
+                     acknowledged, lost, unknown, p99_ms, worst_gap_ms, first_problem.empty() ? "" : ": ",
+                     first_problem);
+}
+
+}  // namespace slotwright::testing

@@ -1,0 +1,287 @@
+// Growing, shrinking, evening: what is done in which order, and what is never done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/api/names.h"
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A healthy cluster whose specification asks for another number of masters.
+World Asked(int masters, int from) {
+  World world = World::Healthy(from, 1);
+  world.observation.cluster.spec.masters = masters;
+  world.TakeObjectsAsDesired();
+  return world;
+}
+
+// Gives a shard's slots to another one, in every table.
+void MoveAllSlots(World& world, const std::string& from, const std::string& to) {
+  const SlotSet slots = world.Node(from).me().slots;
+  for (auto& node : world.observation.nodes) {
+    world.Line(node.pod, from).slots = {};
+    auto& line = world.Line(node.pod, to);
+    line.slots = line.slots | slots;
+  }
+}
+
+TEST(ScaleOut, CreatesAllMissingPodsAtOnce) {
+  World world = Asked(5, 3);
+  EXPECT_THAT(world.Actions(),
+              ElementsAre("create Pod demo-3-0", "create Pod demo-3-1", "create Pod demo-4-0", "create Pod demo-4-1"));
+}
+
+TEST(ScaleOut, AttachesReplicasBeforeSlotsCome) {
+  World world = World::Healthy(4, 1);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  for (auto& node : world.observation.nodes) {
+    auto& line = world.Line(node.pod, "demo-3-1");
+    line.flags.master = true;
+    line.flags.replica = false;
+    line.master.reset();
+  }
+  world.Node("demo-3-1").server.master_role = true;
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("make demo-3-1"), HasSubstr("a replica of demo-3-0"))));
+}
+
+TEST(ScaleOut, MovesSlotsFromSeveralMastersAtOnce) {
+  World world = World::Healthy(4, 1);
+  // As it is when the fourth shard has just joined.
+  for (int shard = 0; shard < 4; ++shard) {
+    SlotSet slots;
+    if (shard < 3) slots.Add(InitialSlots(shard, 3));
+    for (auto& node : world.observation.nodes) world.Line(node.pod, PodNameOf("demo", shard, 0)).slots = slots;
+  }
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.step, "rebalance");
+  ASSERT_EQ(plan.actions.size(), 3U);
+  int slots = 0;
+  for (const auto& action : plan.actions) {
+    const auto& move = std::get<MigrateSlots>(action);
+    EXPECT_EQ(move.to.pod, "demo-3-0");
+    slots += move.slots.size();
+  }
+  EXPECT_EQ(slots, 4096);
+  EXPECT_EQ(plan.migration->slots_left, 4096);
+  EXPECT_FALSE(plan.settled);
+}
+
+TEST(ScaleIn, DrainsFirstAndTouchesNoPod) {
+  World world = Asked(3, 5);
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "DrainingMasters");
+  ASSERT_EQ(plan.actions.size(), 2U);
+  for (const auto& action : plan.actions) {
+    const auto& move = std::get<MigrateSlots>(action);
+    EXPECT_THAT(move.from.pod, ::testing::AnyOf("demo-3-0", "demo-4-0"));
+  }
+}
+
+TEST(ScaleIn, RecreatesAPodOfAShardThatStillOwnsSlots) {
+  World world = Asked(3, 5);
+  world.RemovePod("demo-4-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-4-1"));
+}
+
+TEST(ScaleIn, DeletesThePodsOfADrainedShardTogether) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-3-0", "delete Pod demo-3-1"));
+}
+
+TEST(ScaleIn, NeverDeletesAShardForWhichASilentNodeMightSpeak) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.Kill("demo-1-0");  // its slots are not covered now
+  for (auto& node : world.observation.nodes) {
+    if (node.table) world.Line(node.pod, "demo-1-0").slots = {};
+  }
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete"))));
+}
+
+TEST(ScaleIn, RefusesToDeleteKeysThatNobodyElseHas) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.Node("demo-3-0").server.keys = 7;
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  ASSERT_TRUE(plan.refusal);
+  EXPECT_EQ(plan.refusal->reason, "NodesNotEmpty");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("demo-3"));
+}
+
+TEST(ScaleIn, ForgetsNodesOnlyOnceTheirPodIsGone) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.shard == 3; });
+  for (auto& pod : world.observation.pods) pod.terminating = pod.shard == 3;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+  std::erase_if(world.observation.pods, [](const PodView& pod) { return pod.shard == 3; });
+  EXPECT_THAT(world.Actions(), AllOf(Contains(HasSubstr("forget")), Not(Contains(HasSubstr("delete Pod")))));
+}
+
+TEST(ScaleIn, DeletesTheBudgetLast) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  for (auto& node : world.observation.nodes) {
+    std::erase_if(node.table->lines, [](const NodeLine& line) { return line.hostname.starts_with("demo-3"); });
+  }
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.shard == 3; });
+  std::erase_if(world.observation.pods, [](const PodView& pod) { return pod.shard == 3; });
+  EXPECT_THAT(world.Actions(), Contains("delete PodDisruptionBudget demo-3"));
+  world.observation.objects.erase({"PodDisruptionBudget", "demo-3"});
+  EXPECT_EQ(world.observation.ShardCount(), 3);
+}
+
+TEST(ScaleIn, DoesNotMakeAnewWhatItTookAwayWhileAnotherShardIsStillLeaving) {
+  World world = Asked(3, 5);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  MoveAllSlots(world, "demo-4-0", "demo-1-0");
+  for (auto& node : world.observation.nodes) {
+    std::erase_if(node.table->lines, [](const NodeLine& line) { return line.hostname.starts_with("demo-3"); });
+  }
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.shard == 3; });
+  std::erase_if(world.observation.pods, [](const PodView& pod) { return pod.shard == 3; });
+  world.observation.objects.erase({"PodDisruptionBudget", "demo-3"});
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-4-0", "delete Pod demo-4-1"));
+}
+
+TEST(ScaleIn, RevertedHalfWayIsTheNewGoal) {
+  World world = World::Healthy(4, 1);
+  // Half of the last shard's slots had been moved away when the specification went back to four.
+  SlotSet half;
+  half.Add(SlotRange{14336, 16383});
+  for (auto& node : world.observation.nodes) {
+    auto& left = world.Line(node.pod, "demo-3-0");
+    left.slots = left.slots - half;
+    auto& got = world.Line(node.pod, "demo-2-0");
+    got.slots = got.slots | half;
+  }
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "Rebalancing");
+  ASSERT_EQ(plan.actions.size(), 1U);
+  EXPECT_EQ(std::get<MigrateSlots>(plan.actions[0]).to.pod, "demo-3-0");
+}
+
+TEST(ScaleInReplicas, DeletesOneOfEachShard) {
+  World world = World::Healthy(3, 2);
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-2", "delete Pod demo-1-2", "delete Pod demo-2-2"));
+}
+
+TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
+  World world = World::Healthy(3, 1);
+  // demo-1-1 was promoted, demo-1-0 is its replica.
+  const SlotSet slots = world.Node("demo-1-0").me().slots;
+  for (auto& node : world.observation.nodes) {
+    auto& old_master = world.Line(node.pod, "demo-1-0");
+    auto& new_master = world.Line(node.pod, "demo-1-1");
+    new_master.flags.master = true;
+    new_master.flags.replica = false;
+    new_master.master.reset();
+    new_master.slots = slots;
+    old_master.flags.master = false;
+    old_master.flags.replica = true;
+    old_master.master = new_master.id;
+    old_master.slots = {};
+  }
+  world.Node("demo-1-1").server.master_role = true;
+  world.Node("demo-1-0").server.master_role = false;
+  world.Node("demo-1-0").server.master_link_up = true;
+  ASSERT_TRUE(world.MakePlan().settled) << world.MakePlan().message;
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(),
+              ElementsAre(AllOf(HasSubstr("let demo-1-0"), HasSubstr("take over from its master demo-1-1"))));
+}
+
+TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
+  World world = World::Healthy(3, 1);
+  MoveAllSlots(world, "demo-2-0", "demo-0-0");
+  EXPECT_EQ(world.MakePlan().step, "rebalance");
+  world.observation.cluster.spec.rebalance.automatic = false;
+  EXPECT_TRUE(world.MakePlan().settled);
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("uneven"));
+}
+
+TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {
+  World world = World::Healthy(3, 1);
+  MoveAllSlots(world, "demo-2-0", "demo-0-0");
+  world.Kill("demo-1-1");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("move slots"))));
+}
+
+class OpenSlots : public ::testing::Test {
+ protected:
+  // Slot 7 belongs to demo-0-0; keys[i] of it are on shard i's master.
+  void Open(const std::string& pod, OpenSlot::Direction direction, const std::string& peer) {
+    world.Line(pod, pod).open_slots.push_back({7, direction, IdOf(peer)});
+  }
+  void Keys(int first, int second, int third) {
+    world.Node("demo-0-0").keys_in_open_slots[7] = first;
+    world.Node("demo-1-0").keys_in_open_slots[7] = second;
+    world.Node("demo-2-0").keys_in_open_slots[7] = third;
+  }
+  World world = World::Healthy(3, 1);
+};
+
+TEST_F(OpenSlots, WithKeysOnBothSidesAreFinished) {
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 3, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
+}
+
+TEST_F(OpenSlots, WithNothingMovedAreTakenBack) {
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 0, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the migration of slots 7 on demo-0-0"),
+                                           HasSubstr("end the migration of slots 7 on demo-1-0")));
+}
+
+TEST_F(OpenSlots, WhoseSourceFailedOverAreFinishedFromTheNewOwner) {
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-1");  // the old source is somebody else now
+  Keys(2, 3, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("move slots 7 from demo-0-0")));
+}
+
+TEST_F(OpenSlots, WhoseTargetFailedOverAreFinishedWhereTheKeysAre) {
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-2-1");  // no master any more
+  Keys(2, 3, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
+}
+
+TEST_F(OpenSlots, OfASourceThatHasNotHeardYetAreCorrected) {
+  Open("demo-1-0", OpenSlot::Direction::kMigrating, "demo-0-0");
+  Keys(5, 0, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("tell demo-1-0"), HasSubstr("owns slots 7"))));
+}
+
+TEST_F(OpenSlots, AreLeftAloneWhileACountIsMissing) {
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 0, 0);
+  world.Node("demo-1-0").keys_in_open_slots.clear();
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Keys(5, 3, 0);
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace slotwright::testing

@@ -1,0 +1,202 @@
+// Rolling and live changes, and losses that need a decision.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(Roll, ReplacesReplicasFirstAndOfAThirdOfTheShardsAtATime) {
+  World world = World::Healthy(6, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1", "delete Pod demo-1-1"));
+}
+
+TEST(Roll, TakesOnePodOfAShardAtATime) {
+  World world = World::Healthy(1, 3);
+  world.observation.cluster.spec.image = "redis:8.2";
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+}
+
+TEST(Roll, WaitsUntilEverythingIsWellAgain) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.Kill("demo-2-1");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_EQ(world.MakePlan().step, "health");
+}
+
+// Each replica runs the new image already.
+World WithNewReplicas() {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  for (auto& pod : world.observation.pods) {
+    if (pod.index == 0) continue;
+    pod.hash = reconciler::AnnotationOf(DesiredPod(world.observation.cluster, pod.shard, pod.index),
+                                        "slotwright.dev/pod-hash");
+  }
+  return world;
+}
+
+TEST(Roll, HandsOneMasterOverAtATime) {
+  EXPECT_THAT(WithNewReplicas().Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+}
+
+TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
+  World world = WithNewReplicas();
+  world.Node("demo-0-1").server.master_link_up = false;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(Roll, RefusesToReplaceTheOnlyCopy) {
+  World world = World::Healthy(3, 0);
+  world.observation.cluster.spec.image = "redis:8.2";
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  ASSERT_TRUE(plan.refusal);
+  EXPECT_EQ(plan.refusal->reason, "UpdateWouldLoseData");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("set replicasPerMaster to 1"));
+}
+
+TEST(Roll, IsHeldBackByTheManualStrategy) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.observation.cluster.spec.update = UpdateStrategy::kManual;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_FALSE(world.MakePlan().settled);
+  EXPECT_EQ(world.MakePlan().reason, "UpdatePending");
+}
+
+TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
+  World world = World::Healthy(3, 1);
+  world.Pod("demo-0-1").hash = "of an image that does not exist";
+  world.Pod("demo-0-1").trouble = "ErrImagePull: no such image";
+  world.Kill("demo-0-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+}
+
+TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.config["maxmemory-policy"] = "allkeys-lru";
+  world.TakeObjectsAsDesired();
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 6U);
+  for (const auto& action : plan.actions) {
+    const auto& change = std::get<SetConfig>(action);
+    EXPECT_THAT(change.directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")));
+    EXPECT_THAT(change.note, HasSubstr("allkeys-lru"));
+  }
+}
+
+TEST(LiveConfig, IsDoneWhenThePodsNoteSaysSo) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.config["maxmemory-policy"] = "allkeys-lru";
+  world.TakeObjectsAsDesired();
+  const Plan plan = world.MakePlan();
+  for (const auto& action : plan.actions) {
+    const auto& change = std::get<SetConfig>(action);
+    world.Pod(change.node.pod).live_config = change.note;
+  }
+  EXPECT_TRUE(world.MakePlan().settled);
+  world.Node("demo-1-1").server.run_id = "a later process, which may have read the older file";
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("on demo-1-1")));
+}
+
+TEST(LiveConfig, GoesBackToADefaultByARestart) {
+  World world = World::Healthy(3, 1);
+  for (auto& pod : world.observation.pods) pod.live_config = R"({"maxmemory-policy":"allkeys-lru"})";
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("delete Pod")));
+}
+
+// Two of three masters died with everything; their pods live on under new ids, unknown to the others.
+World WithoutMajority() {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.Reincarnate("demo-1-0");
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (!line.flags.fail) continue;
+      line.flags.fail = false;
+      line.flags.pfail = true;  // nobody is left to agree
+    }
+  }
+  world.JoinAgain("demo-0-0");
+  world.JoinAgain("demo-1-0");
+  world.Node("demo-0-0").table->lines.push_back(world.Node("demo-1-0").table->lines[0]);
+  world.Node("demo-0-0").table->lines.back().flags.myself = false;
+  return world;
+}
+
+TEST(MajorityLost, IsTakenOverOneByOneWhenTheOldMastersCannotComeBack) {
+  const World world = WithoutMajority();
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.step, "takeover") << plan.message;
+  ASSERT_EQ(plan.actions.size(), 1U);
+  EXPECT_THAT(plan.actions.empty() ? "" : ToString(plan.actions[0]), HasSubstr("take over from the lost master"));
+}
+
+TEST(MajorityLost, IsLeftToAPersonIfThePolicySaysSo) {
+  World world = WithoutMajority();
+  world.observation.cluster.spec.takeover = TakeoverPolicy::kNever;
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "MajorityLost");
+}
+
+TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-0-0");
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  EXPECT_THAT(world.Actions(), Each(Not(HasSubstr("take over"))));
+}
+
+World WithALostShard() {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-1-0");
+  world.Reincarnate("demo-1-1");
+  world.JoinAgain("demo-1-0");
+  world.JoinAgain("demo-1-1");
+  auto& lines = world.Node("demo-1-0").table->lines;
+  lines.push_back(world.Node("demo-1-1").table->lines[0]);
+  lines.back().flags.myself = false;
+  return world;
+}
+
+TEST(LostShard, IsReportedAndNotHealedSilently) {
+  const Plan plan = WithALostShard().MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("5461-10922"));
+  EXPECT_THAT(plan.actions, IsEmpty());
+}
+
+TEST(LostShard, GivesItsSlotsFreeByPolicy) {
+  World world = WithALostShard();
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_THAT(world.Actions(), Each(HasSubstr("forget")));
+}
+
+TEST(LostShard, IsNotLostWhileAPodOfItIsSilent) {
+  World world = WithALostShard();
+  world.Node("demo-1-1").table.reset();
+  EXPECT_FALSE(world.MakePlan().refusal);
+}
+
+}  // namespace
+}  // namespace slotwright::testing
