@@ -20,8 +20,14 @@ quickstart: setup ## A real 3+3 Redis Cluster from examples/rediscluster.yaml on
 	@scripts/quickstart.sh
 
 .PHONY: test
-test: setup ## All tests: unit, conformance, integration with real Redis processes
+test: setup ## All tests: unit, conformance, simulation, integration with real Redis processes
 	@scripts/test.sh $(PRESET)
+
+SEEDS ?= 10000
+FIRST ?= 100000
+.PHONY: campaign
+campaign: build ## Many simulated lives: make campaign SEEDS=100000 FIRST=1
+	@$(BUILD)/tests/simulation/simulate --seed $(FIRST) --count $(SEEDS)
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, shellcheck

@@ -32,8 +32,11 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::Start(Options options) {
   auto kubelet_options = cluster->options_.kubelet;
   kubelet_options.state_dir = cluster->options_.state_dir + "/kubelet";
   cluster->kubelet_ = Kubelet::Make(*cluster->client_, std::move(kubelet_options));
+  if (auto ready = cluster->kubelet_->Prepare(); !ready) return std::unexpected(ready.error().Within("the kubelet"));
   cluster->api_server_->SetLogSource(cluster->kubelet_.get());
-  cluster->kubelet_thread_ = std::jthread([&kubelet = *cluster->kubelet_](std::stop_token stop) { kubelet.Run(stop); });
+  cluster->kubelet_thread_ = std::jthread([&kubelet = *cluster->kubelet_](const std::stop_token& stop) {
+    (void)kubelet.Run(stop);  // only Prepare can fail, and has not
+  });
   cluster->ticker_ = std::jthread([&api_server = *cluster->api_server_](std::stop_token stop) {
     while (reconciler::SystemClock().SleepFor(std::chrono::milliseconds(500), stop)) api_server.Tick();
   });

@@ -22,7 +22,8 @@ class LocalCluster {
     KubeletOptions kubelet;                 ///< state_dir is filled in.
   };
 
-  /// kUnavailable if the port or the folder is in use by another one that runs, kInvalid if a CRD is refused.
+  /// kUnavailable if the port or the folder is in use by another one that runs or the kubelet finds no addresses,
+  /// kInvalid if a CRD or the kubelet's options are refused.
   [[nodiscard]] static reconciler::Result<std::unique_ptr<LocalCluster>> Start(Options options);
   ~LocalCluster();
 

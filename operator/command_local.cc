@@ -175,7 +175,7 @@ int ShowResult(const reconciler::Client& client, const std::vector<reconciler::O
 // A running operator in a thread of its own; joined on destruction.
 class OperatorThread {
  public:
-  OperatorThread(std::shared_ptr<reconciler::Transport> transport, Progress& progress) {
+  OperatorThread(const std::shared_ptr<reconciler::Transport>& transport, Progress& progress) {
     options_.leader_elect = false;
     options_.metrics_address = "127.0.0.1:0";
     options_.health_address = "127.0.0.1:0";

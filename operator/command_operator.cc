@@ -55,7 +55,9 @@ void AddOperatorCommand(CLI::App& app, ExitStatus& exit) {
   auto* command = app.add_subcommand("operator", "Watch RedisClusters and keep them as they are described");
   settings->kube.AddTo(*command);
   auto& options = settings->options;
-  command->add_option("--namespace", options.namespaces, "Watch only this namespace (default: all)")
+  command
+      ->add_option("--namespace", options.namespaces,
+                   "Watch only this namespace; repeat it, or separate names by commas, for more (default: all)")
       ->envname("WATCH_NAMESPACE")
       ->delimiter(',');
   command->add_option("--metrics-bind-address", options.metrics_address, "HOST:PORT of /metrics; 0: none")
@@ -70,7 +72,10 @@ void AddOperatorCommand(CLI::App& app, ExitStatus& exit) {
                     "Let only one of several operators work (default: on)");
   command->add_option("--leader-election-namespace", options.lease_namespace, "Where the Lease lives")
       ->envname("OPERATOR_NAMESPACE");
-  command->add_option("--leader-election-id", options.lease_name, "Name of the Lease")->capture_default_str();
+  command
+      ->add_option("--leader-election-id", options.lease_name,
+                   "Name of the Lease; operators that watch different namespaces need different ones")
+      ->capture_default_str();
   command->add_option("--log-level", settings->log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));

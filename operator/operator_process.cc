@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <thread>
@@ -46,6 +47,26 @@ Result<reconciler::ServerOptions> ParseAddress(const std::string& option, const 
   return options;
 }
 
+// Each once. What is no name is refused here, as a request to the API server would ask for something else with it: an
+// empty one for all namespaces.
+Result<std::vector<std::string>> NamespacesToWatch(std::vector<std::string> given) {
+  for (const auto& ns : given) {
+    const bool is_name = !ns.empty() && ns.size() <= 63 && !ns.starts_with('-') && !ns.ends_with('-') &&
+                         ns.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+    if (!is_name) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("--namespace: \"{}\" is no name of a namespace; give names, or leave the option out to "
+                              "watch all",
+                              ns));
+    }
+  }
+  std::ranges::sort(given);
+  given.erase(std::ranges::unique(given).begin(), given.end());
+  return given;
+}
+
+std::string Joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); }
+
 std::string HostName() {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
@@ -64,7 +85,7 @@ std::string Identity(const OperatorOptions& options) {
 // Everything that lives as long as the operator, in the order in which it is built.
 class Process {
  public:
-  Process(std::shared_ptr<reconciler::Transport> transport, const OperatorOptions& options)
+  Process(const std::shared_ptr<reconciler::Transport>& transport, const OperatorOptions& options)
       : options_(options),
         registry_(std::make_shared<prometheus::Registry>()),
         metrics_(registry_),
@@ -86,7 +107,8 @@ class Process {
         elector_(transport, ClientOptions(transport->Host()),
                  {.lease = {options.lease_namespace, options.lease_name},
                   .identity = Identity(options),
-                  .metrics = &metrics_}) {
+                  .metrics = &metrics_,
+                  .events = &events_}) {
     metrics_.RegisterController(kController, options.workers);
     metrics_.RegisterQueue(kController);
     metrics_.ObserveUnfinished(kController, queue_);
@@ -106,9 +128,9 @@ class Process {
     const auto result = options_.leader_elect ? RunAsLeader(stop) : RunController(stop);
     stop_reflectors.request_stop();
     threads.clear();
+    if (result && options_.leader_elect) elector_.Release();
     events_.Flush();
     events_.Stop();
-    if (result && options_.leader_elect) elector_.Release();
     return result;
   }
 
@@ -119,13 +141,16 @@ class Process {
     }};
   }
 
-  // An informer holds one type; for a list of namespaces it would need one list and watch each.
   void AddReflectors(reconciler::Informer& informer) {
     reconciler::ReflectorOptions reflector;
-    if (options_.namespaces.size() == 1) reflector.ns = options_.namespaces[0];
     // Other people's objects stay out of our memory.
     if (&informer != &caches_.clusters) reflector.label_selector = fmt::format("{}=slotwright", labels::kManagedBy);
-    reflectors_.push_back(std::make_unique<reconciler::Reflector>(client_, informer, reflector));
+    // One for each namespace rather than one for all that drops the rest: that would need a ClusterRole.
+    const std::vector<std::string> all = {""};
+    for (const auto& ns : options_.namespaces.empty() ? all : options_.namespaces) {
+      reflector.ns = ns;
+      reflectors_.push_back(std::make_unique<reconciler::Reflector>(client_, informer, reflector));
+    }
   }
 
   std::string CachesProblem() const {
@@ -174,7 +199,8 @@ class Process {
       if (!SystemClock().SleepFor(std::chrono::milliseconds(5), stop)) return {};
     }
     reconciler::Log(LogLevel::kInfo, "caches are filled, reconciling",
-                    {{"clusters", std::to_string(caches_.clusters.List().size())}});
+                    {{"namespaces", options_.namespaces.empty() ? "all" : Joined(options_.namespaces)},
+                     {"clusters", std::to_string(caches_.clusters.List().size())}});
     controller_.Run(stop);
     return {};
   }
@@ -216,14 +242,13 @@ class Process {
 
 }  // namespace
 
-Result<void> RunOperator(std::shared_ptr<reconciler::Transport> transport, const OperatorOptions& options,
+Result<void> RunOperator(const std::shared_ptr<reconciler::Transport>& transport, const OperatorOptions& options,
                          std::stop_token stop) {
-  if (options.namespaces.size() > 1) {
-    return Fail(ErrorKind::kUnsupported,
-                "--namespace: more than one namespace is not supported yet; give one, or none "
-                "to watch all");
-  }
-  Process process(std::move(transport), options);
+  auto namespaces = NamespacesToWatch(options.namespaces);
+  if (!namespaces) return std::unexpected(namespaces.error());
+  OperatorOptions checked = options;
+  checked.namespaces = *std::move(namespaces);
+  Process process(transport, checked);
   return process.Run(std::move(stop));
 }
 

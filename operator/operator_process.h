@@ -14,7 +14,8 @@
 namespace slotwright {
 
 struct OperatorOptions {
-  std::vector<std::string> namespaces;    ///< To watch; empty: all.
+  /// To watch; empty: all, which needs a ClusterRole. Otherwise a Role in each of them and one in lease_namespace do.
+  std::vector<std::string> namespaces;
   std::string metrics_address = ":8080";  ///< "host:port"; an empty host is every address; "0": none.
   std::string health_address = ":8081";
   int workers = 10;
@@ -29,7 +30,7 @@ struct OperatorOptions {
 
 /// Runs until `stop` fires (then every worker finishes its round and the lease is released) or leadership is lost
 /// (kConflict: the process should end). Other errors say why it could not start.
-[[nodiscard]] reconciler::Result<void> RunOperator(std::shared_ptr<reconciler::Transport> transport,
+[[nodiscard]] reconciler::Result<void> RunOperator(const std::shared_ptr<reconciler::Transport>& transport,
                                                    const OperatorOptions& options, std::stop_token stop);
 
 }  // namespace slotwright

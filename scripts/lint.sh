@@ -20,6 +20,13 @@ shellcheck -x "${scripts[@]}"
 
 [ -f build/dev/compile_commands.json ] || cmake --preset dev > /dev/null
 if [ $# -gt 0 ]; then files=("$@"); else mapfile -t files < <(git ls-files 'reconciler/*.cc' 'controllers/*.cc' 'operator/*.cc' 'local/*.cc'); fi
+# Clang cannot compile these: Boost 1.74 (Debian 12) gives it coroutines with <experimental/coroutine> alone, and
+# cpprestsdk's json.h destroys a unique_ptr of an incomplete class where C++23 makes that an error.
+skipped='^(controllers/redis/tcp_commander|reconciler/http/server|reconciler/kube/http_transport)\.cc$'
+mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -Ev "$skipped")
+[ ${#files[@]} -gt 0 ] || exit 0
+# std::stable_sort of g++'s library calls a deprecated function; g++ itself warns of our own uses.
 echo "lint: clang-tidy on ${#files[@]} files"
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy-$version --quiet -p build/dev \
-  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument --extra-arg=-Wno-invalid-pch
+  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument --extra-arg=-Wno-invalid-pch \
+  --extra-arg=-Wno-deprecated-declarations

@@ -43,7 +43,6 @@ std::vector<Slot> SlotsOf(const SlotSet& set) {
 
 struct SlotMover::Batch {
   std::vector<Slot> slots;
-  std::vector<Slot> with_keys;
   std::int64_t keys_moved = 0;
   bool finished = false;
 };
@@ -74,7 +73,6 @@ std::string SlotMover::Choose(const NodeRef& source, std::vector<Slot>& waiting,
     keys += replies[i].integer;
     if (keys > round_keys_ && !batch.slots.empty()) break;
     batch.slots.push_back(waiting[i]);
-    if (replies[i].integer > 0) batch.with_keys.push_back(waiting[i]);
   }
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(batch.slots.size()));
   return "";
@@ -94,7 +92,8 @@ std::string SlotMover::Open(const MigrateSlots& move, const Batch& batch) {
 }
 
 std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit) {
-  std::vector<Slot> open = batch.with_keys;
+  // All of them, whatever was counted before: only from MIGRATING on can the source get no new keys.
+  std::vector<Slot> open = batch.slots;
   // Keys that the last look found, to be moved by the next round; after each MIGRATE the slot is looked at again.
   std::map<Slot, std::vector<Reply>> found;
   while (!open.empty()) {

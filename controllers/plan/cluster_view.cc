@@ -75,7 +75,8 @@ void FindAbsent(ClusterView& view) {
       if (node.hostname.empty()) node.hostname = line.hostname;
       node.owns_slots = node.owns_slots || !line.slots.empty();
       const bool unreachable = line.flags.fail || line.flags.pfail || line.flags.noaddr;
-      node.connected = node.connected || (line.link_connected && !line.flags.noaddr);
+      // The address of a pod that is gone may swallow packets: a link that is being opened looks like one that is open.
+      node.connected = node.connected || (line.link_connected && !unreachable);
       node.unreachable_everywhere = node.unreachable_everywhere && unreachable;
       node.viewers.push_back(viewer);
     }

@@ -30,7 +30,7 @@ struct ClusterView {
     std::string hostname;
     bool owns_slots = false;
     bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
-    bool connected = false;               ///< Some viewer still has a connection to it.
+    bool connected = false;               ///< Some viewer has a connection to it and gets answers.
     bool has_live_replicas = false;
     std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
   };

@@ -15,15 +15,16 @@ namespace {
 
 constexpr const char* kStep = "roll";
 
+// One that the specification asks for.
+bool IsToBeKept(const Observation& observation, const PodView& pod) {
+  const auto& spec = observation.cluster.spec;
+  return pod.ours && !pod.terminating && pod.shard < spec.masters && pod.index < spec.pods_per_shard();
+}
+
 std::vector<const PodView*> OutdatedPods(const Observation& observation) {
-  const auto& cluster = observation.cluster;
   std::vector<const PodView*> outdated;
   for (const auto& pod : observation.pods) {
-    if (!pod.ours || pod.terminating || pod.shard >= cluster.spec.masters ||
-        pod.index >= cluster.spec.pods_per_shard()) {
-      continue;
-    }
-    if (IsOutdated(cluster, pod)) outdated.push_back(&pod);
+    if (IsToBeKept(observation, pod) && IsOutdated(observation.cluster, pod)) outdated.push_back(&pod);
   }
   return outdated;
 }
@@ -61,11 +62,12 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
 std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
   if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
   std::vector<Action> actions;
-  for (const PodView* pod : OutdatedPods(observation)) {
-    if (pod->trouble.empty() || pod->ready) continue;
+  for (const auto& pod : observation.pods) {
+    if (pod.trouble.empty() || pod.ready || !IsToBeKept(observation, pod) || !IsOutdated(observation.cluster, pod))
+      continue;
     const bool answers =
-        std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; });
-    if (!answers) actions.emplace_back(DeletePod{pod->name, pod->uid});
+        std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod.name; });
+    if (!answers) actions.emplace_back(DeletePod{pod.name, pod.uid});
   }
   if (actions.empty()) return std::nullopt;
   std::string message = fmt::format("{} pods of an older specification do not run and are replaced", actions.size());

@@ -224,7 +224,7 @@ std::optional<HttpResponse> ApiServer::Impl::HandleApi(const ServerRequest& requ
   return apiserver::ToResponse(answer);
 }
 
-ApiServer::ApiServer(Options options) : impl_(std::make_unique<Impl>(options)) {
+ApiServer::ApiServer(const Options& options) : impl_(std::make_unique<Impl>(options)) {
   if (!options.create_default_objects) return;
   for (const char* name : {"default", "kube-system"}) {
     const auto resource = impl_->state.registry.ForTable("namespaces");

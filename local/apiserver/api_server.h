@@ -41,7 +41,7 @@ class ApiServer {
     bool create_default_objects = true;  ///< Namespaces default and kube-system.
     std::uint64_t seed = 0;              ///< Of uids and generated names; 0: a random one.
   };
-  explicit ApiServer(Options options);
+  explicit ApiServer(const Options& options);
   ~ApiServer();
 
   /// For HttpServer. Never blocks.

@@ -1,6 +1,8 @@
 // Evaluation of CEL trees. Errors are values too: && and || may absorb them, as CEL's definition wants it.
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 
 #include "local/apiserver/cel.h"
@@ -270,14 +272,28 @@ class Evaluator {
       if (value.is_structured()) return Json(value.size());
       return NoOverload("size");
     }
-    if (function == "string") return value.is_string() ? value : Json(value.dump());
+    if (function == "string") {
+      if (value.is_string()) return value;
+      if (value.is_number_float()) return Json(fmt::format("{}", value.get<double>()));  // 1.0 is "1", as in Go
+      return value.is_primitive() && !value.is_null() ? Json(value.dump()) : NoOverload(function);
+    }
     if (!value.is_number() && !value.is_string()) return NoOverload(function);
-    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    char* end = nullptr;
-    const double number = std::strtod(text.c_str(), &end);
-    if (text.empty() || *end != '\0') return Fail(ErrorKind::kInvalid, "type conversion error");
-    if (function == "double") return Json(number);
-    return value.is_number_integer() ? value : Json(static_cast<std::int64_t>(number));
+    if (function == "double") return value.is_string() ? Parsed<double>(value) : Json(value.get<double>());
+    if (value.is_string()) return Parsed<std::int64_t>(value);
+    if (!value.is_number_float()) return value;
+    const auto number = value.get<double>();
+    if (!(std::abs(number) < 0x1p63)) return Fail(ErrorKind::kInvalid, "integer overflow");
+    return Json(static_cast<std::int64_t>(number));
+  }
+
+  template <typename Number>
+  static Result<Json> Parsed(const Json& value) {
+    const auto& text = value.get_ref<const std::string&>();
+    const char* const end = text.data() + text.size();
+    Number number{};
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || rest != end) return Fail(ErrorKind::kInvalid, "type conversion error");
+    return Json(number);
   }
 
   Result<Json> Macro(const CelNode& node) {

@@ -297,7 +297,8 @@ class Parser {
     const auto as_integer = std::from_chars(begin, end, integer);
     const bool fraction =
         as_integer.ptr != end && (*as_integer.ptr == '.' || *as_integer.ptr == 'e' || *as_integer.ptr == 'E');
-    if (as_integer.ec == std::errc() && !fraction) {
+    if (!fraction) {
+      if (as_integer.ec != std::errc()) Bad("the number does not fit into 64 bits");
       position_ = static_cast<size_t>(as_integer.ptr - text_.data());
       if (position_ < text_.size() && (text_[position_] == 'u' || text_[position_] == 'U')) ++position_;
       return Literal(integer);
@@ -445,6 +446,21 @@ void VisitPaths(const CelNode& node, const std::function<void(const std::vector<
   for (const auto& child : node.children) VisitPaths(*child, visit);
 }
 
+// "(?=", "(?!" and the like: std::regex knows some of them, the engine of a real server none.
+bool LooksAround(const std::string& pattern) {
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      ++i;
+    } else if (in_class || pattern[i] == '[') {
+      in_class = pattern[i] != ']';
+    } else if (pattern.compare(i, 2, "(?") == 0 && pattern.compare(i, 3, "(?:") != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<CelExpression> CelExpression::Parse(const std::string& text) {
@@ -466,6 +482,9 @@ void CelExpression::VisitSelfPaths(const std::function<void(const std::vector<st
 }
 
 Result<std::function<bool(const std::string&)>> CompilePattern(const std::string& pattern) {
+  if (LooksAround(pattern)) {
+    return Fail(ErrorKind::kInvalid, fmt::format("the pattern '{}' looks ahead or behind, which RE2 cannot", pattern));
+  }
   try {
     // libstdc++'s breadth-first matcher: no recursion over the input, no exponential time.
     auto regex =

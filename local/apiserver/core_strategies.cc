@@ -107,7 +107,7 @@ void ValidateData(const Json& object, const char* field, Causes& causes) {
     }
     if (value.is_string()) total += value.get_ref<const std::string&>().size();
   }
-  constexpr size_t kLargest = 1024 * 1024;
+  constexpr size_t kLargest = size_t{1024} * 1024;
   if (total > kLargest) causes.push_back(TooLong(field, kLargest));
 }
 

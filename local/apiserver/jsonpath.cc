@@ -86,7 +86,7 @@ class JsonPathParser {
 
   std::string Name() {
     std::string name;
-    while (position_ < text_.size() && std::string_view(".[]()=! ").find(text_[position_]) == std::string::npos) {
+    while (position_ < text_.size() && std::string_view(".[]()=!<> ").find(text_[position_]) == std::string::npos) {
       if (text_[position_] == '\\' && position_ + 1 < text_.size()) ++position_;
       name += text_[position_++];
     }

@@ -22,12 +22,6 @@ bool IsLabelText(std::string_view text, size_t longest) {
   return std::ranges::all_of(text, [](char c) { return IsAlnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
-bool IsQualifiedName(const std::string& name) {
-  const size_t slash = name.find('/');
-  if (slash == std::string::npos) return IsLabelText(name, 63);
-  return IsDnsSubdomain(name.substr(0, slash)) && IsLabelText(std::string_view(name).substr(slash + 1), 63);
-}
-
 constexpr const char* kQualifiedNameMessage =
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -105,7 +99,7 @@ void ValidateLabels(const Json& object, Causes& causes) {
       if (!IsQualifiedName(lower)) causes.push_back(InvalidValue("metadata.annotations", key, kQualifiedNameMessage));
       total += key.size() + value.get_ref<const std::string&>().size();
     }
-    constexpr size_t kLargest = 256 * 1024;
+    constexpr size_t kLargest = size_t{256} * 1024;
     if (total > kLargest) causes.push_back(TooLong("metadata.annotations", kLargest));
   }
 }
@@ -161,6 +155,14 @@ bool IsDnsLabel(const std::string& name) {
   if (name.empty() || name.size() > 63 || !IsLowerAlnum(name.front()) || !IsLowerAlnum(name.back())) return false;
   return std::ranges::all_of(name, [](char c) { return IsLowerAlnum(c) || c == '-'; });
 }
+
+bool IsQualifiedName(const std::string& name) {
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos) return IsLabelText(name, 63);
+  return IsDnsSubdomain(name.substr(0, slash)) && IsLabelText(std::string_view(name).substr(slash + 1), 63);
+}
+
+bool IsLabelValue(const std::string& value) { return value.empty() || IsLabelText(value, 63); }
 
 bool IsDnsSubdomain(const std::string& name) {
   if (name.empty() || name.size() > 253) return false;

@@ -11,6 +11,9 @@ namespace slotwright::local::apiserver {
 [[nodiscard]] bool IsDnsLabel(const std::string& name);
 [[nodiscard]] bool IsDnsSubdomain(const std::string& name);
 [[nodiscard]] std::string DnsLabelMessage();
+/// A label's or annotation's key: "name" or "prefix.example.com/name".
+[[nodiscard]] bool IsQualifiedName(const std::string& name);
+[[nodiscard]] bool IsLabelValue(const std::string& value);
 
 /// BadRequest if metadata cannot be read at all, as a typed decoder would say it. Unknown fields are removed and
 /// returned in `unknown`.

@@ -350,7 +350,7 @@ ApiResult<ObjectPtr> ObjectApi::Commit(const Resource& resource, Json object, co
 ApiResult<Deletion> ObjectApi::Delete(const Resource& resource, const ObjectKey& key, const DeletionOptions& options) {
   const auto found = Get(resource, key);
   if (!found) return std::unexpected(found.error());
-  const ObjectPtr before = *found;
+  const ObjectPtr& before = *found;
   auto allowed = CheckPreconditions(resource, *before, options.uid, options.resource_version);
   if (!allowed) return std::unexpected(allowed.error());
   if (resource.table() == "namespaces" && (key.name == "default" || key.name == "kube-system")) {

@@ -129,6 +129,7 @@ class StrategicMerge {
 }  // namespace
 
 ApiResult<Json> JsonPatch(const Json& object, const Json& patch) {
+  if (!patch.is_array()) return std::unexpected(BadRequest("a JSON patch must be a list of operations"));
   try {
     return object.patch(patch);
   } catch (const Json::exception& error) {
@@ -145,7 +146,11 @@ ApiResult<Json> MergePatch(const Json& object, const Json& patch) {
 
 ApiResult<Json> StrategicMergePatch(const Json& object, const Json& patch, const MergeType& type) {
   if (!patch.is_object()) return std::unexpected(BadRequest("a strategic merge patch must be a JSON object"));
-  return StrategicMerge().Map(object, patch, type);
+  try {
+    return StrategicMerge().Map(object, patch, type);
+  } catch (const Json::exception& error) {  // a directive of another type than it should have
+    return std::unexpected(Unprocessable(error.what()));
+  }
 }
 
 }  // namespace slotwright::local::apiserver

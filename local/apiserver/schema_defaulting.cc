@@ -21,12 +21,12 @@ void PruneAt(const Schema& schema, Json& value, const std::string& field, bool i
   if (!value.is_object()) return;
   for (auto entry = value.begin(); entry != value.end();) {
     const std::string child = ChildField(field, entry.key());
-    if (is_resource && IsTypeMeta(entry.key())) {
-      ++entry;
-    } else if (const Schema* child_schema = schema.Field(entry.key())) {
+    const bool type_meta = is_resource && IsTypeMeta(entry.key());
+    const Schema* child_schema = schema.Field(entry.key());
+    if (!type_meta && child_schema != nullptr) {
       PruneAt(*child_schema, entry.value(), child, child_schema->embedded_resource, pruned);
       ++entry;
-    } else if (schema.preserve_unknown_fields) {
+    } else if (type_meta || schema.preserve_unknown_fields) {
       ++entry;
     } else {
       pruned.push_back(child);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "local/apiserver/metadata.h"
+
 namespace slotwright::local::apiserver {
 
 namespace {
@@ -45,6 +47,10 @@ class SelectorParser {
     while (position_ < text_.size()) {
       auto requirement = ParseRequirement();
       if (!requirement) return std::unexpected(requirement.error());
+      if (!IsQualifiedName(requirement->key)) return Bad(fmt::format("'{}' is no label key", requirement->key));
+      for (const auto& value : requirement->values) {
+        if (!IsLabelValue(value)) return Bad(fmt::format("'{}' is no label value", value));
+      }
       selector.requirements_.push_back(std::move(*requirement));
       SkipSpace();
       if (position_ == text_.size()) break;
@@ -158,6 +164,11 @@ ApiResult<LabelSelector> LabelSelector::FromObject(const Json& selector) {
       requirement.op = Operator::kDoesNotExist;
     } else if (op != "In") {
       return std::unexpected(BadRequest(fmt::format("\"{}\" is not a valid label selector operator", op)));
+    }
+    const bool wants_values = requirement.op == Operator::kIn || requirement.op == Operator::kNotIn;
+    if (requirement.values.empty() == wants_values) {
+      return std::unexpected(BadRequest(wants_values ? "for 'in', 'notin' operators, values set can't be empty"
+                                                     : "values set must be empty for exists and does not exist"));
     }
     result.requirements_.push_back(std::move(requirement));
   }

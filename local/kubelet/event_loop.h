@@ -7,7 +7,7 @@
 #include "reconciler/base/clock.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming)
 }
 
 namespace slotwright::local {

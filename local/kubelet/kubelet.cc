@@ -49,7 +49,7 @@ class Cache {
   std::jthread thread_;
 };
 
-// All that lives while Run runs; destroyed from the last member to the first.
+// All that lives from Prepare to the end of Run; destroyed from the last member to the first.
 class Session {
  public:
   Session(const Client& client, const KubeletOptions& options, LogFiles& logs, StateFolder folder, AddressRange range);
@@ -65,7 +65,6 @@ class Session {
   void Heartbeat();
   void Shutdown();
 
-  const Client& client_;
   const KubeletOptions& options_;
   StateFolder folder_;
   AddressRange range_;
@@ -89,8 +88,7 @@ class Session {
 
 Session::Session(const Client& client, const KubeletOptions& options, LogFiles& logs, StateFolder folder,
                  AddressRange range)
-    : client_(client),
-      options_(options),
+    : options_(options),
       folder_(std::move(folder)),
       range_(std::move(range)),
       addresses_(*LoopbackNetwork::Parse(range_.cidr())),
@@ -215,13 +213,24 @@ class KubeletOfThisMachine : public Kubelet {
  public:
   KubeletOfThisMachine(const Client& client, KubeletOptions options) : client_(client), options_(std::move(options)) {}
 
+  Result<void> Prepare() override {
+    auto range = AddressRange::Claim(options_.pod_cidr);
+    if (!range) return std::unexpected(range.error());
+    auto folder = StateFolder::Open(options_.state_dir, options_.keep_volumes);
+    if (!folder) return std::unexpected(folder.error());
+    session_ = std::make_unique<Session>(client_, options_, logs_, std::move(*folder), std::move(*range));
+    return {};
+  }
+
   Result<void> Run(std::stop_token stop) override {
-    auto ready = Prepare();
-    if (!ready) {
-      reconciler::Log(reconciler::LogLevel::kError, "the kubelet cannot run", {{"error", ready.error().message}});
-      return std::unexpected(ready.error());
+    if (!session_) {
+      if (auto ready = Prepare(); !ready) {
+        reconciler::Log(reconciler::LogLevel::kError, "the kubelet cannot run", {{"error", ready.error().message}});
+        return ready;
+      }
     }
-    (*ready)->Run(stop);
+    session_->Run(stop);
+    session_.reset();  // its threads end before the caller is told that all is over
     return {};
   }
 
@@ -231,17 +240,10 @@ class KubeletOfThisMachine : public Kubelet {
   }
 
  private:
-  Result<std::unique_ptr<Session>> Prepare() {
-    auto range = AddressRange::Claim(options_.pod_cidr);
-    if (!range) return std::unexpected(range.error());
-    auto folder = StateFolder::Open(options_.state_dir, options_.keep_volumes);
-    if (!folder) return std::unexpected(folder.error());
-    return std::make_unique<Session>(client_, options_, logs_, std::move(*folder), std::move(*range));
-  }
-
   const Client& client_;
   const KubeletOptions options_;
   LogFiles logs_;
+  std::unique_ptr<Session> session_;
 };
 
 }  // namespace

@@ -44,8 +44,12 @@ class Kubelet : public LogSource {
  public:
   static std::unique_ptr<Kubelet> Make(const reconciler::Client& client, KubeletOptions options);
 
+  /// Takes state_dir and a part of pod_cidr, or says why they cannot be used. For callers that have to know before Run,
+  /// which otherwise does it itself.
+  virtual reconciler::Result<void> Prepare() = 0;
+
   /// Blocks until `stop` fires, then terminates all pods' processes and returns when the last is gone. Returns at once
-  /// if state_dir or pod_cidr cannot be used. Once only; the calling thread starts all processes, which end with it.
+  /// if Prepare fails. Once only; the calling thread starts all processes, which end with it.
   virtual reconciler::Result<void> Run(std::stop_token stop) = 0;
 };
 

@@ -19,7 +19,7 @@ Result<int> PortOf(const Json& object, const Json& container) {
   const Json port = object.value("port", Json());
   if (port.is_number_integer()) return port.get<int>();
   for (const auto& named : container.value("ports", Json::array())) {
-    if (port.is_string() && named.value("name", "") == port) return named.value("containerPort", 0);
+    if (port.is_string() && named.value("name", Json()) == port) return named.value("containerPort", 0);
   }
   return Fail(ErrorKind::kInvalid,
               fmt::format("container \"{}\" has no port named {}", StringAt(container, {"name"}), port.dump()));

@@ -111,7 +111,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   void Finish(bool success, std::string message) {
     error_code ignored;
-    tcp().socket().close(ignored);
+    (void)tcp().socket().close(ignored);
     const ProbeHandler done = std::exchange(done_, nullptr);
     if (done) done({success, std::move(message)});
   }

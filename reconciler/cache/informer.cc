@@ -1,6 +1,7 @@
-// The copy itself: content and indexes change together under one lock, handlers hear of it after the lock is gone.
+// The copy itself: content and indexes change together under one lock, handlers hear of it when readers may go on.
 #include "reconciler/cache/informer.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -54,26 +55,43 @@ std::vector<ObjectPtr> Informer::ByIndex(const std::string& index, const std::st
 
 bool Informer::HasSynced() const {
   const std::lock_guard lock(mutex_);
-  return synced_;
+  return !scopes_.empty() && std::ranges::all_of(scopes_, [](const auto& scope) { return scope.second; });
 }
 
-void Informer::Replace(std::vector<Json> objects) {
+void Informer::AddScope(const std::string& ns) {
+  const std::lock_guard lock(mutex_);
+  scopes_.emplace(ns, false);
+  assert(ScopesAreDisjoint());
+}
+
+// A list of all namespaces would remove what the reflector of a single one has added.
+bool Informer::ScopesAreDisjoint() const { return scopes_.size() == 1 || !scopes_.contains(""); }
+
+void Informer::Replace(std::vector<Json> objects, const std::string& scope) {
+  const std::lock_guard writing(writing_);
   std::vector<Change> changes;
   {
     const std::lock_guard lock(mutex_);
-    std::map<ObjectKey, ObjectPtr> gone = objects_;
+    std::map<ObjectKey, ObjectPtr> gone;
+    // All objects of a namespace are neighbours; without a scope, all objects are.
+    for (auto it = objects_.lower_bound({scope, ""}); it != objects_.end(); ++it) {
+      if (!scope.empty() && it->first.ns != scope) break;
+      gone.insert(gone.end(), *it);
+    }
     for (Json& object : objects) {
       const ObjectKey key = KeyOf(object);
       gone.erase(key);
       changes.push_back(Put(key, std::make_shared<const Json>(std::move(object))));
     }
     for (const auto& [key, object] : gone) changes.push_back(Put(key, nullptr));
-    synced_ = true;
+    scopes_[scope] = true;
+    assert(ScopesAreDisjoint());
   }
   for (const Change& change : changes) Notify(change);
 }
 
 void Informer::Upsert(Json object) {
+  const std::lock_guard writing(writing_);
   const ObjectKey key = KeyOf(object);
   Change change;
   {
@@ -84,6 +102,7 @@ void Informer::Upsert(Json object) {
 }
 
 void Informer::Remove(const ObjectKey& key) {
+  const std::lock_guard writing(writing_);
   Change change;
   {
     const std::lock_guard lock(mutex_);

@@ -38,7 +38,9 @@ Reflector::Reflector(const Client& client, Informer& informer, ReflectorOptions 
       options_(std::move(options)),
       clock_(clock),
       backoff_(options_.initial_backoff),
-      random_(options_.seed ? *options_.seed : std::random_device()()) {}
+      random_(options_.seed ? *options_.seed : std::random_device()()) {
+  informer_.AddScope(options_.ns);
+}
 
 void Reflector::Run(std::stop_token stop) {
   while (!stop.stop_requested()) {
@@ -76,7 +78,7 @@ Result<void> Reflector::List() {
 
   resource_version_ = page->resource_version;
   must_list_ = false;
-  informer_.Replace(std::move(page->items));
+  informer_.Replace(std::move(page->items), options_.ns);
   SetHealthy();
   return {};
 }

@@ -1,4 +1,5 @@
-// Fills an Informer: list once, watch from there, and get over every way in which a watch can end.
+// Fills an Informer, or one namespace of it: list once, watch from there, and get over every way in which a watch can
+// end.
 #pragma once
 
 #include <mutex>
@@ -14,7 +15,7 @@
 namespace reconciler {
 
 struct ReflectorOptions {
-  std::string ns;  ///< Empty: all namespaces.
+  std::string ns;  ///< The informer's scope that is ours. Empty: all namespaces.
   std::string label_selector;
   std::string field_selector;
   Duration initial_backoff = std::chrono::milliseconds(800);  ///< Doubles up to max_backoff, with jitter, as client-go.
@@ -26,11 +27,12 @@ struct ReflectorOptions {
   std::optional<unsigned> seed;  ///< Of jitter and server timeouts; none: random.
 };
 
-/// Guarantees: after a successful round the informer holds every object of the server's state at some moment, and later
-/// moments follow in order. 410 means a new list. A refused or broken watch is resumed from the last resourceVersion.
+/// Guarantees: after a successful round our scope of the informer holds every object of the server's state at some
+/// moment, and later moments follow in order. 410 means a new list. A refused or broken watch is resumed from the last
+/// resourceVersion.
 class Reflector {
  public:
-  /// `client`, `informer` and `clock` outlive the reflector.
+  /// `client`, `informer` and `clock` outlive the reflector. Of one informer, all are made before the first one runs.
   Reflector(const Client& client, Informer& informer, ReflectorOptions options, Clock& clock = SystemClock());
 
   /// Until `stop` fires; never gives up before.

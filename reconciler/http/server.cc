@@ -103,8 +103,8 @@ class OpenStreams {
 
 class RequestResponder final : public Responder {
  public:
-  RequestResponder(http::http_request request, std::shared_ptr<OpenStreams> streams)
-      : request_(std::move(request)), streams_(std::move(streams)) {}
+  RequestResponder(const http::http_request& request, std::shared_ptr<OpenStreams> streams)
+      : request_(request), streams_(std::move(streams)) {}
 
   void Reply(HttpResponse response) override {
     http::http_response reply(static_cast<http::status_code>(response.status));

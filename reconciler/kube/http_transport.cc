@@ -140,6 +140,8 @@ int VerifyAndRemember(X509_STORE_CTX* context, void* argument) {
   } else {
     X509_VERIFY_PARAM_set1_host(parameters, tls.name.c_str(), 0);
   }
+  // The library's own callback would compare with the host of the address, which tls-server-name is there to replace.
+  X509_STORE_CTX_set_verify_cb(context, [](int ok_so_far, X509_STORE_CTX*) { return ok_so_far; });
   const int ok = X509_verify_cert(context);
   if (ok != 1) tls.log.Set(X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
   return ok;
@@ -181,11 +183,12 @@ Error TranslateError(const http::http_exception& e, VerifyLog& log, const std::s
 // The token of a file, read again every minute: kubelet replaces projected tokens.
 class Token {
  public:
-  Token(std::string fixed, std::string path) : token_(std::move(fixed)), path_(std::move(path)) {}
+  Token(std::string fixed, std::string path, Clock& clock)
+      : token_(std::move(fixed)), path_(std::move(path)), clock_(clock) {}
 
   Result<std::string> Get() {
     const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
+    const MonotonicTime now = clock_.Now();
     if (path_.empty() || now < fresh_until_) return token_;
     std::ifstream file(path_);
     std::ostringstream text;
@@ -203,7 +206,8 @@ class Token {
   std::mutex mutex_;
   std::string token_;
   const std::string path_;
-  std::chrono::steady_clock::time_point fresh_until_{};
+  Clock& clock_;
+  MonotonicTime fresh_until_{};
 };
 
 // Waits for a task with a deadline and a stop token; cancels it when either comes.
@@ -252,10 +256,10 @@ std::map<std::string, std::string> LowerCaseHeaders(const http::http_headers& he
 
 class HttpTransport final : public Transport {
  public:
-  HttpTransport(const ClusterAccess& access, std::string user_agent, std::unique_ptr<TlsSettings> tls)
+  HttpTransport(const ClusterAccess& access, std::string user_agent, std::unique_ptr<TlsSettings> tls, Clock& clock)
       : tls_(std::move(tls)),
         user_agent_(std::move(user_agent)),
-        token_(access.token, access.token_file),
+        token_(access.token, access.token_file, clock),
         base_(access.server),
         host_(fmt::format("{}:{}", web::uri(access.server).host(), web::uri(access.server).port())) {}
 
@@ -378,7 +382,7 @@ class HttpTransport final : public Transport {
 
 }  // namespace
 
-Result<std::unique_ptr<Transport>> MakeHttpTransport(ClusterAccess access, std::string user_agent) {
+Result<std::unique_ptr<Transport>> MakeHttpTransport(ClusterAccess access, std::string user_agent, Clock& clock) {
   try {
     const web::uri base(access.server);
     if (base.host().empty() || (base.scheme() != "http" && base.scheme() != "https")) {
@@ -401,7 +405,7 @@ Result<std::unique_ptr<Transport>> MakeHttpTransport(ClusterAccess access, std::
         return Fail(ErrorKind::kInvalid, "the client certificate and its key do not belong together");
       }
     }
-    return std::make_unique<HttpTransport>(access, std::move(user_agent), std::move(tls));
+    return std::make_unique<HttpTransport>(access, std::move(user_agent), std::move(tls), clock);
   } catch (const std::exception& e) {
     return Fail(ErrorKind::kInvalid, fmt::format("the server \"{}\" cannot be used: {}", access.server, e.what()));
   }

@@ -10,6 +10,8 @@
 namespace reconciler {
 
 /// kInvalid when certificates, keys or the server's address cannot be used. `user_agent` is sent with every request.
-[[nodiscard]] Result<std::unique_ptr<Transport>> MakeHttpTransport(ClusterAccess access, std::string user_agent);
+/// `clock` says when a token file is to be read again, and outlives the transport.
+[[nodiscard]] Result<std::unique_ptr<Transport>> MakeHttpTransport(ClusterAccess access, std::string user_agent,
+                                                                   Clock& clock = SystemClock());
 
 }  // namespace reconciler

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "reconciler/metrics/runtime_metrics.h"
+#include "reconciler/runtime/event_recorder.h"
 
 namespace reconciler {
 
@@ -204,9 +205,12 @@ MonotonicTime LeaderElector::RenewedAt() const { return MonotonicTime(Duration(r
 
 void LeaderElector::SetLeading(bool leading, LogLevel level, const std::string& why) {
   leading_ = leading;
+  const std::string what = leading ? "became leader" : "stopped leading";
   if (options_.metrics != nullptr) options_.metrics->LeaderStatus(options_.lease.name, leading);
-  Log(level, leading ? "became leader" : "stopped leading",
-      {{"lease", options_.lease.ToString()}, {"identity", options_.identity}, {"why", why}});
+  if (options_.events != nullptr) {
+    options_.events->Record(observed_, EventType::kNormal, "LeaderElection", options_.identity + " " + what);
+  }
+  Log(level, what, {{"lease", options_.lease.ToString()}, {"identity", options_.identity}, {"why", why}});
 }
 
 }  // namespace reconciler

@@ -14,6 +14,7 @@
 
 namespace reconciler {
 
+class EventRecorder;
 class RuntimeMetrics;
 
 struct LeaderElectionOptions {
@@ -23,7 +24,8 @@ struct LeaderElectionOptions {
   Duration renew_deadline = std::chrono::seconds(10);
   Duration retry_period = std::chrono::seconds(2);
   RuntimeMetrics* metrics = nullptr;
-  std::optional<unsigned> seed;  ///< Of the jitter; none: random.
+  EventRecorder* events = nullptr;  ///< Tells on the Lease who leads, as client-go's resourcelock does.
+  std::optional<unsigned> seed;     ///< Of the jitter; none: random.
 };
 
 /// Assumptions: clocks of different machines may differ, their rates hardly: only "the record has not changed for

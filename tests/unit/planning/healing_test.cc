@@ -83,6 +83,21 @@ TEST(Healing, ForgetsADeadNodeEverywhereOnceItsPodLivesOnUnderANewId) {
   EXPECT_EQ(actions.size(), 5U) << "each node that lists it";
 }
 
+// Where packets to the address of a pod that is gone are swallowed, each new attempt looks like a connection.
+TEST(Healing, ForgetsADeadNodeToWhichLinksAreOpenedInVain) {
+  World world = World::Healthy();
+  world.Reincarnate("demo-1-1");
+  auto& me = world.Node("demo-1-1").table->lines[0];
+  me.flags.master = false;
+  me.flags.replica = true;
+  me.master = IdOf("demo-1-0");
+  world.JoinAgain("demo-1-1");
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) line.link_connected = true;
+  }
+  EXPECT_THAT(world.Actions(), Each(HasSubstr("forget")));
+}
+
 TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   World world = World::Healthy();
   world.Reincarnate("demo-1-1");
@@ -92,7 +107,9 @@ TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   me.master = IdOf("demo-1-0");
   world.JoinAgain("demo-1-1");
   for (auto& line : world.Node("demo-2-0").table->lines) {
-    if (line.id == IdOf("demo-1-1")) line.link_connected = true;
+    if (line.id != IdOf("demo-1-1")) continue;
+    line.link_connected = true;
+    line.flags.fail = false;
   }
   EXPECT_THAT(world.Actions(), IsEmpty());
 }

@@ -130,6 +130,77 @@ TEST_F(InformerTest, IsSyncedFromTheFirstListOnEvenIfThatIsEmpty) {
   EXPECT_TRUE(informer_.HasSynced());
 }
 
+Json PodOf(const std::string& ns, const std::string& name, const std::string& uid, const std::string& version) {
+  Json pod = Pod(name, uid, version);
+  pod["metadata"]["namespace"] = ns;
+  return pod;
+}
+
+TEST_F(InformerTest, AListOfOneNamespaceLeavesTheOthersAlone) {
+  for (const char* ns : {"a", "b", "c"}) informer_.AddScope(ns);
+  informer_.Replace({PodOf("b", "x", "u1", "1"), PodOf("b", "y", "u2", "2")}, "b");
+  informer_.Replace({PodOf("a", "x", "u3", "3")}, "a");
+  informer_.Replace({PodOf("c", "x", "u4", "4")}, "c");
+  Heard();
+  informer_.Replace({PodOf("b", "y", "u2", "9")}, "b");
+  EXPECT_THAT(Heard(), ElementsAre("y/u2@2 -> y/u2@9", "x/u1@1 -> none"));
+  informer_.Replace({}, "b");
+  EXPECT_THAT(Show(informer_.List()), ElementsAre("x/u3@3", "x/u4@4"));
+  EXPECT_THAT(Show(informer_.ByIndex("node", "node-1")), ElementsAre("x/u3@3", "x/u4@4"));
+}
+
+TEST_F(InformerTest, ANamespaceWhoseNameBeginsWithAnothersIsNotPartOfIt) {
+  for (const char* ns : {"a", "a-b", "aa"}) {
+    informer_.AddScope(ns);
+    informer_.Replace({PodOf(ns, ns, "u", "1")}, ns);
+  }
+  informer_.Replace({}, "a");
+  EXPECT_THAT(Show(informer_.List()), ElementsAre("a-b/u@1", "aa/u@1"));
+}
+
+TEST_F(InformerTest, IsSyncedWhenAllItsNamespacesAre) {
+  informer_.AddScope("a");
+  informer_.AddScope("b");
+  informer_.Replace({}, "b");
+  informer_.Replace({}, "b");
+  EXPECT_FALSE(informer_.HasSynced());
+  informer_.Replace({}, "a");
+  EXPECT_TRUE(informer_.HasSynced());
+}
+
+TEST_F(InformerTest, IsNotFilledAsAWholeAndInPartsAtTheSameTime) {
+  informer_.AddScope("a");
+  EXPECT_DEATH(informer_.AddScope(""), "ScopesAreDisjoint");
+  EXPECT_DEATH(informer_.Replace({}), "ScopesAreDisjoint");
+}
+
+TEST_F(InformerTest, HandlersHearOneChangeAtATimeWhoeverFillsTheInformer) {
+  std::atomic<int> inside = 0;
+  std::atomic<bool> overlapped = false;
+  int calls = 0;
+  informer_.AddHandler([&](const ObjectPtr&, const ObjectPtr&) {
+    if (++inside > 1) overlapped = true;
+    ++calls;
+    std::this_thread::yield();
+    --inside;
+  });
+  {
+    std::vector<std::jthread> writers;
+    for (const char* ns : {"a", "b"}) {
+      informer_.AddScope(ns);
+      writers.emplace_back([this, ns] {
+        for (int round = 1; round <= 200; ++round) {
+          informer_.Replace({PodOf(ns, "x", "u", std::to_string(round))}, ns);
+          informer_.Upsert(PodOf(ns, "y", "u", std::to_string(round)));
+        }
+      });
+    }
+  }
+  EXPECT_FALSE(overlapped);
+  // Of each round of each namespace: x changes, y comes; from the second on y goes before.
+  EXPECT_EQ(calls, 2 * (200 + 200 + 199));
+}
+
 TEST_F(InformerTest, HandlersMayReadTheInformer) {
   std::vector<std::string> seen;
   informer_.AddHandler([&](const ObjectPtr&, const ObjectPtr& after) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "reconciler/metrics/runtime_metrics.h"
+#include "reconciler/runtime/event_recorder.h"
 #include "tests/unit/fakes/fake_api.h"
 #include "tests/unit/fakes/fake_clock.h"
 #include "tests/unit/fakes/faulty_link.h"
@@ -373,6 +374,26 @@ TEST_F(LeaderElectionTest, LeadershipIsAMetric) {
   a->Stop();
   a->elector.Release();
   EXPECT_THAT(metrics_.Text(), HasSubstr(gauge + "0"));
+}
+
+TEST_F(LeaderElectionTest, TellsOnTheLeaseWhoLeads) {
+  const Client client(api_, {}, clock_);
+  EventRecorder events(client, {}, clock_);
+  LeaderElector elector(api_, {}, {.lease = {"ns", "op"}, .identity = "host_1", .events = &events, .seed = 1}, clock_);
+  ASSERT_TRUE(elector.Acquire({}));
+  elector.Release();
+  events.Flush();
+  std::vector<std::string> told;
+  for (const Json& object : api_->Objects()) {
+    if (object["kind"] != "Event") continue;
+    told.push_back(object["reason"].get<std::string>() + ": " + object["message"].get<std::string>());
+    EXPECT_EQ(object["metadata"]["namespace"], "ns");
+    const Json& lease = object["involvedObject"];
+    EXPECT_EQ(lease["apiVersion"], "coordination.k8s.io/v1");
+    EXPECT_EQ(lease["kind"], "Lease");
+    EXPECT_EQ(lease["name"], "op");
+  }
+  EXPECT_THAT(told, ElementsAre("LeaderElection: host_1 became leader", "LeaderElection: host_1 stopped leading"));
 }
 
 }  // namespace

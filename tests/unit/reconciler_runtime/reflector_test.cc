@@ -243,7 +243,7 @@ TEST_F(ReflectorTest, AShortWatchThatToldSomethingIsNoFailure) {
 }
 
 TEST_F(ReflectorTest, ASimulationMayEndItsWatchesAtOnce) {
-  Reflector reflector(client_, informer_, {.shortest_watch = 0s}, clock_);
+  Reflector reflector(client_, informer_, {.ns = "ns", .shortest_watch = 0s}, clock_);
   lists_ = {ListOf("10", {})};
   watches_ = {{.lasts = 0s}};
   EXPECT_TRUE(reflector.RunOnce({}));
@@ -366,6 +366,29 @@ TEST_F(ReflectorTest, RunGoesOnThroughFailuresUntilItIsStopped) {
   runner.request_stop();
   runner.join();
   EXPECT_TRUE(reflector_.Healthy()) << "being stopped is no failure";
+}
+
+TEST_F(ReflectorTest, ANewListOfOneNamespaceKeepsWhatAnotherReflectorHasSeen) {
+  Informer informer(types::kPods);
+  Reflector ours(client_, informer, {.ns = "ns", .seed = 1}, clock_);
+  Reflector other(client_, informer, {.ns = "other", .seed = 1}, clock_);
+  Json foreign = Pod("foreign", "5");
+  foreign["metadata"]["namespace"] = "other";
+  const auto names = [&] {
+    std::vector<std::string> shown;
+    for (const auto& object : informer.List()) shown.push_back(KeyOf(*object).ToString());
+    return shown;
+  };
+
+  lists_ = {ListOf("10", {Pod("a", "3")}), ListOf("11", {foreign}), ListOf("90", {Pod("b", "80")})};
+  watches_ = {{.end = StatusResponse(410, "Expired")}, {}, {.lines = {Event("DELETED", Pod("b", "91"))}}};
+  (void)ours.RunOnce({});
+  EXPECT_FALSE(informer.HasSynced()) << "one namespace is not all";
+  EXPECT_TRUE(other.RunOnce({}));
+  EXPECT_TRUE(informer.HasSynced());
+  EXPECT_THAT(names(), ElementsAre("ns/a", "other/foreign"));
+  EXPECT_TRUE(ours.RunOnce({}));
+  EXPECT_THAT(names(), ElementsAre("other/foreign")) << "a was not in the new list, b was deleted";
 }
 
 }  // namespace

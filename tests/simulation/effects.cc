@@ -1,0 +1,20 @@
+// See effects.h.
+#include "tests/simulation/effects.h"
+
+namespace slotwright::simulation {
+
+Effects::Fate Effects::Next(const std::string& what) {
+  if (simulator_.Random(1, 100) <= rates.refused_percent) return Fate::kRefused;
+  log_.push_back(what);
+  if (trace) trace(what);
+  if (count() == lose_reply_of || simulator_.Random(1, 100) <= rates.lost_reply_percent) return Fate::kLostReply;
+  return Fate::kNormal;
+}
+
+void Effects::Done() {
+  if (count() != crash_after && simulator_.Random(1, 100) > rates.crash_percent) return;
+  if (trace) trace("the operator dies");
+  throw OperatorDied();
+}
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,47 @@
+// Everything the operator changes, in order, and what chance does to it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/simulator.h"
+
+namespace slotwright::simulation {
+
+/// The operator's process is gone, between two instructions. Not a std::exception: production code must not catch it.
+struct OperatorDied {};
+
+struct FaultRates {
+  int crash_percent = 0;       ///< Of all effects: the process dies right after it.
+  int lost_reply_percent = 0;  ///< It happens, and the operator is told that it timed out.
+  int refused_percent = 0;     ///< It does not happen, and the operator is told so.
+};
+
+/// Counts and logs effects on Kubernetes and on Redis alike.
+class Effects {
+ public:
+  enum class Fate { kNormal, kLostReply, kRefused };
+
+  explicit Effects(Simulator& simulator) : simulator_(simulator) {}
+
+  /// Before an effect.
+  [[nodiscard]] Fate Next(const std::string& what);
+  /// After it; throws OperatorDied if this was the moment.
+  void Done();
+
+  [[nodiscard]] int count() const { return static_cast<int>(log_.size()); }
+  [[nodiscard]] const std::vector<std::string>& log() const { return log_; }
+
+  int reports = 0;  ///< Writes of the status, which are no effects.
+  FaultRates rates;
+  int crash_after = 0;    ///< The n-th effect of all; 0: none.
+  int lose_reply_of = 0;  ///< The same for its reply.
+  std::function<void(const std::string&)> trace;
+
+ private:
+  Simulator& simulator_;
+  std::vector<std::string> log_;
+};
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,85 @@
+// For every effect of a workload: the operator dies right after it, or is never told that it happened. In the end all
+// is as if nothing had been.
+#include <gtest/gtest.h>
+
+#include "reconciler/base/log.h"
+#include "tests/simulation/world.h"
+
+namespace slotwright::simulation {
+namespace {
+
+using reconciler::Json;
+using std::chrono::seconds;
+
+struct Workload {
+  const char* name;
+  Json before;
+  Json after;  ///< null: the creation itself is the workload.
+};
+
+enum class Fault { kNone, kCrash, kLostReply };
+
+class Exhaustive : public ::testing::TestWithParam<Workload> {
+ protected:
+  void SetUp() override { reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText); }
+
+  // Gives the number of effects of the workload; the end state and problems are compared inside.
+  static int Run(const Workload& workload, Fault fault, int effect, std::string& end_state) {
+    World world(11);
+    int before = 0;
+    const auto arm = [&] {
+      if (fault == Fault::kCrash) world.effects.crash_after = before + effect;
+      if (fault == Fault::kLostReply) world.effects.lose_reply_of = before + effect;
+    };
+    if (workload.after.is_null()) arm();
+    world.Apply(workload.before);
+    EXPECT_TRUE(world.Converges(seconds(300))) << world.ReadyMessage();
+    if (!workload.after.is_null()) {
+      world.StartClients();
+      world.Run(seconds(2));
+      before = world.effects.count();
+      arm();
+      world.Apply(workload.after);
+      EXPECT_TRUE(world.Converges(seconds(300))) << world.ReadyMessage();
+      world.StopClients();
+      EXPECT_TRUE(world.LostWrites().empty()) << world.LostWrites().front();
+    }
+    const int count = world.effects.count() - before;
+    world.Run(seconds(12));
+    EXPECT_TRUE(world.StaysSilent(seconds(10))) << world.effects.log().back();
+    EXPECT_TRUE(world.violations().empty()) << world.violations().front();
+    end_state = world.EndState();
+    return count;
+  }
+};
+
+TEST_P(Exhaustive, ACrashOrALostReplyAfterAnyEffectChangesNothingInTheEnd) {
+  std::string expected;
+  const int effects = Run(GetParam(), Fault::kNone, 0, expected);
+  ASSERT_GT(effects, 3);
+  for (const Fault fault : {Fault::kCrash, Fault::kLostReply}) {
+    for (int effect = 1; effect <= effects; ++effect) {
+      std::string end_state;
+      SCOPED_TRACE((fault == Fault::kCrash ? "dies after effect " : "is not told of effect ") + std::to_string(effect));
+      Run(GetParam(), fault, effect, end_state);
+      EXPECT_EQ(end_state, expected);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+const Json kThree = {{"masters", 3}, {"replicasPerMaster", 1}};
+const Json kFour = {{"masters", 4}, {"replicasPerMaster", 1}};
+
+INSTANTIATE_TEST_SUITE_P(
+    Workloads, Exhaustive,
+    ::testing::Values(Workload{"Creation", kThree, nullptr}, Workload{"ScaleOut", kThree, {{"masters", 4}}},
+                      Workload{"ScaleIn", kFour, {{"masters", 3}}},
+                      Workload{"MoreReplicas", kThree, {{"replicasPerMaster", 2}}},
+                      Workload{"NoReplicas", kThree, {{"replicasPerMaster", 0}}},
+                      Workload{"NewImage", kThree, {{"image", "redis:7.2"}}},
+                      Workload{"LiveConfig", kThree, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}}}),
+    [](const auto& param_info) { return param_info.param.name; });
+
+}  // namespace
+}  // namespace slotwright::simulation

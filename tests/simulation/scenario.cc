@@ -1,0 +1,135 @@
+// See scenario.h.
+#include "tests/simulation/scenario.h"
+
+#include <fmt/format.h>
+
+#include "tests/simulation/world.h"
+
+namespace slotwright::simulation {
+
+using reconciler::Json;
+using std::chrono::seconds;
+
+namespace {
+
+class Story {
+ public:
+  Story(std::uint64_t seed, bool trace) : world_(seed) {
+    if (trace) world_.Trace();
+  }
+
+  Verdict Tell() {
+    Json spec = {{"masters", Chance(1, 4)}, {"replicasPerMaster", replicas_ = Chance(0, 2)}};
+    storage_ = Chance(0, 2) == 0;
+    if (storage_) spec["storage"] = {{"size", "1Gi"}};
+    ChooseFaults();
+    world_.Apply(spec);
+    if (Chance(0, 3) == 0)
+      world_.Run(milliseconds(Chance(0, 3000)));  // edited before it is whole
+    else if (!Settles("after the creation"))
+      return Result();
+    world_.StartClients();
+    const int edits = Chance(1, 3);
+    for (int i = 0; i < edits && problem_.empty(); ++i) {
+      Edit();
+      world_.Run(milliseconds(Chance(0, 8000)));
+      if (Chance(0, 2) == 0) Misfortune();
+    }
+    if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
+    return Result();
+  }
+
+ private:
+  int Chance(int low, int high) { return world_.simulator.Random(low, high); }
+
+  void ChooseFaults() {
+    auto& rates = world_.effects.rates;
+    if (Chance(0, 1) == 0) rates.crash_percent = Chance(1, 8);
+    if (Chance(0, 1) == 0) rates.lost_reply_percent = Chance(1, 8);
+    if (Chance(0, 1) == 0) rates.refused_percent = Chance(1, 8);
+    if (Chance(0, 3) == 0) world_.SetCacheLag(milliseconds(1), milliseconds(Chance(50, 2000)));
+  }
+
+  void Edit() {
+    switch (Chance(0, 3)) {
+      case 0:
+      case 1:
+        world_.Apply({{"masters", Chance(1, 5)}});
+        break;
+      case 2:
+        // Without replicas a new pod would lose its data, which is refused: another story.
+        if (replicas_ == 0 && !storage_) break;
+        world_.Apply({{"image", fmt::format("redis:7.{}", Chance(0, 9))}});
+        break;
+      default:
+        world_.Apply({{"config", {{"maxmemory-policy", Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction"}}}});
+    }
+  }
+
+  // Only such as a cluster with a replica or a volume survives, and one at a time.
+  void Misfortune() {
+    const auto pods = world_.Pods();
+    if (pods.empty()) return;
+    const std::string& pod = pods[static_cast<size_t>(Chance(0, static_cast<int>(pods.size()) - 1))];
+    if (Chance(0, 3) == 0) {
+      world_.Outage(milliseconds(Chance(100, 5000)));
+      return;
+    }
+    const Node* node = world_.NodeOf(pod);
+    const bool only_copy = node == nullptr || (node->me().master && (replicas_ == 0 || !Settled()));
+    if (only_copy && !storage_) return;
+    harmed_ = true;
+    switch (Chance(0, 2)) {
+      case 0:
+        world_.KillContainer(pod);
+        break;
+      case 1:
+        world_.DeletePod(pod);
+        break;
+      default:
+        world_.Hang(pod, milliseconds(Chance(100, 12'000)));
+    }
+  }
+
+  // Every shard has a replica in sync: what may die without a loss of slots.
+  bool Settled() { return world_.Converges(seconds(120)); }
+
+  bool Settles(const char* when) {
+    const FaultRates rates = world_.effects.rates;
+    world_.Run(milliseconds(Chance(0, 3000)));
+    world_.effects.rates = {};
+    // Whoever died is back by then, the operator included: what the status says is no older.
+    world_.Run(seconds(14));
+    const bool converged = world_.Converges(seconds(300));
+    if (!world_.violations().empty()) {
+      problem_ = "broken promise " + world_.violations()[0];
+    } else if (!converged) {
+      problem_ = fmt::format("no convergence {}: {}", when, world_.ReadyMessage());
+    } else if (world_.Run(seconds(2)); !world_.StaysSilent(seconds(20))) {
+      problem_ = fmt::format("not silent {}: {}", when, world_.ReadyMessage());
+    }
+    if (!world_.violations().empty()) problem_ = "broken promise " + world_.violations()[0];
+    world_.effects.rates = rates;
+    return problem_.empty();
+  }
+
+  void CheckWrites() {
+    world_.StopClients();
+    const auto lost = world_.LostWrites();
+    if (!lost.empty()) problem_ = fmt::format("{} acknowledged writes are lost, first: {}", lost.size(), lost[0]);
+  }
+
+  Verdict Result() { return {problem_, world_.effects.count()}; }
+
+  World world_;
+  int replicas_ = 0;
+  bool storage_ = false;
+  bool harmed_ = false;  // something died that Redis replicates only asynchronously
+  std::string problem_;
+};
+
+}  // namespace
+
+Verdict RunSeed(std::uint64_t seed, bool trace) { return Story(seed, trace).Tell(); }
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,90 @@
+// See sim_api.h.
+#include "tests/simulation/sim_api.h"
+
+#include "controllers/topology/text.h"
+
+namespace slotwright::simulation {
+
+using reconciler::ErrorKind;
+using reconciler::Fail;
+using reconciler::HttpRequest;
+using reconciler::HttpResponse;
+using reconciler::Json;
+using reconciler::Result;
+
+namespace {
+
+struct Target {
+  std::string plural;
+  reconciler::ObjectKey key;
+};
+
+// "/api/v1/namespaces/NS/pods/NAME/status?…"
+Target Parse(const std::string& target) {
+  const auto words = text::Split(text::NextField(target, '?'), '/');
+  Target result;
+  for (size_t i = 0; i + 2 < words.size(); ++i) {
+    if (words[i] != "namespaces") continue;
+    result.key.ns = words[i + 1];
+    result.plural = words[i + 2];
+    if (i + 3 < words.size()) result.key.name = words[i + 3];
+    break;
+  }
+  return result;
+}
+
+bool IsReport(const HttpRequest& request) {
+  const auto path = text::NextField(request.target, '?');
+  return path.ends_with("/status") && request.body.find("\"conditions\"") != std::string::npos;
+}
+
+}  // namespace
+
+SimApi::SimApi(std::shared_ptr<reconciler::Transport> inner, Simulator& simulator, Effects* effects,
+               ChangeHandler on_change, Inspector inspector)
+    : inner_(std::move(inner)),
+      simulator_(simulator),
+      effects_(effects),
+      on_change_(std::move(on_change)),
+      inspector_(std::move(inspector)) {}
+
+Result<HttpResponse> SimApi::Forward(HttpRequest request, std::stop_token stop) {
+  Target target = Parse(request.target);
+  if (request.method == "POST" && target.plural == "pods") {
+    // As if a scheduler had been quick.
+    Json pod = Json::parse(request.body);
+    pod["spec"]["nodeName"] = "simulated";
+    request.body = pod.dump();
+  }
+  auto response = inner_->Send(request, stop);
+  if (!response || response->status >= 300 || request.method == "GET") return response;
+  if (target.key.name.empty()) target.key.name = reconciler::KeyOf(Json::parse(response->body)).name;
+  on_change_(target.plural, target.key);
+  return response;
+}
+
+Result<HttpResponse> SimApi::Send(const HttpRequest& request, std::stop_token stop) {
+  if (effects_ == nullptr) return Forward(request, stop);
+  simulator_.RunFor(simulator_.RandomMs(1, 3));
+  if (outage) return Fail(ErrorKind::kUnavailable, "the simulated API server is away");
+  if (request.method == "GET") return Forward(request, stop);
+  // A report of what was seen is no effect, as nothing is decided by it: it is counted for silence only.
+  if (IsReport(request)) {
+    ++effects_->reports;
+    if (inspector_) inspector_(request);
+    return Forward(request, stop);
+  }
+  const auto fate = effects_->Next(request.method + " " + std::string(text::NextField(request.target, '?')));
+  if (fate == Effects::Fate::kRefused) return Fail(ErrorKind::kUnavailable, "the simulated API server refuses");
+  if (inspector_) inspector_(request);
+  auto response = Forward(request, stop);
+  effects_->Done();
+  if (fate == Effects::Fate::kLostReply) return Fail(ErrorKind::kTimeout, "the simulated reply was lost");
+  return response;
+}
+
+Result<HttpResponse> SimApi::Stream(const HttpRequest&, const LineHandler&, std::stop_token) {
+  return Fail(ErrorKind::kUnavailable, "there are no watches here: caches are fed from what is written");
+}
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,43 @@
+// The operator's way to the embedded API server: takes simulated time, fails when told to, and tells what changed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "local/apiserver/api_server.h"
+#include "reconciler/kube/client.h"
+#include "tests/simulation/effects.h"
+
+namespace slotwright::simulation {
+
+class SimApi final : public reconciler::Transport {
+ public:
+  /// Hears of every write to `plural`, whoever made it.
+  using ChangeHandler = std::function<void(const std::string& plural, const reconciler::ObjectKey& key)>;
+  /// Sees a write of the operator before it happens.
+  using Inspector = std::function<void(const reconciler::HttpRequest& request)>;
+
+  SimApi(std::shared_ptr<reconciler::Transport> inner, Simulator& simulator, Effects* effects, ChangeHandler on_change,
+         Inspector inspector);
+
+  reconciler::Result<reconciler::HttpResponse> Send(const reconciler::HttpRequest& request,
+                                                    std::stop_token stop) override;
+  reconciler::Result<reconciler::HttpResponse> Stream(const reconciler::HttpRequest&, const LineHandler&,
+                                                      std::stop_token) override;
+  std::string Host() const override { return "simulated"; }
+
+  bool outage = false;
+
+ private:
+  reconciler::Result<reconciler::HttpResponse> Forward(reconciler::HttpRequest request, std::stop_token stop);
+
+  std::shared_ptr<reconciler::Transport> inner_;
+  Simulator& simulator_;
+  Effects* effects_;  // null: nobody's faults (the kubelet, a user)
+  ChangeHandler on_change_;
+  Inspector inspector_;
+};
+
+}  // namespace slotwright::simulation

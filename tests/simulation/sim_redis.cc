@@ -1,0 +1,386 @@
+// The life of a simulated node: gossip, failure detection, elections, replication.
+#include "tests/simulation/sim_redis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace slotwright::simulation {
+
+namespace {
+
+constexpr milliseconds kCron{100};
+constexpr milliseconds kWritableDelay{2000};
+constexpr auto kBan = std::chrono::seconds(60);
+
+}  // namespace
+
+Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string password, Disk disk)
+    : bus_(bus),
+      endpoint_(std::move(endpoint)),
+      hostname_(std::move(hostname)),
+      password_(std::move(password)),
+      disk_(std::move(disk)),
+      booted_(bus.simulator.Now()),
+      run_id_(bus.NewId().ToString()),
+      link_lost_(booted_ - std::chrono::hours(100)) {
+  Peer& me = disk_.table[disk_.id];
+  me.id = disk_.id;
+  me.endpoint = endpoint_;
+  me.hostname = hostname_;
+  for (auto& [id, peer] : disk_.table) {
+    peer.pong = booted_;
+    peer.reports.clear();
+  }
+}
+
+std::int64_t Node::KeyCount() const {
+  std::int64_t count = 0;
+  for (const auto& [slot, keys] : disk_.data) count += static_cast<std::int64_t>(keys.size());
+  return count;
+}
+
+Peer* Node::Find(const NodeId& id) {
+  const auto found = disk_.table.find(id);
+  return found == disk_.table.end() ? nullptr : &found->second;
+}
+
+const Peer* Node::OwnerOf(Slot slot) const {
+  for (const auto& [id, peer] : disk_.table) {
+    if (peer.slots.Contains(slot)) return &peer;
+  }
+  return nullptr;
+}
+
+int Node::Majority() const {
+  int masters = 0;
+  for (const auto& [id, peer] : disk_.table) masters += peer.master && !peer.slots.empty() ? 1 : 0;
+  return masters / 2 + 1;
+}
+
+void Node::Cron() {
+  std::vector<NodeId> others;
+  for (const auto& [id, peer] : disk_.table) {
+    if (id != disk_.id) others.push_back(id);
+  }
+  const auto now = bus_.simulator.Now();
+  for (const auto& id : others) {
+    Peer* peer = Find(id);
+    const bool due = now - peer->pong > bus_.node_timeout / 2;
+    if (due || bus_.simulator.Random(0, 9) == 0) Ping(*peer);
+  }
+  CheckPeers();
+  Replicate();
+  CheckElection();
+  CheckState();
+}
+
+void Node::Ping(Peer& peer) {
+  if (peer.noaddr || !bus_.Reaches(*this, peer.endpoint)) return;
+  Node& other = *bus_.At(peer.endpoint);
+  if (other.id() != peer.id) {
+    // Somebody else has that address: the link is dropped, the address forgotten.
+    peer.noaddr = true;
+    return;
+  }
+  const NodeId id = peer.id;
+  other.Receive(*this);
+  if (other.Find(disk_.id) == nullptr) return;  // strangers get no answer
+  Receive(other);
+  Peer* answered = Find(id);
+  if (answered == nullptr) return;
+  const auto now = bus_.simulator.Now();
+  answered->pong = now;
+  answered->pfail = false;
+  const bool may_clear =
+      !answered->master || answered->slots.empty() || now - answered->failed_at > 2 * bus_.node_timeout;
+  if (answered->fail && may_clear) answered->fail = false;
+}
+
+void Node::Receive(const Node& sender) {
+  Peer* known = Find(sender.id());
+  if (known == nullptr || sender.id() == disk_.id) return;
+  const Peer& said = sender.me();
+  known->endpoint = sender.endpoint();
+  known->hostname = sender.hostname();
+  known->noaddr = false;
+  known->master_id = said.master_id;
+  known->epoch = std::max(known->epoch, said.epoch);
+  disk_.current_epoch = std::max(disk_.current_epoch, sender.disk().current_epoch);
+  if (known->master && !said.master) known->slots = {};  // a master that became a replica owns nothing
+  known->master = said.master;
+  if (said.master) {
+    UpdateSlots(*known, said.slots);
+    if (Me().master && Me().epoch == said.epoch && disk_.id < said.id) Me().epoch = ++disk_.current_epoch;
+  }
+  const bool counts = said.master && !said.slots.empty();
+  for (const auto& [id, gossiped] : sender.disk().table) {
+    if (id == disk_.id || id == sender.id()) continue;
+    Peer* peer = Find(id);
+    if (peer == nullptr) {
+      const auto ban = banned_.find(id);
+      if (gossiped.noaddr || (ban != banned_.end() && ban->second > bus_.simulator.Now())) continue;
+      Peer& fresh = disk_.table[id];
+      fresh.id = id;
+      fresh.endpoint = gossiped.endpoint;
+      fresh.hostname = gossiped.hostname;
+      fresh.master = gossiped.master;
+      fresh.master_id = gossiped.master_id;
+      fresh.pong = bus_.simulator.Now();
+      continue;
+    }
+    if (counts && (gossiped.pfail || gossiped.fail)) {
+      peer->reports[sender.id()] = bus_.simulator.Now();
+    } else {
+      peer->reports.erase(sender.id());
+    }
+    // An owner with a higher epoch that the sender has not heard of, and the other way round.
+    if (gossiped.epoch > peer->epoch && !gossiped.slots.empty() && id != disk_.id) {
+      peer->epoch = gossiped.epoch;
+      UpdateSlots(*peer, gossiped.slots);
+    }
+  }
+}
+
+void Node::UpdateSlots(Peer& sender, const SlotSet& claimed) {
+  const NodeId sender_id = sender.id;
+  const NodeId master_id = Me().master ? disk_.id : Me().master_id;
+  SlotSet importing;
+  for (const auto& [slot, peer] : disk_.importing) importing.Add(slot);
+  SlotSet wanted = claimed - sender.slots - importing;
+  if (wanted.empty()) return;
+  SlotSet lost;
+  SlotSet from_master;
+  for (auto& [id, peer] : disk_.table) {
+    if (id == sender_id) continue;
+    const SlotSet overlap = peer.slots & wanted;
+    if (overlap.empty()) continue;
+    if (peer.epoch >= sender.epoch) {
+      wanted = wanted - overlap;
+      continue;
+    }
+    peer.slots = peer.slots - overlap;
+    if (id == disk_.id) lost = overlap;
+    if (id == master_id) from_master = overlap;
+  }
+  sender.slots = sender.slots | wanted;
+  for (auto open = disk_.migrating.begin(); open != disk_.migrating.end();) {
+    open = lost.Contains(open->first) ? disk_.migrating.erase(open) : std::next(open);
+  }
+  const Peer* master = Find(master_id);
+  const bool master_lost_all = !from_master.empty() && master != nullptr && master->slots.empty();
+  if (master_lost_all && from_master == claimed && sender_id != disk_.id) {
+    FollowMaster(sender_id);
+  } else if (!lost.empty()) {
+    DropKeysOf(lost);
+  }
+}
+
+void Node::DropKeysOf(const SlotSet& slots) {
+  for (const auto& [slot, keys] : disk_.data) {
+    if (bus_.trace && slots.Contains(slot) && !keys.empty()) {
+      bus_.trace(fmt::format("{} lost slot {} and drops {} keys", hostname_, slot, keys.size()));
+    }
+  }
+  std::erase_if(disk_.data, [&](const auto& entry) { return slots.Contains(entry.first); });
+}
+
+void Node::FollowMaster(const NodeId& master) {
+  Me().master = false;
+  Me().master_id = master;
+  Me().slots = {};
+  disk_.importing.clear();
+  disk_.migrating.clear();
+  link_up_ = false;
+  sync_done_.reset();
+  link_lost_ = bus_.simulator.Now();
+  election_at_.reset();
+}
+
+void Node::Meet(const Endpoint& endpoint) {
+  if (!meeting_.insert(endpoint).second) return;
+  const NodeId self = disk_.id;
+  const Endpoint mine = endpoint_;
+  bus_.simulator.After(bus_.simulator.RandomMs(20, 150), [&bus = bus_, self, mine, endpoint] {
+    Node* from = bus.At(mine);
+    if (from == nullptr || from->id() != self) return;
+    from->meeting_.erase(endpoint);
+    if (!bus.Reaches(*from, endpoint)) return;
+    Node* to = bus.At(endpoint);
+    for (const auto& [one, other] : {std::pair(from, to), std::pair(to, from)}) {
+      if (one->Find(other->id()) == nullptr) {
+        Peer& peer = one->disk_.table[other->id()];
+        peer.id = other->id();
+        peer.pong = bus.simulator.Now();
+      }
+      one->Receive(*other);
+    }
+    from->Find(to->id())->pong = bus.simulator.Now();
+  });
+}
+
+void Node::CheckPeers() {
+  const auto now = bus_.simulator.Now();
+  for (auto& [id, peer] : disk_.table) {
+    if (id == disk_.id) continue;
+    if (now - peer.pong > bus_.node_timeout) peer.pfail = true;
+    if (!peer.pfail || peer.fail) continue;
+    int votes = Me().master && !Me().slots.empty() ? 1 : 0;
+    for (const auto& [reporter, at] : peer.reports) votes += now - at <= 2 * bus_.node_timeout ? 1 : 0;
+    if (votes < Majority()) continue;
+    for (Node* node : bus_.All()) {
+      if (node != this && !bus_.Reaches(*this, node->endpoint())) continue;
+      Peer* failed = node->Find(id);
+      if (failed == nullptr || node->id() == id || failed->fail) continue;
+      failed->fail = true;
+      failed->failed_at = now;
+    }
+  }
+}
+
+void Node::Replicate() {
+  if (Me().master) return;
+  Peer* master = Find(Me().master_id);
+  Node* source = master == nullptr || master->noaddr ? nullptr : bus_.At(master->endpoint);
+  const bool alive = source != nullptr && source->id() == master->id && !source->hung && !cut_off && !source->cut_off;
+  const auto now = bus_.simulator.Now();
+  if (!alive) {
+    if (link_up_) link_lost_ = now;
+    link_up_ = false;
+    sync_done_.reset();
+    return;
+  }
+  if (!link_up_) {
+    if (!sync_done_) sync_done_ = now + bus_.simulator.RandomMs(50, 400);
+    if (now < *sync_done_) return;
+    link_up_ = true;
+    ever_synced_ = true;
+  }
+  disk_.data = source->disk_.data;
+}
+
+void Node::CheckElection() {
+  const Peer* master = Me().master ? nullptr : Find(Me().master_id);
+  const auto now = bus_.simulator.Now();
+  const bool wanted = master != nullptr && master->fail && !master->slots.empty();
+  // A replica that never had a link, or lost it long ago, may be too old: it is not elected by itself.
+  const bool fresh = ever_synced_ && now - link_lost_ < 10 * bus_.node_timeout + std::chrono::seconds(10);
+  if (!wanted || !fresh) {
+    election_at_.reset();
+    return;
+  }
+  if (!election_at_) election_at_ = now + milliseconds(500) + bus_.simulator.RandomMs(0, 500);
+  if (now < *election_at_) return;
+  election_at_ = now + std::max<milliseconds>(2 * bus_.node_timeout, milliseconds(2000)) * 2;
+  (void)Elect(false);
+}
+
+bool Node::Elect(bool forced) {
+  const std::uint64_t epoch = ++disk_.current_epoch;
+  int votes = 0;
+  for (Node* node : bus_.All()) {
+    if (node == this || !bus_.Reaches(*this, node->endpoint())) continue;
+    votes += node->Vote(*this, epoch, forced) ? 1 : 0;
+  }
+  if (votes < Majority()) return false;
+  Win(epoch);
+  return true;
+}
+
+bool Node::Vote(const Node& candidate, std::uint64_t epoch, bool forced) {
+  const Peer* known = Find(candidate.id());
+  if (!Me().master || Me().slots.empty() || known == nullptr || epoch < disk_.current_epoch || last_vote_ >= epoch) {
+    return false;
+  }
+  const NodeId master_id = candidate.me().master_id;
+  Peer* master = Find(master_id);
+  if (master == nullptr || (!master->fail && !forced)) return false;
+  const auto now = bus_.simulator.Now();
+  const auto before = voted_.find(master_id);
+  if (before != voted_.end() && now - before->second < 2 * bus_.node_timeout) return false;
+  disk_.current_epoch = std::max(disk_.current_epoch, epoch);
+  last_vote_ = epoch;
+  voted_[master_id] = now;
+  return true;
+}
+
+void Node::Win(std::uint64_t epoch) {
+  Peer* old = Find(Me().master_id);
+  const SlotSet slots = old == nullptr ? SlotSet() : old->slots;
+  if (old != nullptr) old->slots = {};
+  Me().master = true;
+  Me().master_id = NodeId();
+  Me().slots = slots;
+  Me().epoch = epoch;
+  disk_.current_epoch = std::max(disk_.current_epoch, epoch);
+  link_up_ = false;
+  for (Node* node : bus_.All()) {
+    if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
+  }
+}
+
+void Node::CheckState() {
+  const auto now = bus_.simulator.Now();
+  SlotSet served;
+  int masters = 0;
+  int reachable = 0;
+  for (const auto& [id, peer] : disk_.table) {
+    if (!peer.master || peer.slots.empty()) continue;
+    ++masters;
+    reachable += peer.pfail || peer.fail ? 0 : 1;
+    if (!peer.fail) served = served | peer.slots;
+  }
+  const bool well = served.size() == kSlotCount && reachable >= masters / 2 + 1;
+  state_ok_ = well && (state_ok_ || now - booted_ >= kWritableDelay);
+}
+
+Node& Bus::Start(Endpoint endpoint, const std::string& hostname, const std::string& password,
+                 std::optional<Disk> disk) {
+  if (!disk) {
+    disk = Disk{};
+    disk->id = NewId();
+  }
+  auto node = std::make_unique<Node>(*this, endpoint, hostname, password, *std::move(disk));
+  Node& started = *node;
+  nodes_[endpoint] = std::move(node);
+  ScheduleCron(endpoint, started.id());
+  return started;
+}
+
+void Bus::ScheduleCron(const Endpoint& endpoint, const NodeId& id) {
+  simulator.After(kCron + simulator.RandomMs(0, 10), [this, endpoint, id] {
+    Node* node = At(endpoint);
+    if (node == nullptr || node->id() != id) return;
+    if (!node->hung) node->Cron();
+    ScheduleCron(endpoint, id);
+  });
+}
+
+void Bus::Stop(const Endpoint& endpoint) { nodes_.erase(endpoint); }
+
+Node* Bus::At(const Endpoint& endpoint) const {
+  const auto found = nodes_.find(endpoint);
+  return found == nodes_.end() ? nullptr : found->second.get();
+}
+
+Node* Bus::ById(const NodeId& id) const {
+  for (const auto& [endpoint, node] : nodes_) {
+    if (node->id() == id) return node.get();
+  }
+  return nullptr;
+}
+
+std::vector<Node*> Bus::All() const {
+  std::vector<Node*> all;
+  for (const auto& [endpoint, node] : nodes_) all.push_back(node.get());
+  return all;
+}
+
+bool Bus::Reaches(const Node& from, const Endpoint& to) const {
+  const Node* target = At(to);
+  return target != nullptr && !target->hung && !from.hung && !from.cut_off && !target->cut_off;
+}
+
+NodeId Bus::NewId() { return *NodeId::Parse(fmt::format("{:040x}", next_id_++)); }
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,150 @@
+// Redis Cluster as a model: processes, the cluster bus, elections, replication, migration.
+//
+// Held to what redis src/cluster_legacy.c does, with these simplifications: messages arrive at once or not at all; a
+// handshake takes one step; replicas copy their master's state in steps of 100 ms instead of a stream; only strings;
+// one configuration epoch collision is settled at a time; MIGRATE takes no time. There is no model of Valkey's
+// replicated SETSLOT and of atomic migration.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controllers/redis/commander.h"
+#include "tests/simulation/simulator.h"
+
+namespace slotwright::simulation {
+
+struct Peer {
+  NodeId id;
+  Endpoint endpoint;
+  std::string hostname;
+  bool master = true;
+  NodeId master_id;
+  SlotSet slots;
+  std::uint64_t epoch = 0;
+  MonotonicTime pong;
+  bool pfail = false;
+  bool fail = false;
+  bool noaddr = false;
+  MonotonicTime failed_at;
+  std::map<NodeId, MonotonicTime> reports;
+};
+
+/// What survives a process: nodes.conf and, with persistence, the data.
+struct Disk {
+  NodeId id;
+  std::map<NodeId, Peer> table;
+  std::uint64_t current_epoch = 0;
+  std::map<Slot, NodeId> importing;
+  std::map<Slot, NodeId> migrating;
+  std::map<Slot, std::map<std::string, std::string>> data;
+};
+
+class Bus;
+
+/// One redis-server process in cluster mode.
+class Node {
+ public:
+  Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string password, Disk disk);
+
+  /// One command of a client or of the operator. `asking`: ASKING came before it.
+  [[nodiscard]] Reply Execute(const Command& command, bool asking);
+  /// What happens ten times a second.
+  void Cron();
+
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  [[nodiscard]] const NodeId& id() const { return disk_.id; }
+  [[nodiscard]] const std::string& hostname() const { return hostname_; }
+  [[nodiscard]] const std::string& password() const { return password_; }
+  [[nodiscard]] const Disk& disk() const { return disk_; }
+  [[nodiscard]] const Peer& me() const { return disk_.table.at(disk_.id); }
+  [[nodiscard]] bool link_up() const { return link_up_; }
+  [[nodiscard]] bool state_ok() const { return state_ok_; }
+  [[nodiscard]] std::int64_t KeyCount() const;
+
+  bool hung = false;
+  bool cut_off = false;  ///< From the other nodes; clients still reach it.
+
+ private:
+  friend class Bus;
+  Peer& Me() { return disk_.table.at(disk_.id); }
+  [[nodiscard]] Peer* Find(const NodeId& id);
+  [[nodiscard]] const Peer& Me() const { return me(); }
+  [[nodiscard]] const Peer* OwnerOf(Slot slot) const;
+
+  // The bus.
+  void Ping(Peer& peer);
+  void Receive(const Node& sender);
+  void UpdateSlots(Peer& sender, const SlotSet& claimed);
+  void Meet(const Endpoint& endpoint);
+  void CheckPeers();
+  void CheckElection();
+  void Win(std::uint64_t epoch);
+  [[nodiscard]] bool Elect(bool forced);
+  [[nodiscard]] bool Vote(const Node& candidate, std::uint64_t epoch, bool forced);
+  void CheckState();
+  void Replicate();
+  void FollowMaster(const NodeId& master);
+  void DropKeysOf(const SlotSet& slots);
+  [[nodiscard]] int Majority() const;
+
+  // Commands.
+  [[nodiscard]] Reply Cluster(const Command& command);
+  [[nodiscard]] Reply SetSlot(const Command& command);
+  [[nodiscard]] Reply Forget(const NodeId& id);
+  [[nodiscard]] Reply ReplicateCommand(const NodeId& id);
+  [[nodiscard]] Reply Failover(const std::string& how);
+  [[nodiscard]] Reply Migrate(const Command& command);
+  [[nodiscard]] Reply OnKey(const Command& command, bool asking);
+  [[nodiscard]] std::string NodesText() const;
+  [[nodiscard]] std::string InfoText() const;
+
+  Bus& bus_;
+  const Endpoint endpoint_;
+  const std::string hostname_;
+  const std::string password_;
+  Disk disk_;
+  const MonotonicTime booted_;
+  const std::string run_id_;
+  std::map<NodeId, MonotonicTime> banned_;
+  std::set<Endpoint> meeting_;
+  std::uint64_t last_vote_ = 0;
+  std::map<NodeId, MonotonicTime> voted_;
+  std::optional<MonotonicTime> election_at_;
+  bool state_ok_ = false;
+  bool link_up_ = false;
+  std::optional<MonotonicTime> sync_done_;
+  MonotonicTime link_lost_;
+  bool ever_synced_ = false;
+};
+
+/// All processes and the network between them.
+class Bus {
+ public:
+  Bus(Simulator& world, milliseconds timeout) : simulator(world), node_timeout(timeout) {}
+
+  Node& Start(Endpoint endpoint, const std::string& hostname, const std::string& password, std::optional<Disk> disk);
+  void Stop(const Endpoint& endpoint);
+  [[nodiscard]] Node* At(const Endpoint& endpoint) const;
+  [[nodiscard]] Node* ById(const NodeId& id) const;
+  [[nodiscard]] std::vector<Node*> All() const;
+  /// Whether packets of the cluster bus get from one to the other.
+  [[nodiscard]] bool Reaches(const Node& from, const Endpoint& to) const;
+  [[nodiscard]] NodeId NewId();
+
+  Simulator& simulator;
+  const milliseconds node_timeout;
+  std::function<void(const std::string&)> trace;
+
+ private:
+  void ScheduleCron(const Endpoint& endpoint, const NodeId& id);
+  std::map<Endpoint, std::unique_ptr<Node>> nodes_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace slotwright::simulation

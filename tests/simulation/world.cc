@@ -1,0 +1,326 @@
+// See world.h. Kubernetes and its misfortunes; the promises are in promises.cc.
+#include "tests/simulation/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/conditions.h"
+#include "controllers/api/names.h"
+#include "operator/crd.h"
+#include "reconciler/base/base64.h"
+#include "reconciler/base/yaml.h"
+#include "tests/simulation/operator_life.h"
+
+namespace slotwright::simulation {
+
+using reconciler::Json;
+using reconciler::ObjectKey;
+namespace types = reconciler::types;
+
+namespace {
+
+const ObjectKey kCluster{"default", "demo"};
+
+const std::vector<Json>& Crds() {
+  static const std::vector<Json> kCrds = *reconciler::ParseYaml(std::string(kCrdYaml));
+  return kCrds;
+}
+
+}  // namespace
+
+World::World(std::uint64_t seed)
+    : simulator(seed),
+      bus_(simulator, NodeTimeout()),
+      server_({.clock = &simulator, .seed = seed + 1}),
+      users_way_(std::make_shared<SimApi>(
+          server_.InProcessTransport(), simulator, nullptr,
+          [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); }, nullptr)),
+      user_(std::make_unique<reconciler::Client>(users_way_, reconciler::Client::Options{}, simulator)),
+      restart_at_(simulator.Now()) {
+  for (const Json& crd : Crds()) (void)user_->Create(types::kCustomResourceDefinitions, crd);
+}
+
+World::~World() = default;
+
+void World::Trace() {
+  trace_ = true;
+  effects.trace = [this](const std::string& what) {
+    const auto since = std::chrono::duration<double>(simulator.Now().time_since_epoch() - std::chrono::hours(1000));
+    fmt::print("{:9.3f} {}\n", since.count(), what);
+  };
+  bus_.trace = effects.trace;
+}
+
+void World::Violated(const std::string& what) {
+  if (trace_) effects.trace("BROKEN PROMISE: " + what);
+  violations_.push_back(what);
+}
+
+void World::Apply(const Json& spec) {
+  if (effects.trace) effects.trace("the user applies " + spec.dump());
+  if (user_->Get(kRedisClusters, kCluster)) {
+    (void)user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge, {{"spec", spec}});
+    return;
+  }
+  Json object = {{"apiVersion", kRedisClusters.ApiVersion()},
+                 {"kind", kRedisClusters.kind},
+                 {"metadata", {{"name", kCluster.name}, {"namespace", kCluster.ns}}},
+                 {"spec", {{"image", "redis:7.0"}}}};
+  object["spec"].merge_patch(spec);
+  const auto created = user_->Create(kRedisClusters, object);
+  if (!created) Violated("the resource was refused: " + created.error().message);
+}
+
+// Caches
+
+void World::OnChange(const std::string& plural, const ObjectKey& key) {
+  if (plural == "pods") OnPod(key);
+  if (life_ == nullptr) return;
+  simulator.After(simulator.RandomMs(static_cast<int>(lag_low_.count()), static_cast<int>(lag_high_.count())),
+                  [this, plural, key, life = lives_] { Feed(plural, key, life); });
+}
+
+// What the API server has by then: events that pass each other on the way would be an older state after a newer one,
+// which no watch shows.
+void World::Feed(const std::string& plural, const ObjectKey& key, std::uint64_t life) {
+  if (life_ == nullptr || life != lives_) return;
+  for (auto* informer : life_->caches.All()) {
+    if (informer->type().plural != plural) continue;
+    auto object = user_->Get(informer->type(), key);
+    if (object) {
+      informer->Upsert(*std::move(object));
+    } else {
+      informer->Remove(key);
+    }
+  }
+}
+
+// Pods
+
+void World::OnPod(const ObjectKey& key) {
+  const auto pod = user_->Get(types::kPods, key);
+  Process& process = processes_[key.name];
+  if (!pod) return;
+  const std::string uid = reconciler::UidOf(*pod);
+  if (process.uid != uid) {
+    if (process.running) StopProcess(key.name);
+    const auto& args = pod->at(Json::json_pointer("/spec/containers/0/args"));
+    process = {.uid = uid, .hostname = args.back().get<std::string>()};
+    for (const auto& volume : pod->at("spec").value("volumes", Json::array())) {
+      process.has_volume = process.has_volume || volume.contains("persistentVolumeClaim");
+    }
+    simulator.After(simulator.RandomMs(20, 300), [this, key, uid] { StartPod(key, uid); });
+  } else if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
+    process.terminating = true;
+    simulator.After(simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
+  }
+}
+
+std::string World::FreeAddress() const {
+  for (int i = 1;; ++i) {
+    const std::string address = fmt::format("10.0.0.{}", i);
+    const bool taken =
+        std::ranges::any_of(processes_, [&](const auto& p) { return p.second.endpoint.host == address; });
+    if (!taken) return address;
+  }
+}
+
+std::string World::Password() {
+  const auto secret = user_->Get(types::kSecrets, {kCluster.ns, kCluster.name + "-auth"});
+  return secret ? reconciler::DecodeBase64(reconciler::StringAt(*secret, {"data", "password"})).value_or("") : "";
+}
+
+void World::StartPod(const ObjectKey& key, const std::string& uid) {
+  Process& process = processes_[key.name];
+  if (process.uid != uid || process.terminating) return;
+  process.endpoint = {FreeAddress(), 6379};
+  StartProcess(key.name);
+  const Json status = {{"phase", "Running"},
+                       {"podIP", process.endpoint.host},
+                       {"conditions", Json::array({{{"type", "Ready"}, {"status", "True"}}})}};
+  (void)user_->Patch(types::kPods, key, reconciler::PatchType::kMerge, {{"status", status}},
+                     {.subresource = "status", .field_manager = "", .force = false});
+}
+
+// As start.sh does: without data that survived it begins as a new node.
+void World::StartProcess(const std::string& pod) {
+  Process& process = processes_[pod];
+  std::optional<Disk> disk;
+  if (process.has_volume) disk = volumes_[pod];
+  bus_.Start(process.endpoint, process.hostname, Password(), std::move(disk));
+  process.running = true;
+}
+
+void World::StopProcess(const std::string& pod) {
+  Process& process = processes_[pod];
+  const Node* node = bus_.At(process.endpoint);
+  if (node != nullptr && process.has_volume) volumes_[pod] = node->disk();
+  bus_.Stop(process.endpoint);
+  process.running = false;
+}
+
+void World::FinishPod(const ObjectKey& key, const std::string& uid) {
+  Process& process = processes_[key.name];
+  if (process.uid != uid) return;
+  StopProcess(key.name);
+  process = {};
+  (void)user_->Delete(types::kPods, key, {.uid = uid, .resource_version = "", .grace_period = std::chrono::seconds(0)});
+}
+
+std::vector<std::string> World::Pods() const {
+  std::vector<std::string> pods;
+  for (const auto& [pod, process] : processes_) {
+    if (process.running && !process.terminating) pods.push_back(pod);
+  }
+  return pods;
+}
+
+Node* World::NodeOf(const std::string& pod) const {
+  const auto found = processes_.find(pod);
+  return found == processes_.end() || !found->second.running ? nullptr : bus_.At(found->second.endpoint);
+}
+
+// Misfortune
+
+void World::KillContainer(const std::string& pod) {
+  const Node* node = NodeOf(pod);
+  if (node == nullptr) return;
+  if (effects.trace) effects.trace("the container of " + pod + " is killed");
+  last_misfortune_ = simulator.Now();
+  Process& process = processes_[pod];
+  const bool has_replicas = node->me().master && std::ranges::any_of(node->disk().table, [&](const auto& entry) {
+                              return !entry.second.master && entry.second.master_id == node->id();
+                            });
+  StopProcess(pod);
+  // start.sh: a master with replicas waits until one of them had the time to be elected.
+  const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
+  simulator.After(wait, [this, pod, uid = process.uid] {
+    Process& again = processes_[pod];
+    if (again.uid == uid && !again.terminating && !again.running) StartProcess(pod);
+  });
+}
+
+void World::DeletePod(const std::string& pod) {
+  if (effects.trace) effects.trace("somebody deletes the pod " + pod);
+  last_misfortune_ = simulator.Now();
+  (void)user_->Delete(types::kPods, {kCluster.ns, pod});
+}
+
+void World::Hang(const std::string& pod, Duration duration) {
+  Node* node = NodeOf(pod);
+  if (node == nullptr) return;
+  if (effects.trace) effects.trace(pod + " hangs");
+  last_misfortune_ = simulator.Now();
+  node->hung = true;
+  simulator.After(duration, [this, pod, id = node->id()] {
+    Node* again = bus_.ById(id);
+    if (again != nullptr) again->hung = false;
+  });
+}
+
+void World::Outage(Duration duration) {
+  if (life_ == nullptr) return;
+  if (effects.trace) effects.trace("the API server is away");
+  life_->api->outage = true;
+  simulator.After(duration, [this, life = lives_] {
+    if (life_ != nullptr && lives_ == life) life_->api->outage = false;
+  });
+}
+
+void World::SetCacheLag(milliseconds low, milliseconds high) {
+  lag_low_ = low;
+  lag_high_ = high;
+}
+
+// The operator
+
+void World::StartOperator() {
+  ++lives_;
+  auto api = std::make_shared<SimApi>(
+      server_.InProcessTransport(), simulator, &effects,
+      [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); },
+      [this](const reconciler::HttpRequest& request) { InspectRequest(request); });
+  auto commander = std::make_unique<SimCommander>(
+      bus_, effects, [this](const Node& node, const Command& command, const std::function<void()>& carry_out) {
+        InspectCommand(node, command, carry_out);
+      });
+  life_ = std::make_unique<Life>(simulator, std::move(api), std::move(commander));
+  for (auto* informer : life_->caches.All()) {
+    auto page = user_->ListAll(informer->type(), {});
+    informer->Replace(page ? std::move(page->items) : std::vector<Json>());
+  }
+}
+
+void World::Step(MonotonicTime end) {
+  if (life_ == nullptr) {
+    simulator.RunUntil(std::min(end, std::max(restart_at_, simulator.Now())));
+    if (simulator.Now() >= restart_at_) StartOperator();
+    return;
+  }
+  const auto key = life_->queue.TryGet();
+  if (!key) {
+    const auto due = life_->queue.NextDue().value_or(end);
+    simulator.RunUntil(std::min({end, due, simulator.Now() + milliseconds(10)}));
+    return;
+  }
+  try {
+    const auto outcome = life_->controller.Reconcile(*key, {});
+    if (!outcome) {
+      life_->queue.AddRateLimited(*key);
+    } else {
+      life_->queue.Forget(*key);
+      if (outcome->requeue_after) life_->queue.AddAfter(*key, *outcome->requeue_after);
+    }
+    life_->queue.Done(*key);
+  } catch (const OperatorDied&) {
+    life_.reset();
+    restart_at_ = simulator.Now() + simulator.RandomMs(10, 2000);
+  }
+}
+
+void World::Run(Duration duration) {
+  const auto end = simulator.Now() + duration;
+  while (simulator.Now() < end) Step(end);
+}
+
+bool World::Converges(Duration limit) {
+  const auto end = simulator.Now() + limit;
+  while (simulator.Now() < end && violations_.empty()) {
+    Run(milliseconds(200));
+    const auto object = user_->Get(kRedisClusters, kCluster);
+    const Json ready = FindCondition(object->value(Json::json_pointer("/status/conditions"), Json::array()), "Ready");
+    if (ready.is_object() && ready.value("status", "") == "True" &&
+        ready.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool World::StaysSilent(Duration duration) {
+  const int before = effects.count() + effects.reports;
+  Run(duration);
+  return effects.count() + effects.reports == before;
+}
+
+std::string World::ReadyMessage() {
+  const auto object = user_->Get(kRedisClusters, kCluster);
+  return FindCondition(object->value(Json::json_pointer("/status/conditions"), Json::array()), "Ready").dump();
+}
+
+std::string World::EndState() {
+  std::string text;
+  for (const auto& [pod, process] : processes_) {
+    const Node* node = NodeOf(pod);
+    if (node != nullptr) text += fmt::format("{} knows {} nodes\n", pod, node->disk().table.size());
+  }
+  for (const auto& type : {types::kPods, types::kServices, types::kConfigMaps, types::kPodDisruptionBudgets,
+                           types::kPersistentVolumeClaims}) {
+    const auto page = user_->ListAll(type, {.ns = kCluster.ns});
+    for (const auto& object : page->items) text += type.kind + " " + reconciler::KeyOf(object).name + "\n";
+  }
+  return text;
+}
+
+}  // namespace slotwright::simulation

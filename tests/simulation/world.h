@@ -1,0 +1,113 @@
+// A whole simulated world: Kubernetes, Redis, the production operator, a user, clients and misfortune.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controllers/rediscluster_controller.h"
+#include "local/apiserver/api_server.h"
+#include "tests/simulation/effects.h"
+#include "tests/simulation/sim_api.h"
+#include "tests/simulation/sim_commander.h"
+#include "tests/simulation/sim_redis.h"
+
+namespace slotwright::simulation {
+
+class World {
+ public:
+  explicit World(std::uint64_t seed);
+  ~World();
+
+  /// The user applies a RedisCluster "demo", or changes its specification (a merge patch).
+  void Apply(const reconciler::Json& spec);
+  /// Lets time pass; the operator works and, when it dies, comes back.
+  void Run(Duration duration);
+  /// Until Ready=True for the newest generation; false after `limit`.
+  [[nodiscard]] bool Converges(Duration limit);
+  /// Whether the operator changes nothing for that long.
+  [[nodiscard]] bool StaysSilent(Duration duration);
+
+  // Misfortune.
+  void KillContainer(const std::string& pod);
+  void DeletePod(const std::string& pod);
+  void Hang(const std::string& pod, Duration duration);
+  void Outage(Duration duration);
+  /// Every cache of the operator is this much behind from now on.
+  void SetCacheLag(milliseconds low, milliseconds high);
+
+  void StartClients();
+  void StopClients() { clients_run_ = false; }
+  /// Acknowledged writes that are not there.
+  [[nodiscard]] std::vector<std::string> LostWrites();
+
+  /// Broken promises so far; the run stops being interesting at the first.
+  [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
+  /// Pods, roles, slots and specification, without ids, addresses and times.
+  [[nodiscard]] std::string EndState();
+  [[nodiscard]] std::string ReadyMessage();
+  [[nodiscard]] std::vector<std::string> Pods() const;
+  [[nodiscard]] Node* NodeOf(const std::string& pod) const;
+
+  Simulator simulator;
+  Effects effects{simulator};
+  void Trace();
+
+ private:
+  struct Process {
+    std::string uid;
+    Endpoint endpoint;
+    std::string hostname;
+    bool has_volume = false;
+    bool terminating = false;
+    bool running = false;
+  };
+  struct Life;  // of the operator's process
+  struct Written {
+    int last = 0;
+    std::vector<int> acknowledged;
+  };
+
+  void OnChange(const std::string& plural, const reconciler::ObjectKey& key);
+  void Feed(const std::string& plural, const reconciler::ObjectKey& key, std::uint64_t life);
+  void OnPod(const reconciler::ObjectKey& key);
+  void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
+  void StartProcess(const std::string& pod);
+  void StopProcess(const std::string& pod);
+  void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
+  [[nodiscard]] std::string FreeAddress() const;
+  [[nodiscard]] std::string Password();
+  [[nodiscard]] milliseconds NodeTimeout() const { return milliseconds(5000); }
+  void StartOperator();
+  void Step(MonotonicTime end);
+
+  void InspectRequest(const reconciler::HttpRequest& request);
+  void InspectDeletion(const std::string& pod);
+  void InspectReady(const reconciler::Json& status);
+  void InspectCommand(const Node& node, const Command& command, const std::function<void()>& carry_out);
+  void Violated(const std::string& what);
+  [[nodiscard]] SlotSet Covered() const;
+  void Write();
+
+  Bus bus_;
+  local::ApiServer server_;
+  std::shared_ptr<SimApi> users_way_;
+  std::unique_ptr<reconciler::Client> user_;
+  std::map<std::string, Process> processes_;            // by pod
+  std::map<std::string, std::optional<Disk>> volumes_;  // by pod; survive pods
+  std::unique_ptr<Life> life_;
+  std::uint64_t lives_ = 0;
+  MonotonicTime restart_at_;
+  MonotonicTime last_misfortune_;
+  milliseconds lag_low_{1};
+  milliseconds lag_high_{20};
+  bool clients_run_ = false;
+  std::map<std::string, Written> written_;
+  std::vector<std::string> violations_;
+  bool trace_ = false;
+};
+
+}  // namespace slotwright::simulation

@@ -1,0 +1,163 @@
+// The whole operator for some namespaces, on an API server that gives it no more than Roles in them.
+#include "operator/operator_process.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "controllers/api/names.h"
+#include "local/apiserver/api_server.h"
+#include "operator/crd.h"
+#include "reconciler/base/yaml.h"
+#include "reconciler/kube/client.h"
+
+namespace slotwright {
+namespace {
+
+using namespace std::chrono_literals;
+using reconciler::HttpRequest;
+using reconciler::HttpResponse;
+using reconciler::Json;
+using reconciler::Result;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+namespace types = reconciler::types;
+
+/// Forbids everything outside some namespaces, as RBAC does for a service account with Roles alone.
+class RolesOnly : public reconciler::Transport {
+ public:
+  RolesOnly(std::shared_ptr<Transport> server, std::set<std::string> namespaces)
+      : server_(std::move(server)), namespaces_(std::move(namespaces)) {}
+
+  Result<HttpResponse> Send(const HttpRequest& request, std::stop_token stop) override {
+    return Allows(request) ? server_->Send(request, stop) : Forbidden();
+  }
+  Result<HttpResponse> Stream(const HttpRequest& request, const LineHandler& on_line, std::stop_token stop) override {
+    return Allows(request) ? server_->Stream(request, on_line, stop) : Forbidden();
+  }
+  std::string Host() const override { return server_->Host(); }
+
+  std::vector<std::string> Refused() const {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
+
+ private:
+  bool Allows(const HttpRequest& request) {
+    const std::string path = request.target.substr(0, request.target.find('?'));
+    const bool allowed = std::ranges::any_of(namespaces_, [&path](const std::string& ns) {
+      return path.find("/namespaces/" + ns + "/") != std::string::npos;
+    });
+    const std::lock_guard lock(mutex_);
+    if (!allowed) refused_.push_back(request.method + " " + request.target);
+    return allowed;
+  }
+  static HttpResponse Forbidden() {
+    return {.status = 403, .headers = {}, .body = R"({"kind":"Status","code":403,"reason":"Forbidden"})"};
+  }
+
+  const std::shared_ptr<Transport> server_;
+  const std::set<std::string> namespaces_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> refused_;
+};
+
+class OperatorProcess : public ::testing::Test {
+ protected:
+  OperatorProcess() {
+    const auto definitions = reconciler::ParseYaml(std::string(kCrdYaml));
+    EXPECT_TRUE(client_.Create(types::kCustomResourceDefinitions, definitions->at(0)));
+    for (const char* ns : {"one", "two", "three", "ops"}) {
+      EXPECT_TRUE(client_.Create(types::kNamespaces, {{"metadata", {{"name", ns}}}}));
+    }
+  }
+  ~OperatorProcess() override { server_.Shutdown(); }
+
+  void CreateCluster(const std::string& ns) {
+    const auto created =
+        client_.Create(kRedisClusters, {{"apiVersion", kRedisClusters.ApiVersion()},
+                                        {"kind", kRedisClusters.kind},
+                                        {"metadata", {{"namespace", ns}, {"name", "demo"}}},
+                                        {"spec", {{"masters", 3}, {"replicasPerMaster", 0}, {"image", "redis:7.0"}}}});
+    ASSERT_TRUE(created) << created.error().message;
+  }
+  [[nodiscard]] size_t Pods(const std::string& ns) const {
+    const auto pods = client_.ListAll(types::kPods, {.ns = ns});
+    return pods ? pods->items.size() : 0;
+  }
+  [[nodiscard]] bool HasStatus(const std::string& ns) const {
+    const auto cluster = client_.Get(kRedisClusters, {ns, "demo"});
+    return cluster && cluster->contains("status");
+  }
+  template <typename Condition>
+  static bool Eventually(Condition condition) {
+    const auto give_up = std::chrono::steady_clock::now() + 30s;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > give_up) return false;
+      std::this_thread::sleep_for(5ms);
+    }
+    return true;
+  }
+
+  static OperatorOptions Options(std::vector<std::string> namespaces) {
+    OperatorOptions options;
+    options.namespaces = std::move(namespaces);
+    options.metrics_address = "0";
+    options.health_address = "0";
+    options.lease_namespace = "ops";
+    options.identity = "me";
+    return options;
+  }
+
+  local::ApiServer server_{local::ApiServer::Options{}};
+  reconciler::Client client_{server_.InProcessTransport(), {}};
+};
+
+TEST_F(OperatorProcess, TakesCareOfItsNamespacesAndNeedsNoClusterRole) {
+  const auto transport =
+      std::make_shared<RolesOnly>(server_.InProcessTransport(), std::set<std::string>{"one", "two", "ops"});
+  const OperatorOptions options = Options({"two", "one", "two"});
+  Result<void> ended;
+  CreateCluster("one");
+  CreateCluster("three");
+  {
+    const std::jthread runner([&](const std::stop_token& stop) { ended = RunOperator(transport, options, stop); });
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && HasStatus("one"); }));
+    CreateCluster("two");
+    EXPECT_TRUE(Eventually([&] { return Pods("two") == 3 && HasStatus("two"); }));
+  }
+  EXPECT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(Pods("three"), 0U);
+  EXPECT_FALSE(HasStatus("three"));
+  EXPECT_THAT(transport->Refused(), IsEmpty());
+}
+
+TEST_F(OperatorProcess, SaysOnItsLeaseThatItLeads) {
+  const OperatorOptions options = Options({"one"});
+  const auto leads = [&] {
+    const auto events = client_.ListAll(types::kEvents, {.ns = "ops"});
+    return events && std::ranges::any_of(events->items, [](const Json& event) {
+             return event.value("reason", "") == "LeaderElection" && event.value("message", "") == "me became leader" &&
+                    event["involvedObject"].value("kind", "") == "Lease";
+           });
+  };
+  const std::jthread runner(
+      [&](const std::stop_token& stop) { (void)RunOperator(server_.InProcessTransport(), options, stop); });
+  EXPECT_TRUE(Eventually(leads));
+}
+
+TEST_F(OperatorProcess, RefusesNamesThatAreNone) {
+  for (const char* ns : {"", "*", "a/b", "Upper", "-a", "a_b", "a,b"}) {
+    const auto ended = RunOperator(server_.InProcessTransport(), Options({"one", ns}), {});
+    ASSERT_FALSE(ended) << ns;
+    EXPECT_EQ(ended.error().kind, reconciler::ErrorKind::kInvalid);
+    EXPECT_THAT(ended.error().message, HasSubstr("--namespace"));
+  }
+}
+
+}  // namespace
+}  // namespace slotwright
