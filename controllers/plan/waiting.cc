@@ -25,7 +25,7 @@ Plan WaitForRedis(const Observation& observation, std::string step, std::string 
           .look_again = PollInterval(observation)};
 }
 
-Plan Refuse(std::string step, std::string reason, std::string message) {
+Plan Refuse(std::string step, const std::string& reason, const std::string& message) {
   return {.step = std::move(step),
           .reason = reason,
           .message = message,

@@ -20,7 +20,7 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 [[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
                                 std::string message);
 /// Something that only a person, or another program, can put right.
-[[nodiscard]] Plan Refuse(std::string step, std::string reason, std::string message);
+[[nodiscard]] Plan Refuse(std::string step, const std::string& reason, const std::string& message);
 /// Refuses to go on silently about slots whose data is gone.
 [[nodiscard]] Plan RefuseLostData(std::string step, const SlotSet& lost);
 /// Actions to carry out now; then look again at once.

@@ -10,7 +10,7 @@
 
 #include "controllers/redis/commander.h"
 
-struct redisReader;  // hiredis
+struct redisReader;  // of hiredis; NOLINT(readability-identifier-naming)
 
 namespace slotwright {
 
