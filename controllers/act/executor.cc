@@ -82,12 +82,10 @@ NodeCommands CommandsFor(const Forget& action) {
 
 NodeCommands CommandsFor(const SettleSlots& action) {
   NodeCommands result{&action.node, {}, ""};
-  for (const SlotRange range : action.slots.Ranges()) {
-    for (int slot = range.first; slot <= range.last; ++slot) {
-      Command command = {"CLUSTER", "SETSLOT", std::to_string(slot), action.owner ? "NODE" : "STABLE"};
-      if (action.owner) command.push_back(action.owner->ToString());
-      result.commands.push_back(std::move(command));
-    }
+  for (const Slot slot : action.slots.Slots()) {
+    Command command = {"CLUSTER", "SETSLOT", std::to_string(slot), action.owner ? "NODE" : "STABLE"};
+    if (action.owner) command.push_back(action.owner->ToString());
+    result.commands.push_back(std::move(command));
   }
   return result;
 }

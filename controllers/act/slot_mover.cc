@@ -31,14 +31,6 @@ Command Migrate(const NodeRef& to, const std::string& password, const std::vecto
   return command;
 }
 
-std::vector<Slot> SlotsOf(const SlotSet& set) {
-  std::vector<Slot> slots;
-  for (const SlotRange range : set.Ranges()) {
-    for (int slot = range.first; slot <= range.last; ++slot) slots.push_back(static_cast<Slot>(slot));
-  }
-  return slots;
-}
-
 }  // namespace
 
 struct SlotMover::Batch {
@@ -151,7 +143,7 @@ std::string SlotMover::Close(const MigrateSlots& move, const Batch& batch) {
 
 MoveProgress SlotMover::Move(const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   MoveProgress progress;
-  std::vector<Slot> waiting = SlotsOf(move.slots);
+  std::vector<Slot> waiting = move.slots.Slots();
   const auto limit = deadline + (deadline - clock_.Now());
   while (!waiting.empty() && clock_.Now() < deadline && progress.error.empty()) {
     Batch batch;

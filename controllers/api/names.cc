@@ -25,6 +25,15 @@ std::optional<std::pair<int, int>> ShardAndIndexOf(const std::string& cluster, s
   return std::pair(*shard, *index);
 }
 
+std::optional<std::pair<int, int>> PlaceOfHostname(const std::string& ns, const std::string& cluster,
+                                                   std::string_view hostname) {
+  return hostname.ends_with(HostnameSuffixOf(ns, cluster)) ? ShardAndIndexOf(cluster, hostname) : std::nullopt;
+}
+
+int NumberLabel(const reconciler::Json& object, const char* label) {
+  return text::ParseInteger<int>(reconciler::LabelOf(object, label)).value_or(-1);
+}
+
 std::string ConfigMapOf(const std::string& cluster) { return cluster + "-config"; }
 
 std::string NodesServiceOf(const std::string& cluster) { return cluster + "-nodes"; }

@@ -45,6 +45,11 @@ inline constexpr const char* kLiveConfig = "slotwright.dev/live-config";
 [[nodiscard]] std::string HostnameOf(const std::string& ns, const std::string& cluster, const std::string& pod);
 /// Shard and index of "demo-2-0", or of the hostname that begins with it; nothing if it is none of that cluster's.
 [[nodiscard]] std::optional<std::pair<int, int>> ShardAndIndexOf(const std::string& cluster, std::string_view pod);
+/// The same of a node's hostname, if it is of that very cluster: other namespaces have clusters of that name too.
+[[nodiscard]] std::optional<std::pair<int, int>> PlaceOfHostname(const std::string& ns, const std::string& cluster,
+                                                                 std::string_view hostname);
+/// The number that a label holds; -1 if there is none.
+[[nodiscard]] int NumberLabel(const reconciler::Json& object, const char* label);
 /// The end of all hostnames of a cluster: ".demo-nodes.default.svc".
 [[nodiscard]] std::string HostnameSuffixOf(const std::string& ns, const std::string& cluster);
 

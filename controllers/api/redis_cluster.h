@@ -64,6 +64,7 @@ struct RedisClusterSpec {
 
   [[nodiscard]] int bus_port() const { return port + 10000; }
   [[nodiscard]] int pods_per_shard() const { return 1 + replicas_per_master; }
+  [[nodiscard]] bool Wants(int shard, int index) const { return shard < masters && index < pods_per_shard(); }
   [[nodiscard]] int pods() const { return masters * pods_per_shard(); }
 };
 

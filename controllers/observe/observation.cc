@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "controllers/api/names.h"
-#include "controllers/topology/text.h"
 
 namespace slotwright {
 
@@ -16,8 +15,7 @@ int Observation::ShardCount() const {
   for (const auto& [kind_and_name, object] : objects) {
     if (kind_and_name.first != reconciler::types::kPodDisruptionBudgets.kind) continue;
     if (reconciler::ControllerUidOf(*object) != cluster.uid) continue;
-    const auto shard = text::ParseInteger<int>(reconciler::LabelOf(*object, labels::kShard));
-    if (shard) count = std::max(count, *shard + 1);
+    count = std::max(count, NumberLabel(*object, labels::kShard) + 1);
   }
   return count;
 }

@@ -49,6 +49,10 @@ struct NodeView {
 
   /// It answered fully and is who it should be.
   [[nodiscard]] bool Answers() const { return table.has_value() && !foreign; }
+  /// A replica that has all that its master has, but for what is under way. REQUIRES: Answers().
+  [[nodiscard]] bool InSync() const {
+    return !server.master_role && server.master_link_up && !server.master_sync_in_progress;
+  }
   [[nodiscard]] const NodeLine& me() const { return table->myself(); }
   [[nodiscard]] const NodeId& id() const { return table->myself().id; }
 };

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "controllers/api/names.h"
@@ -24,13 +23,6 @@ namespace {
 // A good password is read again now and then, a bad one soon: somebody is about to put it right.
 constexpr auto kPasswordLife = std::chrono::seconds(30);
 constexpr auto kProblemLife = std::chrono::seconds(1);
-
-int NumberLabel(const Json& object, const char* label) {
-  const std::string text = reconciler::LabelOf(object, label);
-  int number = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() ? number : -1;
-}
 
 // "ErrImagePull: …" of the first container that cannot start, or why the pod cannot be scheduled.
 std::string TroubleOf(const Json& pod) {

@@ -12,7 +12,7 @@ std::optional<Plan> ApplyLiveConfig(const Observation& observation, const Cluste
   std::vector<Action> actions;
   for (const NodeView* node : view.answering) {
     const PodView* pod = observation.FindPod(node->pod);
-    if (pod == nullptr || pod->shard >= cluster.spec.masters || pod->index >= cluster.spec.pods_per_shard()) continue;
+    if (pod == nullptr || !cluster.spec.Wants(pod->shard, pod->index)) continue;
     // Who is to be replaced reads the new file then; new values may not even fit its old memory limit.
     if (IsOutdated(cluster, *pod)) continue;
     auto change = LiveChangeOf(cluster, *pod, node->server.run_id);

@@ -22,11 +22,9 @@ bool HasSuccessor(const Observation& observation, const ClusterView& view, const
 // Its pod was taken away and will not be made again, so there is nothing to wait for.
 bool WasRemoved(const Observation& observation, const ClusterView::Absent& ghost) {
   const auto& cluster = observation.cluster;
-  const auto place = ShardAndIndexOf(cluster.name, ghost.hostname);
-  if (!place || !ghost.hostname.ends_with(HostnameSuffixOf(cluster.ns, cluster.name))) return false;
-  const auto& [shard, index] = *place;
-  if (shard < cluster.spec.masters && index < cluster.spec.pods_per_shard()) return false;
-  return observation.FindPod(PodNameOf(cluster.name, shard, index)) == nullptr;
+  const auto place = PlaceOfHostname(cluster.ns, cluster.name, ghost.hostname);
+  if (!place || cluster.spec.Wants(place->first, place->second)) return false;
+  return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;
 }
 
 }  // namespace

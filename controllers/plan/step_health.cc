@@ -95,7 +95,7 @@ Finding States(const ClusterView& view) {
     if (node->server.master_role != node->me().flags.master) {
       return {{"RoleChanging", fmt::format("{} is changing its role", node->pod)}};
     }
-    if (!node->server.master_role && (!node->server.master_link_up || node->server.master_sync_in_progress)) {
+    if (!node->server.master_role && !node->InSync()) {
       return {{"ReplicaSyncing", fmt::format("{} is not in sync with its master", node->pod)}};
     }
   }

@@ -15,8 +15,8 @@ namespace {
 // from: then no process with the old id can come back with writes. With a volume it can, and then it should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
-  const auto place = ShardAndIndexOf(cluster.name, lost.hostname);
-  if (!place || !lost.hostname.ends_with(HostnameSuffixOf(cluster.ns, cluster.name))) return false;
+  const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
+  if (!place) return false;
   const PodView* pod = observation.FindPod(PodNameOf(cluster.name, place->first, place->second));
   if (pod == nullptr || pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;

@@ -47,7 +47,7 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
         actions.emplace_back(DeleteObject{types::kPersistentVolumeClaims, name, reconciler::UidOf(*object)});
       }
     } else {
-      const auto shard = std::atoi(reconciler::LabelOf(*object, labels::kShard).c_str());
+      const auto shard = NumberLabel(*object, labels::kShard);
       if (!IsRetired(observation, view, shard) || shard_has_pod(shard)) continue;
       actions.emplace_back(DeleteObject{types::kPodDisruptionBudgets, name, reconciler::UidOf(*object)});
     }

@@ -17,8 +17,7 @@ constexpr const char* kStep = "roll";
 
 // One that the specification asks for.
 bool IsToBeKept(const Observation& observation, const PodView& pod) {
-  const auto& spec = observation.cluster.spec;
-  return pod.ours && !pod.terminating && pod.shard < spec.masters && pod.index < spec.pods_per_shard();
+  return pod.ours && !pod.terminating && observation.cluster.spec.Wants(pod.shard, pod.index);
 }
 
 std::vector<const PodView*> OutdatedPods(const Observation& observation) {
@@ -110,9 +109,8 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
   bool best_is_current = false;
   for (const NodeView* node : view.answering) {
     if (node->me().master != master.id() || node->index >= cluster.spec.pods_per_shard()) continue;
-    const bool in_sync = node->server.master_link_up && !node->server.master_sync_in_progress;
     const PodView* pod = observation.FindPod(node->pod);
-    if (!in_sync || pod == nullptr) continue;
+    if (!node->InSync() || pod == nullptr) continue;
     // Never back to what is to be replaced itself, if that can be helped; then who is nearest.
     const bool is_current = !IsOutdated(cluster, *pod);
     const bool better = best == nullptr || std::pair(is_current, node->server.replica_offset) >

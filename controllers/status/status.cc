@@ -24,10 +24,6 @@ Json Member(const Observation& observation, const NodeView& node) {
           {"address", node.endpoint.ToString()}};
 }
 
-bool InSync(const NodeView& node) {
-  return !node.server.master_role && node.server.master_link_up && !node.server.master_sync_in_progress;
-}
-
 Json Shards(const Observation& observation, const ClusterView& view) {
   std::set<int> numbers;
   for (const auto& pod : observation.pods) numbers.insert(pod.shard);
@@ -42,7 +38,7 @@ Json Shards(const Observation& observation, const ClusterView& view) {
     for (const NodeView* node : view.answering) {
       if (node->shard != number || node == master || !node->me().flags.replica) continue;
       Json replica = Member(observation, *node);
-      replica["inSync"] = InSync(*node);
+      replica["inSync"] = node->InSync();
       shard["replicas"].push_back(replica);
     }
     shards.push_back(shard);
@@ -135,7 +131,7 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
   for (const auto& shard : status["shards"]) ready_masters += shard.contains("master") ? 1 : 0;
   status["masters"] = status["shards"].size();
   status["readyMasters"] = ready_masters;
-  status["replicas"] = std::ranges::count_if(view.answering, [](const NodeView* node) { return InSync(*node); });
+  status["replicas"] = std::ranges::count_if(view.answering, [](const NodeView* node) { return node->InSync(); });
   if (!view.answering.empty()) status["version"] = Versions(view);
   AddOperation(observation, plan, status);
 

@@ -100,6 +100,14 @@ SlotSet SlotSet::operator-(const SlotSet& other) const {
   return result;
 }
 
+std::vector<Slot> SlotSet::Slots() const {
+  std::vector<Slot> slots;
+  for (const SlotRange range : ranges_) {
+    for (int slot = range.first; slot <= range.last; ++slot) slots.push_back(static_cast<Slot>(slot));
+  }
+  return slots;
+}
+
 std::string SlotSet::ToString() const {
   std::string text;
   for (const SlotRange range : Ranges()) text += (text.empty() ? "" : " ") + range.ToString();

@@ -46,6 +46,8 @@ class SlotSet {
   /// The fewest ranges, ascending.
   [[nodiscard]] const std::vector<SlotRange>& Ranges() const& { return ranges_; }
   [[nodiscard]] std::vector<SlotRange> Ranges() && { return std::move(ranges_); }
+  /// Each of them, ascending.
+  [[nodiscard]] std::vector<Slot> Slots() const;
   /// "0-5460 10923 16000-16383"; empty for none.
   [[nodiscard]] std::string ToString() const;
   friend bool operator==(const SlotSet&, const SlotSet&) = default;
