@@ -170,6 +170,18 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
   if (!noted) outcome.error = noted.error().message;
 }
 
+// The cache may not show yet that the pod is being deleted, perhaps by ourselves a moment ago, before the specification
+// changed again: what a node gets then dies with it. So the API server is asked, which has seen all that we did.
+std::string Executor::WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const {
+  const auto pod = client_.Get(reconciler::types::kPods, {cluster.ns, node.pod});
+  if (!pod) return pod.error().message;
+  if (reconciler::IsBeingDeleted(*pod)) return fmt::format("Pod {} is being deleted", node.pod);
+  if (reconciler::StringAt(*pod, {"status", "podIP"}) != node.endpoint.host) {
+    return fmt::format("Pod {} is another one now", node.pod);
+  }
+  return "";
+}
+
 MoveProgress Executor::Migrate(const MigrateSlots& move, const std::string& password,
                                const SlotMover::EffectHook& after_effect) const {
   const auto deadline = clock_.Now() + options_.migration_slice;
@@ -189,9 +201,13 @@ MoveProgress Executor::Migrate(const MigrateSlots& move, const std::string& pass
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
                         Outcome& outcome) const {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
+    outcome.error = WhyNotToTrust(move->to, cluster);
+    if (!outcome.error.empty()) return;
     outcome.moved = Migrate(*move, password, [&] { Done(outcome.action); });
     outcome.error = outcome.moved.error;
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
+    outcome.error = WhyNotToTrust(failover->replica, cluster);
+    if (!outcome.error.empty()) return;
     outcome.error = FailOver(commander_, clock_, password, *failover);
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);

@@ -10,9 +10,6 @@ namespace {
 constexpr int kRanges = 8;
 constexpr int kSeedsOfARange = 250;
 
-// Found and not understood yet: DataLost after a misfortune during a migration. It must become a kept seed.
-constexpr int kOpenSeed = 1983;
-
 class Seeds : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override { reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText); }
@@ -21,15 +18,15 @@ class Seeds : public ::testing::TestWithParam<int> {
 TEST_P(Seeds, KeepEveryPromiseConvergeAndFallSilent) {
   const int first = 1 + GetParam() * kSeedsOfARange;
   for (int seed = first; seed < first + kSeedsOfARange; ++seed) {
-    if (seed == kOpenSeed) continue;
     EXPECT_EQ(RunSeed(static_cast<std::uint64_t>(seed)).problem, "")
         << "replay: build/release/tests/simulation/simulate --verbose --seed=" << seed;
   }
 }
 
-// Seeds that found something once: 2091, a key written between the count of a slot and its MIGRATING was lost.
+// Seeds that found something once: 2091, a key written between the count of a slot and its MIGRATING was lost; 1983,
+// slots were given to a pod that was being deleted, which the cache did not show yet.
 TEST(KeptSeeds, StayWell) {
-  for (const std::uint64_t seed : {2091U}) EXPECT_EQ(RunSeed(seed).problem, "") << seed;
+  for (const std::uint64_t seed : {2091U, 1983U}) EXPECT_EQ(RunSeed(seed).problem, "") << seed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranges, Seeds, ::testing::Range(0, kRanges));
