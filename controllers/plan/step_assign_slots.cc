@@ -74,7 +74,8 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
   const auto& cluster = observation.cluster;
   const bool formed = !cluster.formed_at.empty();
   const int wanted = cluster.spec.pods();
-  const auto all_answer = static_cast<int>(view.answering.size()) >= wanted;
+  const auto answering = std::ranges::count_if(
+      view.answering, [&](const NodeView* node) { return cluster.spec.Wants(node->shard, node->index); });
   const SlotSet free = SlotSet::All() - view.claimed;
 
   if (free.empty()) {
@@ -83,10 +84,9 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
     return Do(kStep, "AssigningSlots", "all 16384 slots have an owner", {RecordFormed{}});
   }
   // Who does not answer may own them.
-  if (!all_answer) {
+  if (answering < wanted) {
     if (formed) return std::nullopt;
-    return WaitForRedis(observation, kStep, "WaitingForNodes",
-                        fmt::format("{} of {} nodes answer", view.answering.size(), wanted));
+    return WaitForRedis(observation, kStep, "WaitingForNodes", fmt::format("{} of {} nodes answer", answering, wanted));
   }
   if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);

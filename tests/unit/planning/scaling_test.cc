@@ -106,6 +106,7 @@ TEST(ScaleIn, NeverDeletesAShardForWhichASilentNodeMightSpeak) {
     if (node.table) world.Line(node.pod, "demo-1-0").slots = {};
   }
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete"))));
+  EXPECT_FALSE(world.MakePlan().refusal) << "nor are its slots called lost: " << world.MakePlan().message;
 }
 
 TEST(ScaleIn, RefusesToDeleteKeysThatNobodyElseHas) {
