@@ -1,5 +1,5 @@
-// The operator, dying like a process that gets SIGKILL right after its n-th effect. Usage: crashing_operator KUBECONFIG
-// N
+// The operator, dying like a process that gets SIGKILL right after its n-th effect, with 0 never.
+// Usage: crashing_operator KUBECONFIG N
 #include <signal.h>
 #include <unistd.h>
 
