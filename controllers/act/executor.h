@@ -59,6 +59,7 @@ class Executor {
                                      const SlotMover::EffectHook& after_effect) const;
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
+  void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
               Outcome& outcome) const;
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,

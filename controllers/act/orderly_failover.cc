@@ -9,13 +9,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kAnswerWithin{1000};
 constexpr std::chrono::milliseconds kPoll{10};
-// A little more than the server's own limit, so that a new attempt never meets an old one.
-constexpr std::chrono::milliseconds kGiveUpAfter{6000};
 
 }  // namespace
 
 std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                     const Failover& action) {
+                     const Failover& action, std::chrono::milliseconds node_timeout) {
   const auto ask = [&](Command command) {
     return commander.Run({{action.replica.endpoint, password, {std::move(command)}, action.replica.id}},
                          kAnswerWithin)[0];
@@ -25,7 +23,8 @@ std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::
   const auto started = ask(std::move(command));
   if (!started) return started.error().message;
   if (started->front().IsError()) return started->front().text;
-  const auto limit = clock.Now() + kGiveUpAfter;
+  const auto patience = 2 * node_timeout + std::chrono::seconds(1);
+  const auto limit = clock.Now() + patience;
   while (clock.Now() < limit) {
     const auto role = ask({"ROLE"});
     if (!role) return role.error().message;
@@ -33,7 +32,7 @@ std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::
     if (!elements.empty() && elements.front().text == "master") return "";
     clock.SleepFor(kPoll, {});
   }
-  return fmt::format("it is still a replica after {} s; its master goes on", kGiveUpAfter.count() / 1000);
+  return fmt::format("it is still a replica after {} s", patience.count() / 1000);
 }
 
 }  // namespace slotwright

@@ -1,7 +1,7 @@
 // CLUSTER FAILOVER and waiting for its end, which its OK does not tell.
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <string>
 
 #include "controllers/plan/plan.h"
@@ -10,9 +10,11 @@
 
 namespace slotwright {
 
-/// Returns once the replica is master; else, after at most some seconds, what is wrong. The old master then unpauses
-/// its clients by itself and stays master (redis: cluster manual failover timeout, 5 s).
+/// Returns once the replica is master; else what is wrong, after twice the node timeout and a second. Until then a
+/// master that voted for another attempt to replace the same master votes for none (redis:
+/// clusterSendFailoverAuthIfNeeded), so attempts that follow each other faster can split the votes between them for
+/// ever. The old master, if it lives, unpauses its clients by itself after 5 s and stays master.
 [[nodiscard]] std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                                   const Failover& action);
+                                   const Failover& action, std::chrono::milliseconds node_timeout);
 
 }  // namespace slotwright

@@ -49,6 +49,7 @@ std::string ToString(const Action& action) {
                                a.master.Short());
           },
           [](const DeletePod& a) { return fmt::format("delete Pod {}", a.name); },
+          [](const EvictPod& a) { return fmt::format("evict Pod {}", a.name); },
           [](const DeleteObject& a) { return fmt::format("delete {} {}", a.type.kind, a.name); },
           [](const SetConfig& a) {
             std::string names;

@@ -87,6 +87,12 @@ struct DeletePod {
   std::string name;
   std::string uid;
 };
+/// The same for a pod that its shard can do without for now: only if the shard's disruption budget allows it, and while
+/// its other pods are there to stay, by what the API server says at that moment.
+struct EvictPod {
+  std::string name;
+  std::string uid;
+};
 struct DeleteObject {
   reconciler::ResourceType type;
   std::string name;
@@ -99,8 +105,9 @@ struct SetConfig {
   std::string note;  ///< The new value of annotations::kLiveConfig.
 };
 
-using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget,
-                            MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, DeleteObject, SetConfig>;
+using Action =
+    std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget,
+                 MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, EvictPod, DeleteObject, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
 [[nodiscard]] std::string ToString(const Action& action);

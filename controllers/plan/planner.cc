@@ -32,6 +32,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::RemoveSurplusReplicas,
     steps::ApplyLiveConfig,
     steps::RollPods,
+    steps::RefuseStorageChange,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {

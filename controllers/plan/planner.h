@@ -47,6 +47,8 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> ApplyLiveConfig(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
 [[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
+/// Refuses a size or class that the claims cannot take.
+[[nodiscard]] std::optional<Plan> RefuseStorageChange(const Observation&, const ClusterView&);
 /// Whatever still keeps the cluster from being Ready, in words.
 [[nodiscard]] std::optional<Plan> AwaitHealth(const Observation&, const ClusterView&);
 }  // namespace steps

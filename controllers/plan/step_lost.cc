@@ -64,7 +64,9 @@ bool IsWhollyLost(const Observation& observation, const ClusterView& view, const
 std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
   const auto lost = LostMasters(view);
   if (lost.empty()) return std::nullopt;
-  const size_t masters = lost.size() + view.owned.size();
+  // Those that only have not answered yet count too: their votes are missing as well.
+  const auto silent = std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots);
+  const size_t masters = static_cast<size_t>(silent) + view.owned.size();
   const bool can_elect = view.owned.size() > masters / 2;
   const std::string what = fmt::format("{} of {} masters are lost", lost.size(), masters);
   for (const auto* master : lost) {

@@ -7,13 +7,22 @@
 
 namespace slotwright {
 
+using reconciler::Json;
+
 namespace {
 
-// Owner, labels and content must be there; for a claim its existence is enough, since its fields cannot be changed.
-bool IsAsDesired(const reconciler::Json& actual, const DesiredObject& desired) {
-  if (desired.type == reconciler::types::kPersistentVolumeClaims) return true;
-  return Covers(actual, desired.object);
+// Of a claim that exists only two things can be changed: who owns it, and its size, which can only grow.
+DesiredObject WhatCanChange(const Json& actual, const DesiredObject& desired) {
+  Json claim = desired.object;
+  if (!claim["metadata"].contains("ownerReferences")) claim["metadata"]["ownerReferences"] = nullptr;
+  claim.erase("spec");
+  if (SizeOfClaim(desired.object) > SizeOfClaim(actual)) {
+    claim["spec"]["resources"] = desired.object["spec"]["resources"];
+  }
+  return {desired.type, std::move(claim)};
 }
+
+bool IsClaim(const DesiredObject& object) { return object.type == reconciler::types::kPersistentVolumeClaims; }
 
 }  // namespace
 
@@ -23,7 +32,9 @@ std::vector<Action> ObjectRepairs(const Observation& observation) {
   for (auto& desired : DesiredObjects(observation.cluster)) {
     const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
     const bool exists = found != observation.objects.end();
-    if (exists && IsAsDesired(*found->second, desired)) continue;
+    if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
+    // Owner, labels and content must be there; what others added may stay.
+    if (exists && Covers(*found->second, desired.object)) continue;
     actions.emplace_back(EnsureObject{std::move(desired), exists});
   }
   return actions;

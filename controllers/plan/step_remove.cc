@@ -99,6 +99,7 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
 std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
   std::vector<Action> deletions;
+  const PodView* unready = nullptr;
   for (int shard = 0; shard < cluster.spec.masters; ++shard) {
     const NodeView* head = view.HeadOf(shard);
     const PodView* surplus = nullptr;
@@ -110,8 +111,15 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
       }
       surplus = &pod;
     }
-    if (surplus != nullptr) deletions.emplace_back(DeletePod{surplus->name, surplus->uid});
+    if (surplus == nullptr) continue;
+    const PodView* beside = observation.UnreadyBeside(*surplus);
+    if (beside == nullptr) {
+      deletions.emplace_back(EvictPod{surplus->name, surplus->uid});
+    } else {
+      unready = beside;
+    }
   }
+  if (deletions.empty() && unready != nullptr) return WaitForReadiness("remove", "RemovingNodes", *unready);
   if (deletions.empty()) return std::nullopt;
   std::string message = fmt::format("{} replicas are more than the specification asks for", deletions.size());
   return Do("remove", "RemovingNodes", std::move(message), std::move(deletions));

@@ -53,7 +53,7 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
                               master.pod));
   }
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
-            {DeletePod{pod->name, pod->uid}});
+            {EvictPod{pod->name, pod->uid}});
 }
 
 }  // namespace
@@ -90,10 +90,17 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
   }
   if (replicas.empty()) return ReplaceMaster(observation, view, *master, outdated.size());
   std::vector<Action> actions;
+  const PodView* unready = nullptr;
   for (const auto& [shard, pod] : replicas) {
     if (static_cast<int>(actions.size()) == ShardsAtOnce(observation)) break;
-    actions.emplace_back(DeletePod{pod->name, pod->uid});
+    const PodView* beside = observation.UnreadyBeside(*pod);
+    if (beside == nullptr) {
+      actions.emplace_back(EvictPod{pod->name, pod->uid});
+    } else {
+      unready = beside;
+    }
   }
+  if (actions.empty()) return WaitForReadiness(kStep, "UpdatingPods", *unready);
   return Do(kStep, "UpdatingPods",
             fmt::format("{} pods run an older specification; replicas go first", outdated.size()), std::move(actions));
 }

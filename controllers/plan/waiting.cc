@@ -25,6 +25,14 @@ Plan WaitForRedis(const Observation& observation, std::string step, std::string 
           .look_again = PollInterval(observation)};
 }
 
+Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) {
+  return {
+      .step = std::move(step),
+      .reason = std::move(reason),
+      .message = fmt::format("waiting until Kubernetes calls {} ready, before another pod of its shard goes", pod.name),
+      .look_again = std::chrono::seconds(1)};
+}
+
 Plan Refuse(std::string step, const std::string& reason, const std::string& message) {
   return {.step = std::move(step),
           .reason = reason,

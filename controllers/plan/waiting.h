@@ -19,6 +19,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 /// Nothing to do but wait for Redis.
 [[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
                                 std::string message);
+/// Nothing to do until Kubernetes calls that pod ready; the pod watch wakes us.
+[[nodiscard]] Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod);
 /// Something that only a person, or another program, can put right.
 [[nodiscard]] Plan Refuse(std::string step, const std::string& reason, const std::string& message);
 /// Refuses to go on silently about slots whose data is gone.

@@ -164,12 +164,15 @@ std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster
   return directives;
 }
 
-int FailoverWaitSeconds(const RedisCluster& cluster) {
-  long milliseconds = 5000;
+std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster) {
   const auto found = cluster.spec.config.find("cluster-node-timeout");
-  if (found != cluster.spec.config.end()) milliseconds = std::strtol(found->second.c_str(), nullptr, 10);
+  if (found == cluster.spec.config.end()) return std::chrono::milliseconds(5000);
+  return std::chrono::milliseconds(std::strtol(found->second.c_str(), nullptr, 10));
+}
+
+int FailoverWaitSeconds(const RedisCluster& cluster) {
   // The timeout, then the masters' exchange of reports, then an election of 0.5 to 2 s (clusterHandleSlaveFailover).
-  return static_cast<int>(milliseconds / 1000) + 6;
+  return static_cast<int>(NodeTimeout(cluster).count() / 1000) + 6;
 }
 
 Json ConfigMap(const RedisCluster& cluster) {

@@ -1,6 +1,7 @@
 // What the pods of a cluster mount: the ConfigMap with redis.conf and the scripts.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -12,6 +13,8 @@ namespace slotwright {
 
 /// The directives of RedisConf that take effect only when a server starts.
 [[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);
+
+[[nodiscard]] std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster);
 
 /// How long a master that died waits before it starts again, so that a replica can be elected meanwhile.
 [[nodiscard]] int FailoverWaitSeconds(const RedisCluster& cluster);

@@ -73,6 +73,11 @@ Json Claim(const RedisCluster& cluster, int shard, int index) {
 
 }  // namespace
 
+std::int64_t SizeOfClaim(const Json& claim) {
+  const Json size = claim.value(Json::json_pointer("/spec/resources/requests/storage"), Json());
+  return ParseQuantity(size.is_string() ? size.get<std::string>() : size.dump()).value_or(0);
+}
+
 std::string ClaimNameOf(const std::string& cluster, int shard, int index) {
   return "data-" + PodNameOf(cluster, shard, index);
 }

@@ -18,13 +18,14 @@ struct DesiredObject {
 };
 
 /// Everything but Pods and the Secret: ConfigMap, the two Services, one PodDisruptionBudget a shard and, with storage,
-/// one PersistentVolumeClaim a pod. Claims are only ever created, never changed. Those of shards that leave are not
-/// among them.
+/// one PersistentVolumeClaim a pod. Those of shards that leave are not among them.
 [[nodiscard]] std::vector<DesiredObject> DesiredObjects(const RedisCluster& cluster);
 /// Kind and name of each of them, which costs less.
 [[nodiscard]] std::vector<std::pair<reconciler::ResourceType, std::string>> NamesOfDesiredObjects(
     const RedisCluster& cluster);
 /// "data-demo-2-0".
+/// What a PersistentVolumeClaim asks for, in bytes; 0 if that cannot be read.
+[[nodiscard]] std::int64_t SizeOfClaim(const reconciler::Json& claim);
 [[nodiscard]] std::string ClaimNameOf(const std::string& cluster, int shard, int index);
 
 /// The Pod of shard `shard`, index `index`, with annotations::kPodHash over all that it is built from.

@@ -142,7 +142,7 @@ Client::Client(std::shared_ptr<Transport> transport, Options options, Clock& clo
 
 std::string Client::Host() const { return transport_->Host(); }
 
-Result<HttpResponse> Client::Send(HttpRequest request) const {
+Result<HttpResponse> Client::Send(HttpRequest request, bool patient) const {
   const auto deadline = clock_.Now() + options_.timeout;
   request.headers.try_emplace("Accept", kJsonType);
   while (true) {
@@ -155,7 +155,7 @@ Result<HttpResponse> Client::Send(HttpRequest request) const {
     if (!response) return std::unexpected(response.error().Within(Describe(request)));
     if (response->status < 300) return response;
     Error error = ErrorFrom(response->status, response->body, Describe(request), response->headers);
-    const bool again = error.retry_after && (response->status == 429 || response->status >= 500);
+    const bool again = patient && error.retry_after && (response->status == 429 || response->status >= 500);
     if (!again || clock_.Now() + *error.retry_after >= deadline) return std::unexpected(std::move(error));
     if (!clock_.SleepFor(*error.retry_after, options_.stop)) return Fail(ErrorKind::kCancelled, "stopped");
   }
@@ -250,6 +250,20 @@ Result<void> Client::Delete(const ResourceType& type, const ObjectKey& key, cons
   const auto deleted = Send(
       {.method = "DELETE", .target = PathOf(type, key), .headers = {{"Content-Type", kJsonType}}, .body = Text(body)});
   if (!deleted) return std::unexpected(deleted.error());
+  return {};
+}
+
+Result<void> Client::Evict(const ObjectKey& pod, const std::string& uid) const {
+  const Json body = {{"apiVersion", "policy/v1"},
+                     {"kind", "Eviction"},
+                     {"metadata", {{"name", pod.name}, {"namespace", pod.ns}}},
+                     {"deleteOptions", {{"preconditions", {{"uid", uid}}}}}};
+  const auto evicted = Send({.method = "POST",
+                             .target = PathOf(types::kPods, pod, "eviction"),
+                             .headers = {{"Content-Type", kJsonType}},
+                             .body = Text(body)},
+                            false);
+  if (!evicted) return std::unexpected(evicted.error());
   return {};
 }
 

@@ -91,6 +91,10 @@ class Client {
   [[nodiscard]] Result<void> Delete(const ResourceType& type, const ObjectKey& key,
                                     const DeleteOptions& options = {}) const;
 
+  /// Deletes a pod, and no later one of its name, if its disruption budget allows that now; else kTooManyRequests,
+  /// which is not waited for here.
+  [[nodiscard]] Result<void> Evict(const ObjectKey& pod, const std::string& uid) const;
+
   /// Blocks until the server ends the watch (then the value is void), an error occurs or `stop` fires. 410, as status
   /// or inside the stream, is kExpired.
   [[nodiscard]] Result<void> Watch(const ResourceType& type, const WatchOptions& options,
@@ -102,7 +106,7 @@ class Client {
   [[nodiscard]] std::string Host() const;
 
  private:
-  [[nodiscard]] Result<HttpResponse> Send(HttpRequest request) const;
+  [[nodiscard]] Result<HttpResponse> Send(HttpRequest request, bool patient = true) const;
   [[nodiscard]] Result<Json> SendForObject(HttpRequest request) const;
 
   std::shared_ptr<Transport> transport_;

@@ -27,9 +27,30 @@ bool Follows(const Node& node, const NodeId& master) { return !node.me().master 
 
 }  // namespace
 
+bool World::IsOurs(const Node& node) const { return node.hostname().ends_with(HostnameSuffixOf("default", "demo")); }
+
+std::vector<Node*> World::Ours() const {
+  auto nodes = bus_.All();
+  std::erase_if(nodes, [this](const Node* node) { return !IsOurs(*node); });
+  return nodes;
+}
+
+// Promise 4: two clusters whose nodes take over each other's addresses stay two.
+void World::InspectTables() {
+  if (strangers_.empty()) return;
+  for (const Node* node : bus_.All()) {
+    for (const auto& [id, peer] : node->disk().table) {
+      const Node* other = bus_.ById(id);
+      if (other == nullptr || IsOurs(*other) == IsOurs(*node)) continue;
+      Violated(fmt::format("4: {} has heard of {}", node->hostname(), other->hostname()));
+      return;
+    }
+  }
+}
+
 SlotSet World::Covered() const {
   SlotSet covered;
-  for (const Node* node : bus_.All()) {
+  for (const Node* node : Ours()) {
     if (node->me().master) covered = covered | node->me().slots;
   }
   return covered;
@@ -41,9 +62,13 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
   const SlotSet before = Covered();
   if (command[0] == "CLUSTER" && command[1] == "MEET") {
     const Node* peer = bus_.At({command.at(2), 6379});
-    if (peer != nullptr && !peer->hostname().ends_with(HostnameSuffixOf("default", "demo"))) {
-      Violated("4: MEET of a stranger, " + peer->hostname());
-    }
+    if (peer != nullptr && !IsOurs(*peer)) Violated("4: MEET of a stranger, " + peer->hostname());
+  }
+  if (!IsOurs(node)) Violated("4: a stranger is told to " + what);
+  if (command[0] == "CLUSTER" && command[1] == "FAILOVER" && command.size() > 2) {
+    // Fenced: whatever cannot be reached may still take writes.
+    const Node* master = bus_.ById(node.me().master_id);
+    if (master != nullptr && master->me().master) Violated("2: " + what + " while its master lives");
   }
   if (command[0] == "CLUSTER" && command[1] == "FORGET") {
     const NodeId id = *NodeId::Parse(command.at(2));
@@ -51,7 +76,7 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
     if (alive != nullptr && !alive->me().slots.empty()) Violated("1: FORGET of a live owner, " + what);
     // Its replica needs the votes of those that know it. A table that has not heard yet to whom slots went does not
     // count.
-    for (const Node* other : bus_.All()) {
+    for (const Node* other : Ours()) {
       const auto line = other->disk().table.find(id);
       const bool owns = line != other->disk().table.end() && !(line->second.slots - before).empty();
       if (owns && Follows(*other, id)) Violated("1: FORGET of an owner that a live replica follows, " + what);
@@ -62,62 +87,73 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
     Violated("1: " + what + " would drop keys of a master");
   }
   carry_out();
+  InspectTables();
   const SlotSet lost = before - Covered();
   if (!lost.empty()) Violated(fmt::format("1: {} uncovers slots {}", what, lost.ToString()));
 }
 
-void World::InspectRequest(const reconciler::HttpRequest& request) {
+World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
   if (request.method == "DELETE" && request.target.find("/pods/") != std::string::npos) {
-    InspectDeletion(LastWord(request.target));
+    return InspectDeletion(LastWord(request.target));
+  }
+  constexpr std::string_view kEviction = "/eviction";
+  if (request.target.ends_with(kEviction)) {
+    return InspectDeletion(LastWord(request.target.substr(0, request.target.size() - kEviction.size())));
   }
   if (request.method == "PATCH" && request.target.find("/redisclusters/demo/status") != std::string::npos) {
-    InspectReady(Json::parse(request.body).value("status", Json::object()));
+    return InspectReady(Json::parse(request.body).value("status", Json::object()));
   }
+  return {};
 }
 
 // Promises 1 and 3.
-void World::InspectDeletion(const std::string& pod) {
+World::Broken World::InspectDeletion(const std::string& pod) {
   const Node* node = NodeOf(pod);
-  if (node == nullptr || processes_[pod].terminating) return;
+  if (node == nullptr || processes_[pod].terminating) return {};
+  Broken broken;
   const bool has_volume = processes_[pod].has_volume;
-  if (!node->me().slots.empty() && !has_volume) Violated("1: the pod of an owner is deleted, " + pod);
+  if (!node->me().slots.empty() && !has_volume) broken.push_back("1: the pod of an owner is deleted, " + pod);
   if (node->me().master && node->me().slots.empty() && node->KeyCount() > 0) {
-    Violated("1: a pod with keys that nobody else has is deleted, " + pod);
+    broken.push_back("1: a pod with keys that nobody else has is deleted, " + pod);
   }
   const auto place = ShardAndIndexOf("demo", pod);
   SlotSet slots;
-  for (const Node* other : bus_.All()) {
+  for (const Node* other : Ours()) {
     const auto its_place = ShardAndIndexOf("demo", other->hostname());
     if (its_place && its_place->first == place->first) slots = slots | other->me().slots;
   }
-  if (slots.empty()) return;  // a shard without slots has nothing that could be down
+  if (slots.empty()) return broken;  // a shard without slots has nothing that could be down
   for (const auto& [name, process] : processes_) {
     const auto its_place = ShardAndIndexOf("demo", name);
     if (name == pod || process.uid.empty() || !its_place || its_place->first != place->first) continue;
     if (!process.running || process.terminating) {
-      Violated(fmt::format("3: {} is deleted while {} of its shard is down", pod, name));
+      broken.push_back(fmt::format("3: {} is deleted while {} of its shard is down", pod, name));
     }
   }
+  return broken;
 }
 
 // Promise 7: never early.
-void World::InspectReady(const Json& status) {
+World::Broken World::InspectReady(const Json& status) {
   const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
-  if (!ready.is_object() || ready.value("status", "") != "True") return;
+  if (!ready.is_object() || ready.value("status", "") != "True") return {};
   // What happened during the look itself can only be seen by the next one.
-  if (simulator.Now() - last_misfortune_ < milliseconds(500)) return;
-  if (Covered().size() != kSlotCount) Violated("7: Ready, but slots are not covered");
+  if (simulator.Now() - last_misfortune_ < milliseconds(500)) return {};
+  InspectTables();
+  Broken broken;
+  if (Covered().size() != kSlotCount) broken.emplace_back("7: Ready, but slots are not covered");
   for (const auto& [pod, process] : processes_) {
     if (process.uid.empty() || process.terminating) continue;
     const Node* node = NodeOf(pod);
     if (node == nullptr) {
-      Violated("7: Ready, but there is no process behind " + pod);
+      broken.push_back("7: Ready, but there is no process behind " + pod);
     } else if (!node->hung && !node->state_ok()) {
-      Violated("7: Ready, but cluster_state is fail on " + pod);
+      broken.push_back("7: Ready, but cluster_state is fail on " + pod);
     } else if (!node->me().master && !node->link_up()) {
-      Violated("7: Ready, but not in sync: " + pod);
+      broken.push_back("7: Ready, but not in sync: " + pod);
     }
   }
+  return broken;
 }
 
 // Clients: each write goes to one key, and is acknowledged by the node that serves it.
@@ -132,7 +168,7 @@ void World::Write() {
   const std::string key = fmt::format("k{}", simulator.Random(0, kKeys - 1));
   Written& written = written_[key];
   const Command command = {"APPEND", key, fmt::format("{},", ++written.last)};
-  const auto all = bus_.All();
+  const auto all = Ours();
   Node* node = all.empty() ? nullptr : all[static_cast<size_t>(simulator.Random(0, static_cast<int>(all.size()) - 1))];
   bool asking = false;
   for (int redirects = 0; redirects < 8 && node != nullptr && !node->hung; ++redirects) {
@@ -153,7 +189,7 @@ std::vector<std::string> World::LostWrites() {
   std::vector<std::string> lost;
   for (const auto& [key, written] : written_) {
     std::string value;
-    for (Node* node : bus_.All()) {
+    for (Node* node : Ours()) {
       if (!node->me().slots.Contains(KeySlot(key))) continue;
       const Reply reply = node->Execute({"GET", key}, false);
       if (!reply.IsError()) value = reply.text;

@@ -14,32 +14,39 @@ namespace {
 
 class Story {
  public:
-  Story(std::uint64_t seed, bool trace) : world_(seed) {
+  Story(std::uint64_t seed, bool trace) : tracing_(trace), world_(seed) {
     if (trace) world_.Trace();
   }
 
   Verdict Tell() {
-    Json spec = {{"masters", Chance(1, 4)}, {"replicasPerMaster", replicas_ = Chance(0, 2)}};
-    storage_ = Chance(0, 2) == 0;
-    if (storage_) spec["storage"] = {{"size", "1Gi"}};
-    ChooseFaults();
-    world_.Apply(spec);
-    if (Chance(0, 3) == 0)
-      world_.Run(milliseconds(Chance(0, 3000)));  // edited before it is whole
-    else if (!Settles("after the creation"))
-      return Result();
-    world_.StartClients();
-    const int edits = Chance(1, 3);
-    for (int i = 0; i < edits && problem_.empty(); ++i) {
-      Edit();
-      world_.Run(milliseconds(Chance(0, 8000)));
-      if (Chance(0, 2) == 0) Misfortune();
-    }
-    if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
-    return Result();
+    Live();
+    if (tracing_ && !problem_.empty()) fmt::print("{}", world_.Tables());
+    return {problem_, world_.effects.count()};
   }
 
  private:
+  void Live() {
+    Json spec = {{"masters", Chance(1, 4)}, {"replicasPerMaster", replicas_ = Chance(0, 2)}};
+    storage_ = Chance(0, 2) == 0;
+    if (storage_) spec["storage"] = {{"size", "1Gi"}, {"retain", Chance(0, 1) == 0 ? "Retain" : "Delete"}};
+    ChooseFaults();
+    world_.Apply(spec);
+    if (Chance(0, 3) == 0) world_.AddStrangers();
+    if (Chance(0, 3) == 0)
+      world_.Run(milliseconds(Chance(0, 3000)));  // edited before it is whole
+    else if (!Settles("after the creation"))
+      return;
+    world_.StartClients();
+    const int edits = Chance(1, 3);
+    const int calmness = Chance(0, 3);
+    for (int i = 0; i < edits && problem_.empty(); ++i) {
+      Edit();
+      world_.Run(milliseconds(Chance(0, 8000)));
+      if (Chance(0, calmness) == 0) Misfortune();
+    }
+    if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
+  }
+
   int Chance(int low, int high) { return world_.simulator.Random(low, high); }
 
   void ChooseFaults() {
@@ -78,21 +85,38 @@ class Story {
     // Without a volume the last copy must not be the one that dies: whoever was hurt before is well again, and a master
     // has a replica in sync.
     if (!storage_ && harmed_ && !IsWell()) return;
+    const bool copied = replicas_ > 0 && world_.Converges(seconds(120));
     const Node* node = world_.NodeOf(pod);
-    const bool only_copy =
-        node == nullptr || (node->me().master && (replicas_ == 0 || !world_.Converges(seconds(120))));
+    const bool only_copy = node == nullptr || (node->me().master && !copied);
     if (only_copy && !storage_) return;
     harmed_ = true;
-    switch (Chance(0, 2)) {
+    switch (Chance(0, copied || storage_ ? 6 : 2)) {
       case 0:
         world_.KillContainer(pod);
         break;
       case 1:
         world_.DeletePod(pod);
         break;
-      default:
+      case 2:
         world_.Hang(pod, milliseconds(Chance(100, 12'000)));
+        break;
+      case 3:
+        world_.LoseMachine(Chance(0, World::kMachines - 1));
+        break;
+      case 4:
+        world_.Drain(Chance(0, World::kMachines - 1));
+        break;
+      default:
+        world_.Partition(SomeOf(pods), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
     }
+  }
+
+  std::set<std::string> SomeOf(const std::vector<std::string>& pods) {
+    std::set<std::string> some;
+    for (const auto& pod : pods) {
+      if (Chance(0, 2) == 0) some.insert(pod);
+    }
+    return some;
   }
 
   // Every shard has a replica in sync, and the status is not from before the last misfortune.
@@ -130,8 +154,7 @@ class Story {
     if (!lost.empty()) problem_ = fmt::format("{} acknowledged writes are lost, first: {}", lost.size(), lost[0]);
   }
 
-  Verdict Result() { return {problem_, world_.effects.count()}; }
-
+  const bool tracing_;
   World world_;
   int replicas_ = 0;
   bool storage_ = false;

@@ -23,12 +23,6 @@ TEST_P(Seeds, KeepEveryPromiseConvergeAndFallSilent) {
   }
 }
 
-// Seeds that found something once: 2091, a key written between the count of a slot and its MIGRATING was lost; 1983,
-// slots were given to a pod that was being deleted, which the cache did not show yet.
-TEST(KeptSeeds, StayWell) {
-  for (const std::uint64_t seed : {2091U, 1983U}) EXPECT_EQ(RunSeed(seed).problem, "") << seed;
-}
-
 INSTANTIATE_TEST_SUITE_P(Ranges, Seeds, ::testing::Range(0, kRanges));
 
 }  // namespace

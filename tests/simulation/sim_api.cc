@@ -1,6 +1,8 @@
 // See sim_api.h.
 #include "tests/simulation/sim_api.h"
 
+#include <algorithm>
+
 #include "controllers/topology/text.h"
 
 namespace slotwright::simulation {
@@ -41,16 +43,24 @@ bool IsReport(const HttpRequest& request) {
 }  // namespace
 
 SimApi::SimApi(std::shared_ptr<reconciler::Transport> inner, Simulator& simulator, Effects* effects,
-               ChangeHandler on_change, Inspector inspector)
+               ChangeHandler on_change, Inspector inspector, Accuser accuser)
     : inner_(std::move(inner)),
       simulator_(simulator),
       effects_(effects),
       on_change_(std::move(on_change)),
-      inspector_(std::move(inspector)) {}
+      inspector_(std::move(inspector)),
+      accuser_(std::move(accuser)) {}
+
+Result<HttpResponse> SimApi::Inspect(const HttpRequest& request, std::stop_token stop) {
+  const auto broken = inspector_(request);
+  auto response = Forward(request, std::move(stop));
+  if (response && response->status < 300) std::ranges::for_each(broken, accuser_);
+  return response;
+}
 
 Result<HttpResponse> SimApi::Forward(HttpRequest request, std::stop_token stop) {
   Target target = Parse(request.target);
-  if (request.method == "POST" && target.plural == "pods") {
+  if (request.method == "POST" && target.plural == "pods" && target.key.name.empty()) {
     // As if a scheduler had been quick.
     Json pod = Json::parse(request.body);
     pod["spec"]["nodeName"] = "simulated";
@@ -71,13 +81,11 @@ Result<HttpResponse> SimApi::Send(const HttpRequest& request, std::stop_token st
   // A report of what was seen is no effect, as nothing is decided by it: it is counted for silence only.
   if (IsReport(request)) {
     ++effects_->reports;
-    if (inspector_) inspector_(request);
-    return Forward(request, stop);
+    return Inspect(request, stop);
   }
   const auto fate = effects_->Next(request.method + " " + std::string(text::NextField(request.target, '?')));
   if (fate == Effects::Fate::kRefused) return Fail(ErrorKind::kUnavailable, "the simulated API server refuses");
-  if (inspector_) inspector_(request);
-  auto response = Forward(request, stop);
+  auto response = Inspect(request, stop);
   effects_->Done();
   if (fate == Effects::Fate::kLostReply) return Fail(ErrorKind::kTimeout, "the simulated reply was lost");
   return response;

@@ -16,11 +16,12 @@ class SimApi final : public reconciler::Transport {
  public:
   /// Hears of every write to `plural`, whoever made it.
   using ChangeHandler = std::function<void(const std::string& plural, const reconciler::ObjectKey& key)>;
-  /// Sees a write of the operator before it happens.
-  using Inspector = std::function<void(const reconciler::HttpRequest& request)>;
+  /// Sees a write of the operator before it happens; says which promise it breaks if it takes effect.
+  using Inspector = std::function<std::vector<std::string>(const reconciler::HttpRequest& request)>;
+  using Accuser = std::function<void(const std::string& broken_promise)>;
 
   SimApi(std::shared_ptr<reconciler::Transport> inner, Simulator& simulator, Effects* effects, ChangeHandler on_change,
-         Inspector inspector);
+         Inspector inspector, Accuser accuser);
 
   reconciler::Result<reconciler::HttpResponse> Send(const reconciler::HttpRequest& request,
                                                     std::stop_token stop) override;
@@ -31,6 +32,7 @@ class SimApi final : public reconciler::Transport {
   bool outage = false;
 
  private:
+  reconciler::Result<reconciler::HttpResponse> Inspect(const reconciler::HttpRequest& request, std::stop_token stop);
   reconciler::Result<reconciler::HttpResponse> Forward(reconciler::HttpRequest request, std::stop_token stop);
 
   std::shared_ptr<reconciler::Transport> inner_;
@@ -38,6 +40,7 @@ class SimApi final : public reconciler::Transport {
   Effects* effects_;  // null: nobody's faults (the kubelet, a user)
   ChangeHandler on_change_;
   Inspector inspector_;
+  Accuser accuser_;
 };
 
 }  // namespace slotwright::simulation

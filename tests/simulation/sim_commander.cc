@@ -35,7 +35,7 @@ std::vector<NodeResult> SimCommander::Run(const std::vector<NodeRequest>& reques
   bus_.simulator.RunFor(bus_.simulator.RandomMs(1, 2));
   const bool waits = std::ranges::any_of(requests, [&](const NodeRequest& request) {
     const Node* node = bus_.At(request.endpoint);
-    return node != nullptr && node->hung;
+    return node != nullptr && (node->hung || node->hidden);
   });
   std::vector<NodeResult> results;
   for (const auto& request : requests) results.push_back(Ask(request));
@@ -48,7 +48,7 @@ std::vector<NodeResult> SimCommander::Run(const std::vector<NodeRequest>& reques
 NodeResult SimCommander::Ask(const NodeRequest& request) {
   Node* node = bus_.At(request.endpoint);
   if (node == nullptr) return Fail(RedisError::Kind::kConnect, "connection refused");
-  if (node->hung) return Fail(RedisError::Kind::kDeadline, "no answer in time");
+  if (node->hung || node->hidden) return Fail(RedisError::Kind::kDeadline, "no answer in time");
   if (node->password() != request.password) return Fail(RedisError::Kind::kAuth, "WRONGPASS");
   if (!request.expected.empty() && node->id() != request.expected) {
     return Fail(RedisError::Kind::kStranger, "another node has that address now");

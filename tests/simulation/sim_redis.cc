@@ -242,7 +242,7 @@ void Node::Replicate() {
   if (Me().master) return;
   Peer* master = Find(Me().master_id);
   Node* source = master == nullptr || master->noaddr ? nullptr : bus_.At(master->endpoint);
-  const bool alive = source != nullptr && source->id() == master->id && !source->hung && !cut_off && !source->cut_off;
+  const bool alive = source != nullptr && source->id() == master->id && !source->hung && source->side == side;
   const auto now = bus_.simulator.Now();
   if (!alive) {
     if (link_up_) link_lost_ = now;
@@ -378,7 +378,7 @@ std::vector<Node*> Bus::All() const {
 
 bool Bus::Reaches(const Node& from, const Endpoint& to) const {
   const Node* target = At(to);
-  return target != nullptr && !target->hung && !from.hung && !from.cut_off && !target->cut_off;
+  return target != nullptr && !target->hung && !from.hung && from.side == target->side;
 }
 
 NodeId Bus::NewId() { return *NodeId::Parse(fmt::format("{:040x}", next_id_++)); }

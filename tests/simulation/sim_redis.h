@@ -68,7 +68,8 @@ class Node {
   [[nodiscard]] std::int64_t KeyCount() const;
 
   bool hung = false;
-  bool cut_off = false;  ///< From the other nodes; clients still reach it.
+  int side = 0;         ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
+  bool hidden = false;  ///< From the operator.
 
  private:
   friend class Bus;

@@ -35,7 +35,7 @@ World::World(std::uint64_t seed)
       server_({.clock = &simulator, .seed = seed + 1}),
       users_way_(std::make_shared<SimApi>(
           server_.InProcessTransport(), simulator, nullptr,
-          [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); }, nullptr)),
+          [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); }, nullptr, nullptr)),
       user_(std::make_unique<reconciler::Client>(users_way_, reconciler::Client::Options{}, simulator)),
       restart_at_(simulator.Now()) {
   for (const Json& crd : Crds()) (void)user_->Create(types::kCustomResourceDefinitions, crd);
@@ -58,24 +58,35 @@ void World::Violated(const std::string& what) {
 }
 
 void World::Apply(const Json& spec) {
+  if (const auto problem = TryApply(spec); !problem.empty()) Violated("the resource was refused: " + problem);
+}
+
+std::string World::TryApply(const Json& spec) {
   if (effects.trace) effects.trace("the user applies " + spec.dump());
+  const auto problem_of = [](const auto& result) { return result ? "" : result.error().message; };
   if (user_->Get(kRedisClusters, kCluster)) {
-    (void)user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge, {{"spec", spec}});
-    return;
+    return problem_of(user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge, {{"spec", spec}}));
   }
   Json object = {{"apiVersion", kRedisClusters.ApiVersion()},
                  {"kind", kRedisClusters.kind},
                  {"metadata", {{"name", kCluster.name}, {"namespace", kCluster.ns}}},
                  {"spec", {{"image", "redis:7.0"}}}};
   object["spec"].merge_patch(spec);
-  const auto created = user_->Create(kRedisClusters, object);
-  if (!created) Violated("the resource was refused: " + created.error().message);
+  return problem_of(user_->Create(kRedisClusters, object));
+}
+
+void World::PutSecret(const std::string& name, const std::string& key, const std::string& text) {
+  (void)user_->Create(types::kSecrets, {{"apiVersion", "v1"},
+                                        {"kind", "Secret"},
+                                        {"metadata", {{"name", name}, {"namespace", kCluster.ns}}},
+                                        {"stringData", {{key, text}}}});
 }
 
 // Caches
 
 void World::OnChange(const std::string& plural, const ObjectKey& key) {
   if (plural == "pods") OnPod(key);
+  if (plural == "persistentvolumeclaims" && !user_->Get(types::kPersistentVolumeClaims, key)) volumes_.erase(key.name);
   if (life_ == nullptr) return;
   simulator.After(simulator.RandomMs(static_cast<int>(lag_low_.count()), static_cast<int>(lag_high_.count())),
                   [this, plural, key, life = lives_] { Feed(plural, key, life); });
@@ -113,6 +124,7 @@ void World::OnPod(const ObjectKey& key) {
     simulator.After(simulator.RandomMs(20, 300), [this, key, uid] { StartPod(key, uid); });
   } else if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
     process.terminating = true;
+    if (process.machine_lost) return;  // nobody is there to stop it
     simulator.After(simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
   }
 }
@@ -121,14 +133,36 @@ std::string World::FreeAddress() const {
   for (int i = 1;; ++i) {
     const std::string address = fmt::format("10.0.0.{}", i);
     const bool taken =
-        std::ranges::any_of(processes_, [&](const auto& p) { return p.second.endpoint.host == address; });
+        std::ranges::any_of(processes_, [&](const auto& p) { return p.second.endpoint.host == address; }) ||
+        bus_.At({address, 6379}) != nullptr;
     if (!taken) return address;
   }
+}
+
+int World::MachineOf(const std::string& pod) const {
+  const auto place = ShardAndIndexOf(kCluster.name, pod);
+  return place ? (place->first + place->second) % kMachines : -1;
 }
 
 std::string World::Password() {
   const auto secret = user_->Get(types::kSecrets, {kCluster.ns, kCluster.name + "-auth"});
   return secret ? reconciler::DecodeBase64(reconciler::StringAt(*secret, {"data", "password"})).value_or("") : "";
+}
+
+// Of the Secret that it mounts.
+std::string World::PasswordOf(const std::string& pod) {
+  const auto object = user_->Get(types::kPods, {kCluster.ns, pod});
+  if (!object) return "";
+  for (const auto& volume : object->at("spec").at("volumes")) {
+    if (!volume.contains("secret")) continue;
+    const auto& secret = volume["secret"];
+    const auto found = user_->Get(types::kSecrets, {kCluster.ns, secret["secretName"].get<std::string>()});
+    if (!found) return "";
+    const auto key = secret["items"][0]["key"].get<std::string>();
+    const auto text = reconciler::StringAt(*found, {"data", key.c_str()});
+    return reconciler::DecodeBase64(text).value_or("");
+  }
+  return "";
 }
 
 void World::StartPod(const ObjectKey& key, const std::string& uid) {
@@ -147,15 +181,15 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
 void World::StartProcess(const std::string& pod) {
   Process& process = processes_[pod];
   std::optional<Disk> disk;
-  if (process.has_volume) disk = volumes_[pod];
-  bus_.Start(process.endpoint, process.hostname, Password(), std::move(disk));
+  if (process.has_volume) disk = volumes_["data-" + pod];
+  bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
   process.running = true;
 }
 
 void World::StopProcess(const std::string& pod) {
   Process& process = processes_[pod];
   const Node* node = bus_.At(process.endpoint);
-  if (node != nullptr && process.has_volume) volumes_[pod] = node->disk();
+  if (node != nullptr && process.has_volume) volumes_["data-" + pod] = node->disk();
   bus_.Stop(process.endpoint);
   process.running = false;
 }
@@ -163,9 +197,11 @@ void World::StopProcess(const std::string& pod) {
 void World::FinishPod(const ObjectKey& key, const std::string& uid) {
   Process& process = processes_[key.name];
   if (process.uid != uid) return;
+  const Endpoint freed = process.endpoint;
   StopProcess(key.name);
   process = {};
   (void)user_->Delete(types::kPods, key, {.uid = uid, .resource_version = "", .grace_period = std::chrono::seconds(0)});
+  MoveAStrangerTo(freed);
 }
 
 std::vector<std::string> World::Pods() const {
@@ -181,58 +217,6 @@ Node* World::NodeOf(const std::string& pod) const {
   return found == processes_.end() || !found->second.running ? nullptr : bus_.At(found->second.endpoint);
 }
 
-// Misfortune
-
-void World::KillContainer(const std::string& pod) {
-  const Node* node = NodeOf(pod);
-  if (node == nullptr) return;
-  if (effects.trace) effects.trace("the container of " + pod + " is killed");
-  last_misfortune_ = simulator.Now();
-  Process& process = processes_[pod];
-  const bool has_replicas = node->me().master && std::ranges::any_of(node->disk().table, [&](const auto& entry) {
-                              return !entry.second.master && entry.second.master_id == node->id();
-                            });
-  StopProcess(pod);
-  // start.sh: a master with replicas waits until one of them had the time to be elected.
-  const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
-  simulator.After(wait, [this, pod, uid = process.uid] {
-    Process& again = processes_[pod];
-    if (again.uid == uid && !again.terminating && !again.running) StartProcess(pod);
-  });
-}
-
-void World::DeletePod(const std::string& pod) {
-  if (effects.trace) effects.trace("somebody deletes the pod " + pod);
-  last_misfortune_ = simulator.Now();
-  (void)user_->Delete(types::kPods, {kCluster.ns, pod});
-}
-
-void World::Hang(const std::string& pod, Duration duration) {
-  Node* node = NodeOf(pod);
-  if (node == nullptr) return;
-  if (effects.trace) effects.trace(pod + " hangs");
-  last_misfortune_ = simulator.Now();
-  node->hung = true;
-  simulator.After(duration, [this, pod, id = node->id()] {
-    Node* again = bus_.ById(id);
-    if (again != nullptr) again->hung = false;
-  });
-}
-
-void World::Outage(Duration duration) {
-  if (life_ == nullptr) return;
-  if (effects.trace) effects.trace("the API server is away");
-  life_->api->outage = true;
-  simulator.After(duration, [this, life = lives_] {
-    if (life_ != nullptr && lives_ == life) life_->api->outage = false;
-  });
-}
-
-void World::SetCacheLag(milliseconds low, milliseconds high) {
-  lag_low_ = low;
-  lag_high_ = high;
-}
-
 // The operator
 
 void World::StartOperator() {
@@ -240,7 +224,8 @@ void World::StartOperator() {
   auto api = std::make_shared<SimApi>(
       server_.InProcessTransport(), simulator, &effects,
       [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); },
-      [this](const reconciler::HttpRequest& request) { InspectRequest(request); });
+      [this](const reconciler::HttpRequest& request) { return InspectRequest(request); },
+      [this](const std::string& broken) { Violated(broken); });
   auto commander = std::make_unique<SimCommander>(
       bus_, effects, [this](const Node& node, const Command& command, const std::function<void()>& carry_out) {
         InspectCommand(node, command, carry_out);
@@ -307,6 +292,35 @@ bool World::StaysSilent(Duration duration) {
 std::string World::ReadyMessage() {
   const auto object = user_->Get(kRedisClusters, kCluster);
   return FindCondition(object->value(Json::json_pointer("/status/conditions"), Json::array()), "Ready").dump();
+}
+
+std::string World::Tables() const {
+  std::string text;
+  for (Node* node : bus_.All()) {
+    text += fmt::format("{} says{}{}\n{}\n", node->hostname(), node->hung ? " (hung)" : "",
+                        node->side != 0 ? " (cut off)" : "", node->Execute({"CLUSTER", "NODES"}, false).text);
+  }
+  return text;
+}
+
+std::map<std::string, Json> World::Objects() {
+  std::map<std::string, Json> objects;
+  for (const auto& type : {types::kPods, types::kServices, types::kConfigMaps, types::kPodDisruptionBudgets,
+                           types::kPersistentVolumeClaims}) {
+    const auto page = user_->ListAll(type, {.ns = kCluster.ns});
+    for (Json object : page->items) {
+      object.erase("status");
+      Json& metadata = object["metadata"];
+      for (const char* own : {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"}) {
+        metadata.erase(own);
+      }
+      for (auto& owner : metadata["ownerReferences"]) owner.erase("uid");
+      if (metadata["ownerReferences"].empty()) metadata.erase("ownerReferences");
+      if (metadata.contains("annotations")) metadata["annotations"].erase(annotations::kLiveConfig);
+      objects[type.kind + " " + metadata["name"].get<std::string>()] = std::move(object);
+    }
+  }
+  return objects;
 }
 
 std::string World::EndState() {

@@ -24,6 +24,9 @@ class World {
 
   /// The user applies a RedisCluster "demo", or changes its specification (a merge patch).
   void Apply(const reconciler::Json& spec);
+  /// The same; what the API server says against it, or "".
+  [[nodiscard]] std::string TryApply(const reconciler::Json& spec);
+  void PutSecret(const std::string& name, const std::string& key, const std::string& text);
   /// Lets time pass; the operator works and, when it dies, comes back.
   void Run(Duration duration);
   /// Until Ready=True for the newest generation; false after `limit`.
@@ -36,6 +39,13 @@ class World {
   void DeletePod(const std::string& pod);
   void Hang(const std::string& pod, Duration duration);
   void Outage(Duration duration);
+  void Partition(const std::set<std::string>& pods, bool from_operator, Duration duration);
+  /// Machines are 0 … kMachines-1; the pods of a shard are on different ones.
+  static constexpr int kMachines = 4;
+  void LoseMachine(int machine);
+  void Drain(int machine);
+  /// From now on somebody else's nodes reuse the addresses of pods that are gone.
+  void AddStrangers();
   /// Every cache of the operator is this much behind from now on.
   void SetCacheLag(milliseconds low, milliseconds high);
 
@@ -48,7 +58,12 @@ class World {
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
   /// Pods, roles, slots and specification, without ids, addresses and times.
   [[nodiscard]] std::string EndState();
+  /// All objects of the cluster by "Kind name", without what is this life's own: ids, times, status, secrets, and notes
+  /// of what was changed live.
+  [[nodiscard]] std::map<std::string, reconciler::Json> Objects();
   [[nodiscard]] std::string ReadyMessage();
+  /// What every node believes, as CLUSTER NODES.
+  [[nodiscard]] std::string Tables() const;
   [[nodiscard]] std::vector<std::string> Pods() const;
   [[nodiscard]] Node* NodeOf(const std::string& pod) const;
 
@@ -64,6 +79,7 @@ class World {
     bool has_volume = false;
     bool terminating = false;
     bool running = false;
+    bool machine_lost = false;
   };
   struct Life;  // of the operator's process
   struct Written {
@@ -74,21 +90,30 @@ class World {
   void OnChange(const std::string& plural, const reconciler::ObjectKey& key);
   void Feed(const std::string& plural, const reconciler::ObjectKey& key, std::uint64_t life);
   void OnPod(const reconciler::ObjectKey& key);
+  void Misfortune(const std::string& what);
+  void Evict(const std::string& pod, const std::string& uid);
+  void MoveAStrangerTo(const Endpoint& endpoint);
+  [[nodiscard]] int MachineOf(const std::string& pod) const;
   void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
   void StartProcess(const std::string& pod);
   void StopProcess(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
   [[nodiscard]] std::string FreeAddress() const;
   [[nodiscard]] std::string Password();
+  [[nodiscard]] std::string PasswordOf(const std::string& pod);
   [[nodiscard]] milliseconds NodeTimeout() const { return milliseconds(5000); }
   void StartOperator();
   void Step(MonotonicTime end);
 
-  void InspectRequest(const reconciler::HttpRequest& request);
-  void InspectDeletion(const std::string& pod);
-  void InspectReady(const reconciler::Json& status);
+  using Broken = std::vector<std::string>;  // promises
+  [[nodiscard]] Broken InspectRequest(const reconciler::HttpRequest& request);
+  [[nodiscard]] Broken InspectDeletion(const std::string& pod);
+  [[nodiscard]] Broken InspectReady(const reconciler::Json& status);
   void InspectCommand(const Node& node, const Command& command, const std::function<void()>& carry_out);
   void Violated(const std::string& what);
+  [[nodiscard]] bool IsOurs(const Node& node) const;
+  [[nodiscard]] std::vector<Node*> Ours() const;
+  void InspectTables();
   [[nodiscard]] SlotSet Covered() const;
   void Write();
 
@@ -97,7 +122,8 @@ class World {
   std::shared_ptr<SimApi> users_way_;
   std::unique_ptr<reconciler::Client> user_;
   std::map<std::string, Process> processes_;            // by pod
-  std::map<std::string, std::optional<Disk>> volumes_;  // by pod; survive pods
+  std::map<std::string, std::optional<Disk>> volumes_;  // by claim; survive pods
+  std::map<std::string, Endpoint> strangers_;           // by hostname
   std::unique_ptr<Life> life_;
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;

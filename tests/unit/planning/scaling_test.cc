@@ -173,11 +173,11 @@ TEST(ScaleIn, RevertedHalfWayIsTheNewGoal) {
   EXPECT_EQ(std::get<MigrateSlots>(plan.actions[0]).to.pod, "demo-3-0");
 }
 
-TEST(ScaleInReplicas, DeletesOneOfEachShard) {
+TEST(ScaleInReplicas, EvictsOneOfEachShard) {
   World world = World::Healthy(3, 2);
   world.observation.cluster.spec.replicas_per_master = 0;
   world.TakeObjectsAsDesired();
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-2", "delete Pod demo-1-2", "delete Pod demo-2-2"));
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-2", "evict Pod demo-1-2", "evict Pod demo-2-2"));
 }
 
 TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {

@@ -18,13 +18,22 @@ using ::testing::Not;
 TEST(Roll, ReplacesReplicasFirstAndOfAThirdOfTheShardsAtATime) {
   World world = World::Healthy(6, 1);
   world.observation.cluster.spec.image = "redis:8.2";
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1", "delete Pod demo-1-1"));
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1", "evict Pod demo-1-1"));
 }
 
 TEST(Roll, TakesOnePodOfAShardAtATime) {
   World world = World::Healthy(1, 3);
   world.observation.cluster.spec.image = "redis:8.2";
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
+}
+
+// Its disruption budget would spare it anyway.
+TEST(Roll, WaitsUntilKubernetesCallsTheOthersOfTheShardReady) {
+  World world = World::Healthy(1, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.Pod("demo-0-0").ready = false;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("demo-0-0 ready"));
 }
 
 TEST(Roll, WaitsUntilEverythingIsWellAgain) {
@@ -80,6 +89,7 @@ TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
   World world = World::Healthy(3, 1);
   world.Pod("demo-0-1").hash = "of an image that does not exist";
   world.Pod("demo-0-1").trouble = "ErrImagePull: no such image";
+  world.Pod("demo-0-1").ready = false;
   world.Kill("demo-0-1");
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
 }
@@ -114,7 +124,7 @@ TEST(LiveConfig, IsDoneWhenThePodsNoteSaysSo) {
 TEST(LiveConfig, GoesBackToADefaultByARestart) {
   World world = World::Healthy(3, 1);
   for (auto& pod : world.observation.pods) pod.live_config = R"({"maxmemory-policy":"allkeys-lru"})";
-  EXPECT_THAT(world.Actions(), Contains(HasSubstr("delete Pod")));
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("evict Pod")));
 }
 
 // Two of three masters died with everything; their pods live on under new ids, unknown to the others.
@@ -142,6 +152,21 @@ TEST(MajorityLost, IsTakenOverOneByOneWhenTheOldMastersCannotComeBack) {
   EXPECT_EQ(plan.step, "takeover") << plan.message;
   ASSERT_EQ(plan.actions.size(), 1U);
   EXPECT_THAT(plan.actions.empty() ? "" : ToString(plan.actions[0]), HasSubstr("take over from the lost master"));
+}
+
+// Votes of masters that are only silent are missing as well, and a failed attempt blocks the next one for a while.
+TEST(MajorityLost, CountsMastersThatNobodyCallsDeadYet) {
+  World world = World::Healthy(5, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  for (const std::string pod : {"demo-1-0", "demo-2-0"}) {
+    world.Node(pod).table.reset();
+    world.Node(pod).error = "no answer in time";
+  }
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
+  EXPECT_TRUE(std::holds_alternative<Takeover>(plan.actions[0])) << ToString(plan.actions[0]);
+  EXPECT_THAT(plan.message, HasSubstr("of 5 masters"));
 }
 
 TEST(MajorityLost, IsLeftToAPersonIfThePolicySaysSo) {

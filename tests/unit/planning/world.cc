@@ -60,6 +60,7 @@ World::World(int masters, int replicas) {
                                   .index = index,
                                   .ip = fmt::format("127.1.{}.{}", shard, index + 1),
                                   .phase = "Running",
+                                  .ready = true,
                                   .ours = true,
                                   .hash = reconciler::AnnotationOf(pod, annotations::kPodHash),
                                   .live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig)});
@@ -72,6 +73,14 @@ void World::TakeObjectsAsDesired() {
   for (const auto& desired : DesiredObjects(observation.cluster)) {
     observation.objects[{desired.type.kind, reconciler::KeyOf(desired.object).name}] =
         std::make_shared<const Json>(desired.object);
+  }
+}
+
+void World::TakePodsAsDesired() {
+  for (auto& pod : observation.pods) {
+    const Json desired = DesiredPod(observation.cluster, pod.shard, pod.index);
+    pod.hash = reconciler::AnnotationOf(desired, annotations::kPodHash);
+    pod.live_config = reconciler::AnnotationOf(desired, annotations::kLiveConfig);
   }
 }
 

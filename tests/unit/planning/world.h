@@ -33,6 +33,8 @@ struct World {
 
   /// As if the objects had been created or updated after a change of the specification.
   void TakeObjectsAsDesired();
+  /// The same for the pods.
+  void TakePodsAsDesired();
 
   /// Slots as at creation, on the masters' own tables only.
   void AssignSlots();

@@ -1,0 +1,39 @@
+// Changes of spec.storage that no volume can follow.
+#include <fmt/format.h>
+
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+// Last of all: whatever else there is to do goes on meanwhile.
+std::optional<Plan> RefuseStorageChange(const Observation& observation, const ClusterView&) {
+  const auto& storage = observation.cluster.spec.storage;
+  if (!storage) return std::nullopt;
+  for (const auto& [type, desired] : DesiredObjects(observation.cluster)) {
+    if (type != reconciler::types::kPersistentVolumeClaims) continue;
+    const std::string name = reconciler::KeyOf(desired).name;
+    const auto found = observation.objects.find({type.kind, name});
+    if (found == observation.objects.end()) continue;
+    const auto& claim = *found->second;
+    if (SizeOfClaim(claim) > SizeOfClaim(desired)) {
+      const auto has = reconciler::StringAt(claim, {"spec", "resources", "requests", "storage"});
+      return Refuse(
+          "storage", "StorageCannotShrink",
+          fmt::format("spec.storage.size: \"{}\": the claim {} has {} and volumes do not shrink; set it to {} "
+                      "or more",
+                      storage->size, name, has, has));
+    }
+    const auto has = reconciler::StringAt(claim, {"spec", "storageClassName"});
+    if (!storage->storage_class_name.empty() && storage->storage_class_name != has) {
+      return Refuse(
+          "storage", "StorageClassCannotChange",
+          fmt::format("spec.storage.storageClassName: \"{}\": the claim {} is of class \"{}\", which cannot be "
+                      "changed; put that back, or make a new RedisCluster and move the data",
+                      storage->storage_class_name, name, has));
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace slotwright::steps

@@ -1,0 +1,163 @@
+// What happens to a simulated world that nobody wants: see world.h.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "tests/simulation/operator_life.h"
+#include "tests/simulation/world.h"
+
+namespace slotwright::simulation {
+
+namespace types = reconciler::types;
+
+void World::Misfortune(const std::string& what) {
+  if (effects.trace) effects.trace(what);
+  last_misfortune_ = simulator.Now();
+}
+
+void World::KillContainer(const std::string& pod) {
+  const Node* node = NodeOf(pod);
+  if (node == nullptr) return;
+  Misfortune("the container of " + pod + " is killed");
+  Process& process = processes_[pod];
+  const bool has_replicas = node->me().master && std::ranges::any_of(node->disk().table, [&](const auto& entry) {
+                              return !entry.second.master && entry.second.master_id == node->id();
+                            });
+  StopProcess(pod);
+  // start.sh: a master with replicas waits until one of them had the time to be elected.
+  const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
+  simulator.After(wait, [this, pod, uid = process.uid] {
+    Process& again = processes_[pod];
+    if (again.uid == uid && !again.terminating && !again.running) StartProcess(pod);
+  });
+}
+
+void World::DeletePod(const std::string& pod) {
+  Misfortune("somebody deletes the pod " + pod);
+  (void)user_->Delete(types::kPods, {"default", pod});
+}
+
+void World::Hang(const std::string& pod, Duration duration) {
+  Node* node = NodeOf(pod);
+  if (node == nullptr) return;
+  Misfortune(pod + " hangs");
+  node->hung = true;
+  simulator.After(duration, [this, pod, id = node->id()] {
+    Node* again = bus_.ById(id);
+    if (again != nullptr) again->hung = false;
+  });
+}
+
+void World::Outage(Duration duration) {
+  if (life_ == nullptr) return;
+  if (effects.trace) effects.trace("the API server is away");
+  life_->api->outage = true;
+  simulator.After(duration, [this, life = lives_] {
+    if (life_ != nullptr && lives_ == life) life_->api->outage = false;
+  });
+}
+
+void World::SetCacheLag(milliseconds low, milliseconds high) {
+  lag_low_ = low;
+  lag_high_ = high;
+}
+
+// Clients reach both sides; so does the operator, unless it is on the larger one with the API server.
+void World::Partition(const std::set<std::string>& pods, bool from_operator, Duration duration) {
+  Misfortune(fmt::format("{} are cut off{}", fmt::join(pods, ", "), from_operator ? ", from the operator too" : ""));
+  for (const auto& pod : pods) {
+    Node* node = NodeOf(pod);
+    if (node == nullptr) continue;
+    node->side = 1;
+    node->hidden = from_operator;
+    simulator.After(duration, [this, id = node->id()] {
+      Node* again = bus_.ById(id);
+      if (again == nullptr) return;
+      again->side = 0;
+      again->hidden = false;
+    });
+  }
+}
+
+// The processes die at once. Kubernetes notices, marks the pods, and removes them when somebody says that the machine
+// is not coming back (the taint node.kubernetes.io/out-of-service, or its deletion).
+void World::LoseMachine(int machine) {
+  Misfortune(fmt::format("machine {} is lost", machine));
+  for (auto& [pod, process] : processes_) {
+    if (process.uid.empty() || MachineOf(pod) != machine) continue;
+    if (process.running) StopProcess(pod);
+    process.machine_lost = true;
+    const reconciler::ObjectKey key{"default", pod};
+    const Duration noticed = simulator.RandomMs(1000, 20'000);
+    simulator.After(noticed, [this, key, uid = process.uid] {
+      (void)user_->Delete(types::kPods, key, {.uid = uid, .resource_version = "", .grace_period = {}});
+    });
+    simulator.After(noticed + simulator.RandomMs(500, 10'000), [this, key, uid = process.uid] { FinishPod(key, uid); });
+  }
+}
+
+// As kubectl drain: asks again until the budgets allow it.
+void World::Drain(int machine) {
+  Misfortune(fmt::format("machine {} is drained", machine));
+  for (const auto& [pod, process] : processes_) {
+    if (!process.uid.empty() && MachineOf(pod) == machine) Evict(pod, process.uid);
+  }
+}
+
+void World::Evict(const std::string& pod, const std::string& uid) {
+  const auto found = processes_.find(pod);
+  if (found == processes_.end() || found->second.uid != uid || found->second.terminating) return;
+  last_misfortune_ = simulator.Now();
+  const reconciler::Json eviction = {{"apiVersion", "policy/v1"},
+                                     {"kind", "Eviction"},
+                                     {"metadata", {{"name", pod}, {"namespace", "default"}}},
+                                     {"deleteOptions", {{"preconditions", {{"uid", uid}}}}}};
+  reconciler::HttpRequest request;
+  request.method = "POST";
+  request.target = "/api/v1/namespaces/default/pods/" + pod + "/eviction";
+  request.body = eviction.dump();
+  request.headers["Content-Type"] = "application/json";
+  const auto response = users_way_->Send(request, {});
+  if (response && response->status < 300) {
+    if (effects.trace) effects.trace(pod + " is evicted");
+    return;
+  }
+  simulator.After(std::chrono::seconds(2), [this, pod, uid] { Evict(pod, uid); });
+}
+
+// Three nodes of somebody else's cluster with the same password, and nothing to tell them from ours but their names.
+// Whenever a pod goes, one of them may come back at its address.
+void World::AddStrangers() {
+  std::vector<Node*> strangers;
+  for (int i = 0; i < 3; ++i) {
+    const std::string host = FreeAddress();
+    const std::string hostname = fmt::format("other-{}-0.other-nodes.default.svc", i);
+    strangers_[hostname] = {host, 6379};
+    strangers.push_back(&bus_.Start({host, 6379}, hostname, Password(), std::nullopt));
+  }
+  const int share = kSlotCount / 3 + 1;
+  for (int i = 0; i < 3; ++i) {
+    (void)strangers[i]->Execute({"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * share),
+                                 std::to_string(std::min((i + 1) * share, kSlotCount) - 1)},
+                                false);
+    (void)strangers[i]->Execute({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)}, false);
+    for (int j = 0; j < i; ++j) {
+      (void)strangers[i]->Execute({"CLUSTER", "MEET", strangers[j]->endpoint().host, "6379"}, false);
+    }
+  }
+}
+
+void World::MoveAStrangerTo(const Endpoint& endpoint) {
+  if (strangers_.empty() || endpoint.host.empty() || bus_.At(endpoint) != nullptr || simulator.Random(0, 1) == 0)
+    return;
+  auto& [hostname, at] = *std::next(strangers_.begin(), simulator.Random(0, 2));
+  if (effects.trace) effects.trace(fmt::format("{} comes back at {}", hostname, endpoint.host));
+  const Disk disk = bus_.At(at)->disk();
+  bus_.Stop(at);
+  at = endpoint;
+  bus_.Start(at, hostname, Password(), disk);
+}
+
+}  // namespace slotwright::simulation

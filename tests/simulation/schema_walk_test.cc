@@ -1,0 +1,261 @@
+// Each field of the resource: changed, removed, out of bounds, of the wrong type, and set to what cannot work. A
+// cluster that was changed ends as one that was made so; one that got something bad is left alone and goes on when it
+// is put right.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "operator/crd.h"
+#include "reconciler/base/log.h"
+#include "reconciler/base/yaml.h"
+#include "tests/simulation/world.h"
+
+namespace slotwright::simulation {
+namespace {
+
+using reconciler::Json;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+// Every field set, so that each can be removed.
+const Json kFull = Json::parse(R"({
+  "masters": 3, "replicasPerMaster": 1, "image": "redis:7.0", "imagePullPolicy": "Always",
+  "imagePullSecrets": [{"name": "registry"}], "port": 6379,
+  "config": {"maxmemory-policy": "allkeys-lru", "io-threads": "2"},
+  "auth": {"secretName": "mine", "key": "secret"},
+  "storage": {"size": "1Gi", "storageClassName": "fast", "retain": "Delete"},
+  "resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+  "placement": {"topologyKeys": ["topology.kubernetes.io/zone"], "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "redis", "operator": "Exists"}], "affinity": {"nodeAffinity": {}}, "priorityClassName": "high"},
+  "podTemplate": {"metadata": {"labels": {"team": "a"}, "annotations": {"note": "b"}}},
+  "rebalance": {"mode": "Manual", "method": "Keys", "thresholdPercent": 10},
+  "update": {"strategy": "Rolling"}, "healing": {"takeover": "Never", "lostShard": "AssignEmpty"}
+})");
+
+struct Leaf {
+  friend void PrintTo(const Leaf& leaf, std::ostream* out) { *out << leaf.path; }
+  std::string path;        ///< JSON pointer below spec.
+  std::vector<Json> good;  ///< Other values that must work.
+  /// What cannot work, and how the Ready condition says so.
+  std::vector<std::pair<Json, std::string>> bad = {};
+  bool removable = true;
+};
+
+const std::vector<Leaf>& Leaves() {
+  static const std::vector<Leaf> kLeaves = {
+      {"/masters", {1, 2, 5}},
+      {"/replicasPerMaster", {0, 2, 5}},
+      {"/image", {"redis:7.2"}, {}, false},
+      {"/imagePullPolicy", {"IfNotPresent", "Never"}},
+      {"/imagePullSecrets", {Json::array(), Json::parse(R"([{"name":"a"},{"name":"b"}])")}},
+      {"/port", {}, {}, false},  // cannot be changed
+      {"/config",
+       {Json::object(),
+        {{"maxmemory-policy", "noeviction"}},
+        {{"io-threads", "4"}},
+        {{"cluster-node-timeout", "3000"}}},
+       {{{{"port", "1"}}, "spec.config.port"}, {{{"requirepass", "x"}}, "spec.config.requirepass"}}},
+      // Another password is refused, so these are bad ones.
+      {"/auth/secretName",
+       {},
+       {{"none", "spec.auth.secretName"}, {"short", "at least 16"}, {"other", "password"}},
+       false},
+      {"/auth/key", {}, {{"none", "spec.auth.key"}}, false},
+      {"/storage/size", {"2Gi"}, {{"0", "spec.storage.size"}, {"512Mi", "do not shrink"}}, false},
+      {"/storage/storageClassName", {}, {{"slow", "cannot be changed"}}, false},
+      {"/storage/retain", {"Retain"}},
+      {"/resources/requests",
+       {{{"cpu", "1"}}, Json::object()},
+       {{{{"memory", "1Mi"}}, "spec.resources.requests.memory"}}},
+      {"/resources/limits", {{{"memory", "1Gi"}, {"cpu", 2}}}, {{{{"memory", "1"}}, "spec.resources.limits.memory"}}},
+      {"/placement/topologyKeys", {Json::array(), {"a", "b", "c", "d"}}},
+      {"/placement/nodeSelector", {{{"disk", "hdd"}}, Json::object()}},
+      {"/placement/tolerations", {Json::array()}},
+      {"/placement/affinity", {Json::object()}},
+      {"/placement/priorityClassName", {"low", ""}},
+      {"/podTemplate/metadata/labels", {{{"team", "c"}}, Json::object()}},
+      {"/podTemplate/metadata/annotations", {{{"note", "c"}}, Json::object()}},
+      {"/rebalance/mode", {"Automatic"}},
+      {"/rebalance/method", {"Auto"}, {}, true},
+      {"/rebalance/thresholdPercent", {1, 100}},
+      {"/update/strategy", {"Manual"}},
+      {"/healing/takeover", {"Fenced"}},
+      {"/healing/lostShard", {"Wait"}},
+  };
+  return kLeaves;
+}
+
+// All that the schema says about spec, by JSON pointer; what has no properties of its own is a leaf.
+void Collect(const Json& schema, const std::string& path, std::map<std::string, Json>& leaves) {
+  if (!schema.contains("properties")) {
+    leaves[path] = schema;
+    return;
+  }
+  for (const auto& [name, property] : schema["properties"].items()) Collect(property, path + "/" + name, leaves);
+}
+
+std::map<std::string, Json> SchemaLeaves() {
+  const auto crds = *reconciler::ParseYaml(std::string(kCrdYaml));
+  const Json& spec = crds[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+  std::map<std::string, Json> leaves;
+  Collect(spec, "", leaves);
+  return leaves;
+}
+
+// A merge patch that sets one field; null removes it.
+Json Patch(const std::string& path, const Json& value) {
+  Json patch;
+  patch[Json::json_pointer(path)] = value;
+  return patch;
+}
+
+// The whole specification with one field as it should be. Unlike a merge patch this replaces maps.
+Json With(const std::string& path, const Json& value) {
+  Json spec = kFull;
+  if (value.is_null()) {
+    const Json::json_pointer pointer(path);
+    spec[pointer.parent_pointer()].erase(pointer.back());
+  } else {
+    spec[Json::json_pointer(path)] = value;
+  }
+  return spec;
+}
+
+// A merge patch that makes one field of a specification that of another, maps included.
+Json Difference(const std::string& path, const Json& from, const Json& to) {
+  const Json::json_pointer pointer(path);
+  Json change = to.contains(pointer) ? to.at(pointer) : Json();
+  if (change.is_object() && from.at(pointer).is_object()) {
+    for (const auto& [name, old] : from.at(pointer).items()) {
+      if (!change.contains(name)) change[name] = nullptr;
+    }
+  }
+  return Patch(path, change);
+}
+
+class SchemaWalk : public ::testing::TestWithParam<Leaf> {
+ protected:
+  void SetUp() override { reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText); }
+
+  static std::unique_ptr<World> Made(const Json& spec) {
+    auto world = std::make_unique<World>(7);
+    world->PutSecret("mine", "secret", "a password of mine");
+    world->PutSecret("other", "secret", "another password");
+    world->PutSecret("short", "secret", "short");
+    world->Apply(spec);
+    EXPECT_TRUE(Settles(*world)) << spec.dump();
+    return world;
+  }
+
+  // Pods of an older specification may stay under the strategy Manual: that is where such a change ends.
+  static bool Settles(World& world) {
+    const bool converged = world.Converges(seconds(300));
+    const bool held_back = world.ReadyMessage().find("UpdatePending") != std::string::npos;
+    EXPECT_TRUE(converged || held_back) << world.ReadyMessage();
+    world.Run(seconds(3));
+    EXPECT_TRUE(world.StaysSilent(seconds(15))) << world.effects.log().back();
+    EXPECT_TRUE(world.violations().empty()) << world.violations().front();
+    return converged || held_back;
+  }
+
+  static void ExpectSame(World& changed, World& made) {
+    const auto expected = made.Objects();
+    const auto actual = changed.Objects();
+    for (const auto& [name, object] : expected) {
+      ASSERT_TRUE(actual.contains(name)) << name << " is missing";
+      EXPECT_EQ(actual.at(name), object) << name << ": " << Json::diff(object, actual.at(name)).dump(2);
+      if (::testing::Test::HasFailure()) return;
+    }
+    EXPECT_EQ(actual.size(), expected.size()) << "something is left over";
+  }
+};
+
+TEST_P(SchemaWalk, AChangedClusterEndsAsOneThatWasMadeSo) {
+  std::vector<Json> values = GetParam().good;
+  if (GetParam().removable) values.emplace_back(nullptr);
+  for (const Json& value : values) {
+    SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
+    const auto changed = Made(kFull);
+    const Json spec = With(GetParam().path, value);
+    changed->Apply(Difference(GetParam().path, kFull, spec));
+    Settles(*changed);
+    const auto made = Made(spec);
+    ExpectSame(*changed, *made);
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(SchemaWalk, ABadValueIsSaidHarmsNothingAndCanBePutRight) {
+  for (const auto& [value, said] : GetParam().bad) {
+    SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
+    const auto world = Made(kFull);
+    const auto before = world->Pods();
+    world->StartClients();
+    const Json spec = With(GetParam().path, value);
+    world->Apply(Difference(GetParam().path, kFull, spec));
+    world->Run(seconds(15));
+    EXPECT_THAT(world->ReadyMessage(), HasSubstr(said));
+    EXPECT_EQ(world->Pods(), before);
+    world->Apply(Difference(GetParam().path, spec, kFull));
+    Settles(*world);
+    world->StopClients();
+    EXPECT_TRUE(world->LostWrites().empty());
+    const auto made = Made(kFull);
+    ExpectSame(*world, *made);
+    if (HasFailure()) return;
+  }
+}
+
+// Out of bounds, not in the list, of another type: by what the schema itself says.
+TEST_P(SchemaWalk, WhatTheSchemaForbidsIsRefusedByItsName) {
+  const auto schema = SchemaLeaves().at(GetParam().path);
+  std::vector<Json> forbidden;
+  if (schema.contains("minimum")) forbidden.emplace_back(schema["minimum"].get<int>() - 1);
+  if (schema.contains("maximum")) forbidden.emplace_back(schema["maximum"].get<int>() + 1);
+  if (schema.contains("enum")) forbidden.emplace_back("Nonsense");
+  if (schema.contains("minLength")) forbidden.emplace_back("");
+  if (schema.contains("maxLength")) forbidden.emplace_back(std::string(schema["maxLength"].get<size_t>() + 1, 'x'));
+  if (schema.contains("maxItems")) {
+    forbidden.emplace_back(std::vector<std::string>(schema["maxItems"].get<size_t>() + 1, "x"));
+  }
+  const std::string type = schema.value("type", "");
+  forbidden.push_back(type == "array" ? Json("text") : Json::array({1}));
+  const auto world = Made(kFull);
+  const auto before = world->Objects();
+  for (const Json& value : forbidden) {
+    const std::string problem = world->TryApply(Patch(GetParam().path, value));
+    std::string field = "spec" + GetParam().path;
+    std::ranges::replace(field, '/', '.');
+    EXPECT_THAT(problem, HasSubstr(field)) << value.dump().substr(0, 60);
+  }
+  EXPECT_TRUE(world->StaysSilent(seconds(10)));
+  EXPECT_EQ(world->Objects(), before);
+}
+
+std::string NameOf(const ::testing::TestParamInfo<Leaf>& info) {
+  std::string name = info.param.path.substr(1);
+  std::ranges::replace(name, '/', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Fields, SchemaWalk, ::testing::ValuesIn(Leaves()), NameOf);
+
+TEST(TheSchemaWalk, LeavesNoFieldOut) {
+  std::set<std::string> walked;
+  for (const auto& leaf : Leaves()) walked.insert(leaf.path);
+  for (const auto& [path, schema] : SchemaLeaves()) EXPECT_THAT(walked, Contains(path));
+  EXPECT_EQ(walked.size(), SchemaLeaves().size());
+}
+
+TEST(TheSchemaWalk, SaysOfWhatCannotChangeThatItCannot) {
+  World world(7);
+  world.Apply({{"masters", 1}});
+  EXPECT_THAT(world.TryApply({{"port", 7000}}), HasSubstr("port cannot be changed"));
+  EXPECT_THAT(world.TryApply({{"storage", {{"size", "1Gi"}}}}), HasSubstr("storage cannot be added"));
+}
+
+}  // namespace
+}  // namespace slotwright::simulation

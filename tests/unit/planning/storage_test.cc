@@ -1,0 +1,72 @@
+// What the planner does about claims when spec.storage changes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using reconciler::Json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+World WithStorage(bool retain = true) {
+  World world = World::Healthy(3, 0);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "10Gi", .storage_class_name = "fast", .retain = retain};
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  return world;
+}
+
+// What the first action would send for the claim of demo-0-0.
+Json Change(const World& world) { return std::get<EnsureObject>(world.MakePlan().actions.at(0)).desired.object; }
+
+TEST(Storage, GrowsWithTheSpecification) {
+  World world = WithStorage();
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  world.observation.cluster.spec.storage->size = "20Gi";
+  EXPECT_THAT(world.Actions(), SizeIs(3));
+  EXPECT_EQ(Change(world)["spec"], Json::parse(R"({"resources":{"requests":{"storage":"20Gi"}}})"))
+      << "nothing else of a claim can be changed";
+}
+
+TEST(Storage, IsTheSameSizeInOtherUnits) {
+  World world = WithStorage();
+  world.observation.cluster.spec.storage->size = "10240Mi";
+  EXPECT_TRUE(world.MakePlan().settled) << world.MakePlan().message;
+}
+
+TEST(Storage, NeverShrinksAndSaysSoWhenNothingElseIsLeftToDo) {
+  World world = WithStorage();
+  world.observation.cluster.spec.storage->size = "5Gi";
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "StorageCannotShrink");
+  EXPECT_THAT(plan.message, AllOf(HasSubstr("spec.storage.size"), HasSubstr("5Gi"), HasSubstr("10Gi or more")));
+  world.RemovePod("demo-1-0");
+  EXPECT_EQ(world.MakePlan().reason, "CreatingPods");
+}
+
+TEST(Storage, KeepsItsClassAndSaysSo) {
+  World world = WithStorage();
+  world.observation.cluster.spec.storage->storage_class_name = "slow";
+  EXPECT_EQ(world.MakePlan().reason, "StorageClassCannotChange");
+  EXPECT_THAT(world.MakePlan().message, AllOf(HasSubstr("slow"), HasSubstr("fast")));
+}
+
+TEST(Storage, BelongsToTheClusterOnlyWhileItIsToBeDeletedWithIt) {
+  World kept = WithStorage(true);
+  kept.observation.cluster.spec.storage->retain = false;
+  EXPECT_THAT(kept.Actions(), SizeIs(3));
+  EXPECT_EQ(Change(kept)["metadata"]["ownerReferences"].size(), 1U);
+  World deleted = WithStorage(false);
+  deleted.observation.cluster.spec.storage->retain = true;
+  EXPECT_THAT(deleted.Actions(), SizeIs(3));
+  EXPECT_EQ(Change(deleted)["metadata"]["ownerReferences"], nullptr) << "null removes it";
+}
+
+}  // namespace
+}  // namespace slotwright::testing
