@@ -4,87 +4,63 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <set>
 
 namespace slotwright {
 
 namespace {
 
 constexpr std::chrono::milliseconds kAnswerWithin{2000};
-constexpr std::chrono::milliseconds kPoll{10};
 
-std::string FieldOf(const Reply& map, std::string_view name) {
-  for (size_t i = 0; i + 1 < map.elements.size(); i += 2) {
-    if (map.elements[i].text == name) return map.elements[i + 1].text;
-  }
-  return "";
+std::string Silent(const NodeRef& node, const RedisError& error) {
+  return fmt::format("{}: {}", node.pod, error.message);
+}
+
+// One element for each name that was asked for, nil for an unknown one.
+bool Knows(const Reply& infos, size_t index) {
+  return infos.elements.size() > index && !infos.elements[index].elements.empty();
 }
 
 }  // namespace
 
-AtomicMigration::AtomicMigration(Commander& commander, reconciler::Clock& clock, std::string password,
-                                 EffectHook after_effect)
-    : commander_(commander), clock_(clock), password_(std::move(password)), after_effect_(std::move(after_effect)) {}
-
-NodeResult AtomicMigration::Ask(const NodeRef& node, Command command) const {
-  return commander_.Run({{node.endpoint, password_, {std::move(command)}, node.id}}, kAnswerWithin)[0];
+std::expected<Reply, std::string> AtomicLink::Ask(const NodeRef& node, Command command) const {
+  auto result = commander.Run({{node.endpoint, password, {std::move(command)}, node.id}}, kAnswerWithin)[0];
+  if (!result) return std::unexpected(Silent(node, result.error()));
+  return std::move(result->front());
 }
 
-bool AtomicMigration::IsPossible(const MigrateSlots& move) const {
-  return std::ranges::all_of(std::array{&move.from, &move.to}, [this](const NodeRef* node) {
-    const auto known = Ask(*node, {"COMMAND", "INFO", "cluster|migrateslots"});
-    // One element for each name, nil for an unknown one.
-    return known && !known->front().elements.empty() && !known->front().elements.front().elements.empty();
-  });
+std::expected<std::array<Reply, 2>, std::string> AtomicLink::AskBoth(const MigrateSlots& move,
+                                                                     const Command& command) const {
+  auto results = commander.Run(
+      {{move.from.endpoint, password, {command}, move.from.id}, {move.to.endpoint, password, {command}, move.to.id}},
+      kAnswerWithin);
+  if (!results[0]) return std::unexpected(Silent(move.from, results[0].error()));
+  if (!results[1]) return std::unexpected(Silent(move.to, results[1].error()));
+  return std::array{std::move(results[0]->front()), std::move(results[1]->front())};
 }
 
-std::expected<std::vector<AtomicMigration::Job>, std::string> AtomicMigration::Exports(const NodeRef& source) const {
-  const auto reply = Ask(source, {"CLUSTER", "GETSLOTMIGRATIONS"});
-  if (!reply) return std::unexpected(reply.error().message);
-  if (reply->front().IsError()) return std::unexpected(reply->front().text);
-  std::vector<Job> jobs;
-  for (const Reply& entry : reply->front().elements) {
-    if (FieldOf(entry, "operation") != "EXPORT") continue;
-    jobs.push_back({FieldOf(entry, "name"), FieldOf(entry, "state"), FieldOf(entry, "message")});
-  }
-  return jobs;
+std::expected<Reply, std::string> AtomicLink::Tell(const NodeRef& node, Command command) const {
+  auto reply = Ask(node, std::move(command));
+  if (after_effect) after_effect();
+  return reply;
 }
 
-MoveProgress AtomicMigration::Move(const MigrateSlots& move, reconciler::MonotonicTime deadline) const {
-  auto jobs = Exports(move.from);
-  if (!jobs) return {.error = jobs.error()};
-  std::set<std::string> ended;
-  for (const auto& job : *jobs) {
-    if (!job.active()) ended.insert(job.name);
+std::expected<AtomicDialect, std::string> DialectOf(const AtomicLink& link, const MigrateSlots& move) {
+  const auto known = link.AskBoth(move, {"COMMAND", "INFO", "cluster|migrateslots", "cluster|migration"});
+  if (!known) return std::unexpected(known.error());
+  const auto both_know = [&](size_t index) {
+    return std::ranges::all_of(*known, [&](const Reply& infos) { return Knows(infos, index); });
+  };
+  if (both_know(0)) return AtomicDialect::kMigrateSlots;
+  if (both_know(1)) return AtomicDialect::kImport;
+  return AtomicDialect::kNone;
+}
+
+const Reply& FieldOf(const Reply& map, std::string_view name) {
+  static const Reply kNil;
+  for (size_t i = 0; i + 1 < map.elements.size(); i += 2) {
+    if (map.elements[i].text == name) return map.elements[i + 1];
   }
-  const bool under_way = ended.size() < jobs->size();
-  if (!under_way) {
-    Command command = {"CLUSTER", "MIGRATESLOTS", "SLOTSRANGE"};
-    for (const SlotRange range : move.slots.Ranges()) {
-      command.push_back(std::to_string(range.first));
-      command.push_back(std::to_string(range.last));
-    }
-    command.insert(command.end(), {"NODE", move.to.id.ToString()});
-    const auto started = Ask(move.from, std::move(command));
-    if (after_effect_) after_effect_();
-    if (!started) return {.error = started.error().message};
-    if (started->front().IsError()) return {.error = started->front().text};
-  }
-  while (clock_.Now() < deadline) {
-    jobs = Exports(move.from);
-    if (!jobs) return {.error = jobs.error()};
-    const auto running = std::ranges::find_if(*jobs, &Job::active);
-    if (running == jobs->end()) {
-      const auto ours = std::ranges::find_if(*jobs, [&](const Job& job) { return !ended.contains(job.name); });
-      if (ours != jobs->end() && ours->state != "success") {
-        return {.error = fmt::format("the migration {} on {}: {}", ours->state, move.from.pod, ours->message)};
-      }
-      return {.slots = under_way ? 0 : move.slots.size()};
-    }
-    clock_.SleepFor(kPoll, {});
-  }
-  return {};
+  return kNil;
 }
 
 }  // namespace slotwright

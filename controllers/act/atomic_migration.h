@@ -1,8 +1,11 @@
-// Slots that the servers move by themselves: CLUSTER MIGRATESLOTS of Valkey 9 and newer.
+// Slots that the servers move by themselves: what the two protocols for it have in common, and which one both ends
+// know.
 #pragma once
 
-#include <functional>
+#include <array>
+#include <expected>
 #include <string>
+#include <string_view>
 
 #include "controllers/act/slot_mover.h"
 #include "controllers/plan/plan.h"
@@ -11,34 +14,54 @@
 
 namespace slotwright {
 
-/// A job goes on in the servers when the slice is over or the operator dies; whoever comes next finds it in CLUSTER
-/// GETSLOTMIGRATIONS of the source and waits for it instead of starting another one.
-class AtomicMigration {
- public:
-  using EffectHook = SlotMover::EffectHook;
-  AtomicMigration(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect);
+/// CLUSTER MIGRATESLOTS is Valkey's (9.0), told to the source; CLUSTER MIGRATION IMPORT is Redis's (8.4), told to the
+/// target. In both a job goes on in the servers when the slice is over or the operator dies; whoever comes next finds
+/// it there and waits for it instead of starting another one.
+enum class AtomicDialect { kNone, kMigrateSlots, kImport };
 
-  /// Whether both ends say that they can, by COMMAND INFO and not by their versions.
-  [[nodiscard]] bool IsPossible(const MigrateSlots& move) const;
+/// A way to the two ends of a move. Values of the caller's; nothing is kept.
+struct AtomicLink {
+  Commander& commander;
+  reconciler::Clock& clock;
+  const std::string& password;
+  const SlotMover::EffectHook& after_effect;
 
-  /// Starts the move, or goes on waiting for what the source is giving away already, until `deadline`.
-  [[nodiscard]] MoveProgress Move(const MigrateSlots& move, reconciler::MonotonicTime deadline) const;
-
- private:
-  struct Job {
-    std::string name;
-    std::string state;
-    std::string message;
-    [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
-  };
-  [[nodiscard]] NodeResult Ask(const NodeRef& node, Command command) const;
-  /// The source's own exports, oldest last as the server gives them; an error text otherwise.
-  [[nodiscard]] std::expected<std::vector<Job>, std::string> Exports(const NodeRef& source) const;
-
-  Commander& commander_;
-  reconciler::Clock& clock_;
-  const std::string password_;
-  const EffectHook after_effect_;
+  /// The answer, which may be an error reply; otherwise which pod did not answer, and why.
+  [[nodiscard]] std::expected<Reply, std::string> Ask(const NodeRef& node, Command command) const;
+  /// The same of both ends at once: of the source, then of the target.
+  [[nodiscard]] std::expected<std::array<Reply, 2>, std::string> AskBoth(const MigrateSlots& move,
+                                                                         const Command& command) const;
+  /// Sends what changes something.
+  [[nodiscard]] std::expected<Reply, std::string> Tell(const NodeRef& node, Command command) const;
 };
+
+/// What both ends say that they know, by COMMAND INFO and not by their versions. An end that does not answer now is an
+/// error and not an end that knows nothing: a hiccup must not begin the classic way in the middle of a job.
+[[nodiscard]] std::expected<AtomicDialect, std::string> DialectOf(const AtomicLink& link, const MigrateSlots& move);
+
+/// Valkey's way (atomic_valkey.cc): starts the move, or goes on waiting for what the source gives away already, until
+/// `deadline`. A job that fails is over: the next look starts another one.
+[[nodiscard]] MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move,
+                                              reconciler::MonotonicTime deadline);
+
+/// Redis's way (atomic_redis.cc), until `deadline`. A node takes part in one task at a time, as target or as source, so
+/// a task that is there already, ours of an earlier life or anybody's, is waited for. The target itself tries a failed
+/// one again every second, for ever; hence
+///  - one that moves nothing at the moment and that this move contradicts (other slots of that source, or slots for the
+///    node that shall give) is cancelled at once: it was begun for a specification that has changed since, and nobody
+///    else would ever end it. One that is really under way is let finish, which is soon and loses nothing; then the
+///    slots are evened from where they are;
+///  - one that was tried again 30 times is cancelled and said, whoever began it: each attempt starts from nothing, so
+///    nothing is lost, and other sources get their turn at that target.
+/// A target whose source serves another one just now fails and tries again too; that is waiting and no error.
+[[nodiscard]] MoveProgress MoveByImport(const AtomicLink& link, const MigrateSlots& move,
+                                        reconciler::MonotonicTime deadline);
+
+/// Cancels what MoveByImport or a person left at both ends and what moves nothing at the moment: Redis refuses the
+/// classic way for slots that any task names, a failed one too. Empty, or what went wrong.
+[[nodiscard]] std::string CancelIdleImports(const AtomicLink& link, const MigrateSlots& move);
+
+/// A value in a map, which RESP2 sends as a flat array of names and values; nil if it is not there.
+[[nodiscard]] const Reply& FieldOf(const Reply& map, std::string_view name);
 
 }  // namespace slotwright

@@ -9,7 +9,7 @@
 #include <atomic>
 #include <thread>
 
-#include "controllers/act/atomic_migration.h"
+#include "controllers/act/migrate.h"
 #include "controllers/act/orderly_failover.h"
 #include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
@@ -212,28 +212,15 @@ std::string Executor::WhyNotToTrust(const NodeRef& node, const RedisCluster& clu
   return "";
 }
 
-MoveProgress Executor::Migrate(const MigrateSlots& move, const std::string& password,
-                               const SlotMover::EffectHook& after_effect) const {
-  const auto deadline = clock_.Now() + options_.migration_slice;
-  if (move.method != MigrationMethod::kKeys) {
-    const AtomicMigration atomic(commander_, clock_, password, after_effect);
-    if (atomic.IsPossible(move)) return atomic.Move(move, deadline);
-    if (move.method == MigrationMethod::kAtomic) {
-      return {.error =
-                  fmt::format("spec.rebalance.method: \"Atomic\": {} or {} cannot do it (CLUSTER MIGRATESLOTS needs "
-                              "Valkey 9 or newer); set it to Auto",
-                              move.from.pod, move.to.pod)};
-    }
-  }
-  return SlotMover(commander_, clock_, password, after_effect).Move(move, deadline);
-}
-
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
                         Outcome& outcome) const {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
     outcome.error = WhyNotToTrust(move->to, cluster);
     if (!outcome.error.empty()) return;
-    outcome.moved = Migrate(*move, password, [&] { Done(outcome.action); });
+    const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
+    outcome.moved =
+        Migrate({.commander = commander_, .clock = clock_, .password = password, .after_effect = after_effect}, *move,
+                clock_.Now() + options_.migration_slice);
     outcome.error = outcome.moved.error;
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = WhyNotToTrust(failover->replica, cluster);

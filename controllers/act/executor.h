@@ -55,8 +55,6 @@ class Executor {
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const;
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
   [[nodiscard]] std::string WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const;
-  [[nodiscard]] MoveProgress Migrate(const MigrateSlots& move, const std::string& password,
-                                     const SlotMover::EffectHook& after_effect) const;
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;

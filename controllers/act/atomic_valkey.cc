@@ -1,0 +1,77 @@
+// CLUSTER MIGRATESLOTS and GETSLOTMIGRATIONS of Valkey 9 (its src/cluster_migrateslots.c). See atomic_migration.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "controllers/act/atomic_migration.h"
+
+namespace slotwright {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPoll{10};
+
+struct Job {
+  std::string name;
+  std::string state;
+  std::string message;
+  [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
+};
+
+// The source's own exports, oldest last as the server gives them; an error text otherwise.
+std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, const NodeRef& source) {
+  const auto reply = link.Ask(source, {"CLUSTER", "GETSLOTMIGRATIONS"});
+  if (!reply) return std::unexpected(reply.error());
+  if (reply->IsError()) return std::unexpected(fmt::format("{}: {}", source.pod, reply->text));
+  std::vector<Job> jobs;
+  for (const Reply& entry : reply->elements) {
+    if (FieldOf(entry, "operation").text != "EXPORT") continue;
+    jobs.push_back({FieldOf(entry, "name").text, FieldOf(entry, "state").text, FieldOf(entry, "message").text});
+  }
+  return jobs;
+}
+
+std::string Start(const AtomicLink& link, const MigrateSlots& move) {
+  Command command = {"CLUSTER", "MIGRATESLOTS", "SLOTSRANGE"};
+  for (const SlotRange range : move.slots.Ranges()) {
+    command.push_back(std::to_string(range.first));
+    command.push_back(std::to_string(range.last));
+  }
+  command.insert(command.end(), {"NODE", move.to.id.ToString()});
+  const auto started = link.Tell(move.from, std::move(command));
+  if (!started) return started.error();
+  return started->IsError() ? fmt::format("{}: {}", move.from.pod, started->text) : "";
+}
+
+}  // namespace
+
+MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+  auto jobs = Exports(link, move.from);
+  if (!jobs) return {.error = jobs.error()};
+  std::set<std::string> ended;
+  for (const auto& job : *jobs) {
+    if (!job.active()) ended.insert(job.name);
+  }
+  const bool under_way = ended.size() < jobs->size();
+  if (!under_way) {
+    if (auto problem = Start(link, move); !problem.empty()) return {.error = std::move(problem)};
+  }
+  while (link.clock.Now() < deadline) {
+    jobs = Exports(link, move.from);
+    if (!jobs) return {.error = jobs.error()};
+    const auto running = std::ranges::find_if(*jobs, &Job::active);
+    if (running == jobs->end()) {
+      const auto ours = std::ranges::find_if(*jobs, [&](const Job& job) { return !ended.contains(job.name); });
+      if (ours != jobs->end() && ours->state != "success") {
+        return {.error = fmt::format("the migration {} on {}: {}", ours->state, move.from.pod, ours->message)};
+      }
+      return {.slots = under_way ? 0 : move.slots.size()};
+    }
+    link.clock.SleepFor(kPoll, {});
+  }
+  return {};
+}
+
+}  // namespace slotwright

@@ -1,0 +1,34 @@
+// See migrate.h.
+#include "controllers/act/migrate.h"
+
+#include <fmt/format.h>
+
+namespace slotwright {
+
+namespace {
+
+MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+  auto progress = SlotMover(link.commander, link.clock, link.password, link.after_effect).Move(move, deadline);
+  // Redis refuses SETSLOT for slots of a migration of its own, and tries one that fails for ever. Whoever chose Keys
+  // because of that must not be stuck behind it.
+  if (progress.error.find("active atomic slot migration") != std::string::npos) {
+    if (const auto problem = CancelIdleImports(link, move); !problem.empty()) progress.error = problem;
+  }
+  return progress;
+}
+
+}  // namespace
+
+MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+  if (move.method == MigrationMethod::kKeys) return MoveByKeys(link, move, deadline);
+  const auto dialect = DialectOf(link, move);
+  if (!dialect) return {.error = dialect.error()};
+  if (*dialect == AtomicDialect::kMigrateSlots) return MoveByMigrateSlots(link, move, deadline);
+  if (*dialect == AtomicDialect::kImport) return MoveByImport(link, move, deadline);
+  if (move.method == MigrationMethod::kAuto) return MoveByKeys(link, move, deadline);
+  return {.error = fmt::format("spec.rebalance.method: \"Atomic\": {} and {} do not both know CLUSTER MIGRATESLOTS "
+                               "(Valkey 9 and newer) or CLUSTER MIGRATION (Redis 8.4 and newer); set it to Auto",
+                               move.from.pod, move.to.pod)};
+}
+
+}  // namespace slotwright
