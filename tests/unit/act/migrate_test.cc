@@ -138,6 +138,21 @@ TEST_F(MigrateTest, TargetThatTakesFromAnotherSourceIsWaitedFor) {
   EXPECT_EQ(b_.owned & Slots(9000, 9009), Slots(9000, 9009)) << "the other one was not disturbed";
 }
 
+TEST_F(MigrateTest, TwoSourcesTakeTurnsAtOneTarget) {
+  model_.transfer = seconds(3);
+  model_.attempts_that_fail = 1;
+  const SlotSet others = Slots(9000, 9009);
+  for (int round = 0; round < 20 && !((a_.owned & kWanted) | (c_.owned & others)).empty(); ++round) {
+    if (const auto left = a_.owned & kWanted; !left.empty()) (void)Slice(a_, b_, left);
+    if (const auto left = c_.owned & others; !left.empty()) (void)Slice(c_, b_, left);
+  }
+  clock_.RunFor(model_.gossip);
+  ExpectMoved();
+  EXPECT_EQ(b_.owned & others, others);
+  EXPECT_EQ(model_.CountOf("IMPORT"), 2);
+  EXPECT_EQ(model_.CountOf("CANCEL"), 0);
+}
+
 TEST_F(MigrateTest, OtherSourcesTaskThatFailsForAMomentIsNotCancelled) {
   Tell(b_, {"CLUSTER", "MIGRATION", "IMPORT", "9000", "9009"});
   model_.attempts_that_fail = 1;
