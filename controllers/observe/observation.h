@@ -47,6 +47,10 @@ struct NodeView {
   /// How many keys it holds of each slot that any master has open; asked only when there are such slots.
   std::map<Slot, std::int64_t> keys_in_open_slots;
 
+  /// Slot migrations that the servers carry out by themselves and in which it takes part. The slots of such a one are
+  /// not open, and its target has neither slots nor keys to show until the very end.
+  int active_migrations = 0;
+
   /// It answered fully and is who it should be.
   [[nodiscard]] bool Answers() const { return table.has_value() && !foreign; }
   /// A replica that has all that its master has, but for what is under way. REQUIRES: Answers().

@@ -219,6 +219,26 @@ void Observer::CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget
   }
 }
 
+// Only Valkey 9 and newer know the command; Redis says it in CLUSTER INFO.
+void Observer::CountMigrations(Look& look, std::chrono::milliseconds budget) {
+  std::vector<NodeRequest> requests;
+  std::vector<NodeView*> asked;
+  for (auto& node : look.observation.nodes) {
+    if (!node.Answers()) continue;
+    node.active_migrations = node.info.active_migrations;
+    const bool knows = node.server.engine == "valkey" && std::atoi(node.server.version.c_str()) >= 9;
+    if (!knows || !node.me().flags.master) continue;
+    requests.push_back({node.endpoint, look.password, {{"CLUSTER", "GETSLOTMIGRATIONS"}}, node.id()});
+    asked.push_back(&node);
+  }
+  if (requests.empty()) return;
+  const auto results = commander_.Run(requests, budget);
+  for (size_t i = 0; i < results.size(); ++i) {
+    // Who does not answer now may be in the middle of one.
+    asked[i]->active_migrations = results[i] ? CountActiveMigrations(results[i]->front()) : 1;
+  }
+}
+
 Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::milliseconds budget) {
   auto password = ReadPassword(cluster);
   if (!password) return std::unexpected(password.error());
@@ -229,8 +249,20 @@ Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::millise
   if (look.observation.password.state == PasswordView::State::kUsable) {
     AskNodes(look, budget);
     CountKeysInOpenSlots(look, budget);
+    CountMigrations(look, budget);
   }
   return look;
+}
+
+int CountActiveMigrations(const Reply& reply) {
+  return static_cast<int>(std::ranges::count_if(reply.elements, [](const Reply& job) {
+    for (size_t i = 0; i + 1 < job.elements.size(); i += 2) {
+      if (job.elements[i].text != "state") continue;
+      const std::string& state = job.elements[i + 1].text;
+      return state != "success" && state != "failed" && state != "cancelled";
+    }
+    return false;
+  }));
 }
 
 void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname, NodeView& node) {

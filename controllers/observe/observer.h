@@ -56,6 +56,7 @@ class Observer {
   void CollectObjects(Observation& observation) const;
   void CollectPods(Observation& observation) const;
   void AskNodes(Look& look, std::chrono::milliseconds budget);
+  void CountMigrations(Look& look, std::chrono::milliseconds budget);
   void CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget);
 
   const reconciler::Client& client_;
@@ -67,6 +68,9 @@ class Observer {
 };
 
 /// Fills `node` from the replies to CLUSTER NODES, CLUSTER INFO and INFO. `hostname` is what its pod announces.
+/// Of the answer to Valkey's CLUSTER GETSLOTMIGRATIONS: maps, each with a "state".
+[[nodiscard]] int CountActiveMigrations(const Reply& reply);
+
 void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname, NodeView& node);
 
 }  // namespace slotwright

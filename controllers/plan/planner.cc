@@ -29,6 +29,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::ReplaceStuckPods,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
     steps::Rebalance,
+    steps::AwaitMigrations,
     steps::RemoveSurplusReplicas,
     steps::ApplyLiveConfig,
     steps::RollPods,

@@ -45,6 +45,9 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> RemoveSurplusReplicas(const Observation&, const ClusterView&);
 /// Changes directives of running servers.
 [[nodiscard]] std::optional<Plan> ApplyLiveConfig(const Observation&, const ClusterView&);
+/// Waits for slots that the servers still move by themselves, perhaps for a specification that has changed since: what
+/// follows replaces and removes pods.
+[[nodiscard]] std::optional<Plan> AwaitMigrations(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
 [[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
 /// Refuses a size or class that the claims cannot take.

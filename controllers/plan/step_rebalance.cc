@@ -53,4 +53,15 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
   return plan;
 }
 
+std::optional<Plan> AwaitMigrations(const Observation& observation, const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    if (node->active_migrations == 0) continue;
+    return WaitForRedis(observation, "rebalance", "Rebalancing",
+                        fmt::format("{} takes part in a slot migration of the servers' own that nothing asks for any "
+                                    "more; waiting for its end",
+                                    node->pod));
+  }
+  return std::nullopt;
+}
+
 }  // namespace slotwright::steps

@@ -13,7 +13,8 @@ bool IsRetired(const Observation& observation, const ClusterView& view, int shar
   if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
   if (view.covered.size() < kSlotCount) return false;  // who does not answer might speak for it
   return std::ranges::none_of(view.answering, [&](const NodeView* node) {
-    return node->shard == shard && (!node->me().slots.empty() || !node->me().open_slots.empty());
+    return node->shard == shard &&
+           (!node->me().slots.empty() || !node->me().open_slots.empty() || node->active_migrations > 0);
   });
 }
 

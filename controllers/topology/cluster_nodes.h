@@ -103,6 +103,8 @@ struct ClusterInfo {
   int size = 0;
   std::uint64_t current_epoch = 0;
   std::uint64_t my_epoch = 0;
+  /// Slot migrations of the servers' own, of Redis 8.4 and newer; Valkey does not say here.
+  int active_migrations = 0;
   friend bool operator==(const ClusterInfo&, const ClusterInfo&) = default;
 };
 [[nodiscard]] ClusterInfo ParseClusterInfo(std::string_view text);

@@ -70,6 +70,7 @@ ClusterInfo ParseClusterInfo(std::string_view text) {
       {"cluster_size", Number(&I::size)},
       {"cluster_current_epoch", Number(&I::current_epoch)},
       {"cluster_my_epoch", Number(&I::my_epoch)},
+      {"cluster_slot_migration_active_tasks", Number(&I::active_migrations)},
   };
   return ParseFields<I>(text, kSetters, [](I&, std::string_view, std::string_view) {});
 }

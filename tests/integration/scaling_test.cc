@@ -69,6 +69,17 @@ TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
   EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
 }
 
+// Valkey's own migration goes on after the goal has changed, to a target that has nothing to show yet.
+TEST(ScaleOut, RevertedInTheMiddleOfAMigrationOfTheServersOwnLosesNothing) {
+  Life life(3, 1, reconciler::Json::object(), "valkey/valkey:9.1", 300'000);
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 4}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Rebalancing"; }));
+  life.harness.PatchSpec({{"masters", 3}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.harness.Look().observation.pods.size(), 6U);
+}
+
 TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
   const NodeId first = life.NodeOf("demo-0-0").id();

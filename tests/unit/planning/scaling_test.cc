@@ -173,6 +173,36 @@ TEST(ScaleIn, RevertedHalfWayIsTheNewGoal) {
   EXPECT_EQ(std::get<MigrateSlots>(plan.actions[0]).to.pod, "demo-3-0");
 }
 
+// masters 3 -> 4 -> 3: until the servers' own migration ends, its target has neither slots nor keys to show.
+World WhileTheNewMasterIsATarget() {
+  World world = World::Healthy(4, 1);
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (line.id == IdOf("demo-0-0")) line.slots.Add(InitialSlots(3, 4));
+      if (line.id == IdOf("demo-3-0")) line.slots = {};
+    }
+  }
+  world.observation.cluster.spec.masters = 3;
+  world.observation.cluster.spec.rebalance.automatic = false;
+  return world;
+}
+
+TEST(ScaleIn, DeletesNoTargetOfAMigrationOfTheServersOwn) {
+  World world = WhileTheNewMasterIsATarget();
+  EXPECT_THAT(world.Actions(), Contains("delete Pod demo-3-0"));
+  world.Node("demo-3-0").active_migrations = 1;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("waiting for its end"));
+}
+
+TEST(Roll, WaitsForTheEndOfAMigrationOfTheServersOwn) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.4";
+  world.Node("demo-1-0").active_migrations = 1;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_FALSE(world.MakePlan().settled);
+}
+
 TEST(ScaleInReplicas, EvictsOneOfEachShard) {
   World world = World::Healthy(3, 2);
   world.observation.cluster.spec.replicas_per_master = 0;

@@ -10,14 +10,16 @@ TEST(ClusterInfo, IsReadFromItsLines) {
   const ClusterInfo info = ParseClusterInfo(
       "cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:16380\r\ncluster_slots_pfail:4\r\n"
       "cluster_slots_fail:0\r\ncluster_known_nodes:6\r\ncluster_size:3\r\ncluster_current_epoch:9\r\n"
-      "cluster_my_epoch:2\r\ncluster_stats_messages_sent:1483972\r\ntotal_cluster_links_buffer_limit_exceeded:0\r\n");
+      "cluster_my_epoch:2\r\ncluster_slot_migration_active_tasks:1\r\ncluster_stats_messages_sent:1483972\r\ntotal_"
+      "cluster_links_buffer_limit_exceeded:0\r\n");
   const ClusterInfo expected{.state_ok = true,
                              .slots_assigned = 16384,
                              .slots_ok = 16380,
                              .known_nodes = 6,
                              .size = 3,
                              .current_epoch = 9,
-                             .my_epoch = 2};
+                             .my_epoch = 2,
+                             .active_migrations = 1};
   EXPECT_EQ(info, expected);
 }
 
