@@ -35,7 +35,7 @@ lint: ## clang-format, clang-tidy, shellcheck
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: build ## Creation of a cluster, side by side with redis-cli
+bench: build ## Creation of a cluster and migration of slots, side by side with redis-cli
 	@bench/run.sh $(BUILD)
 
 .PHONY: e2e-up

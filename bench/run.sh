@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# All measurements, each side by side with what it is compared to. Usage: bench/run.sh [BUILD_FOLDER]
+# All measurements, each side by side with what it is compared to. Usage: bench/run.sh [BUILD_FOLDER [creation|migration]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec python3 bench/creation.py --slotwright "${1:-build/release}/operator/slotwright" "${@:2}"
+build=${1:-build/release}
+for what in ${2:-creation migration}; do
+  python3 "bench/$what.py" --slotwright "$build/operator/slotwright"
+done

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kSlotsOfABatch = 256;
 constexpr std::int64_t kMostKeysOfARound = 20'000;
+constexpr std::int64_t kNewKeys = 16;
 // Below every sensible node timeout: a source that waits longer would be taken for dead.
 constexpr const char* kMigrateTimeoutMs = "2000";
 constexpr std::chrono::milliseconds kPatience{5000};
@@ -35,8 +36,8 @@ Command Migrate(const NodeRef& to, const std::string& password, const std::vecto
 
 struct SlotMover::Batch {
   std::vector<Slot> slots;
-  std::int64_t keys_moved = 0;
-  bool finished = false;
+  std::map<Slot, std::int64_t> keys;  // of each slot, as counted before it was opened
+  bool finished = false;              // the source has no keys of them any more
 };
 
 SlotMover::SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect)
@@ -51,39 +52,68 @@ std::string SlotMover::Send(const NodeRef& node, std::vector<Command> commands, 
   return failed == replies.end() ? "" : fmt::format("{}: {}", node.pod, failed->text);
 }
 
-// As many slots as one round of keys has room for, at least one.
+// As many slots as one round of keys has room for, at least one. Counts are only estimates of the work: they may be
+// old.
 std::string SlotMover::Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch) {
-  const size_t candidates = std::min(waiting.size(), kSlotsOfABatch);
-  std::vector<Command> counts;
-  for (size_t i = 0; i < candidates; ++i) {
-    counts.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(waiting[i])});
+  if (!waiting.empty() && !counts_.contains(waiting.front())) {
+    const size_t candidates = std::min(waiting.size(), kSlotsOfABatch);
+    std::vector<Command> commands;
+    for (size_t i = 0; i < candidates; ++i) {
+      commands.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(waiting[i])});
+    }
+    std::vector<Reply> replies;
+    if (auto problem = Send(source, std::move(commands), replies); !problem.empty()) return problem;
+    for (size_t i = 0; i < candidates; ++i) counts_[waiting[i]] = replies[i].integer;
   }
-  std::vector<Reply> replies;
-  if (auto problem = Send(source, std::move(counts), replies); !problem.empty()) return problem;
   std::int64_t keys = 0;
-  for (size_t i = 0; i < candidates; ++i) {
-    keys += replies[i].integer;
+  while (batch.slots.size() < waiting.size()) {
+    const Slot slot = waiting[batch.slots.size()];
+    const auto counted = counts_.find(slot);
+    if (counted == counts_.end()) break;
+    keys += counted->second;
     if (keys > round_keys_ && !batch.slots.empty()) break;
-    batch.slots.push_back(waiting[i]);
+    batch.slots.push_back(slot);
+    batch.keys[slot] = counted->second;
   }
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(batch.slots.size()));
   return "";
 }
 
-// The target first: from MIGRATING on the source sends clients there.
-std::string SlotMover::Open(const MigrateSlots& move, const Batch& batch) {
-  std::vector<Command> importing;
-  std::vector<Command> migrating;
-  for (const Slot slot : batch.slots) {
-    importing.push_back(SetSlot(slot, "IMPORTING", move.from.id));
-    migrating.push_back(SetSlot(slot, "MIGRATING", move.to.id));
+// Gives the slots of a finished batch to the target and opens those of the next one, one exchange with each end: the
+// target is busy with other sources too, so it is asked as rarely as can be.
+//
+// The target first, both times: it takes a higher epoch and tells everybody; if the source gave up first and the target
+// died, the slot would belong to nobody (redis#7116). And from MIGRATING on the source sends clients there.
+std::string SlotMover::Turn(const MigrateSlots& move, const Batch& finished, const Batch& next) {
+  std::vector<Command> target;
+  std::vector<Command> source;
+  for (const Slot slot : finished.slots) {
+    target.push_back(SetSlot(slot, "NODE", move.to.id));
+    source.push_back(SetSlot(slot, "NODE", move.to.id));
   }
+  for (const Slot slot : next.slots) {
+    target.push_back(SetSlot(slot, "IMPORTING", move.from.id));
+    source.push_back(SetSlot(slot, "MIGRATING", move.to.id));
+  }
+  if (target.empty()) return "";
   std::vector<Reply> replies;
-  if (auto problem = Send(move.to, std::move(importing), replies); !problem.empty()) return problem;
-  return Send(move.from, std::move(migrating), replies);
+  if (auto problem = Send(move.to, std::move(target), replies); !problem.empty()) return problem;
+  auto problem = Send(move.from, std::move(source), replies);
+  // It has heard of it already, and of the loss of its last slot (redis#9223).
+  return problem.find("Please use SETSLOT only with masters") != std::string::npos ? "" : problem;
 }
 
-std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit) {
+// A round is what clients of the source wait for. One with few keys says nothing about how many more there could be.
+void SlotMover::Adapt(std::int64_t keys, reconciler::Duration took) {
+  const double factor =
+      std::chrono::duration<double>(kRoundTime) / std::max<reconciler::Duration>(took, std::chrono::microseconds(1));
+  if (factor > 1 && keys < round_keys_ / 2) return;
+  const double wanted = static_cast<double>(keys) * std::clamp(factor, 0.25, 2.0);
+  round_keys_ = std::clamp(static_cast<std::int64_t>(wanted), std::int64_t{1}, kMostKeysOfARound);
+}
+
+std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit,
+                                std::int64_t& moved) {
   // All of them, whatever was counted before: only from MIGRATING on can the source get no new keys.
   std::vector<Slot> open = batch.slots;
   // Keys that the last look found, to be moved by the next round; after each MIGRATE the slot is looked at again.
@@ -92,29 +122,21 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     if (clock_.Now() >= limit) return "";
     std::vector<Command> commands;
     std::int64_t keys = 0;
-    for (const Slot slot : open) {
-      const auto known = found.find(slot);
-      if (known != found.end()) {
-        commands.push_back(Migrate(move.to, password_, known->second));
-        keys += static_cast<std::int64_t>(known->second.size());
-      }
+    for (const auto& [slot, names] : found) {
+      commands.push_back(Migrate(move.to, password_, names));
+      keys += static_cast<std::int64_t>(names.size());
     }
-    const auto share = std::max<std::int64_t>(1, round_keys_ / static_cast<std::int64_t>(open.size()));
+    const size_t migrations = commands.size();
     for (const Slot slot : open) {
-      commands.push_back({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(share)});
+      // What was counted and a few that have come since; a slot that is more than a round by itself takes several.
+      const auto most = std::min(batch.keys[slot] + kNewKeys, round_keys_ + kNewKeys);
+      commands.push_back({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(most)});
     }
     std::vector<Reply> replies;
-    const size_t migrations = commands.size() - open.size();
     const auto start = clock_.Now();
     if (auto problem = Send(move.from, std::move(commands), replies); !problem.empty()) return problem;
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.Now() - start);
-    batch.keys_moved += keys;
-    if (keys > 0) {
-      const double factor = static_cast<double>(std::chrono::microseconds(kRoundTime).count()) /
-                            static_cast<double>(std::max<std::int64_t>(took.count(), 1));
-      const double wanted = static_cast<double>(keys) * std::clamp(factor, 0.25, 2.0);
-      round_keys_ = std::clamp(static_cast<std::int64_t>(wanted), std::int64_t{1}, kMostKeysOfARound);
-    }
+    if (keys > 0) Adapt(keys, clock_.Now() - start);
+    moved += keys;
     std::vector<Slot> still_open;
     found.clear();
     for (size_t i = 0; i < open.size(); ++i) {
@@ -129,33 +151,22 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
   return "";
 }
 
-// The target first: it takes a higher epoch and tells everybody. If the source gave up first and the target died, the
-// slot would belong to nobody (redis#7116).
-std::string SlotMover::Close(const MigrateSlots& move, const Batch& batch) {
-  std::vector<Command> commands;
-  for (const Slot slot : batch.slots) commands.push_back(SetSlot(slot, "NODE", move.to.id));
-  std::vector<Reply> replies;
-  if (auto problem = Send(move.to, commands, replies); !problem.empty()) return problem;
-  auto problem = Send(move.from, std::move(commands), replies);
-  // It has heard of it already, and of the loss of its last slot (redis#9223).
-  return problem.find("Please use SETSLOT only with masters") != std::string::npos ? "" : problem;
-}
-
 MoveProgress SlotMover::Move(const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   MoveProgress progress;
   std::vector<Slot> waiting = move.slots.Slots();
   const auto limit = deadline + (deadline - clock_.Now());
-  while (!waiting.empty() && clock_.Now() < deadline && progress.error.empty()) {
-    Batch batch;
-    progress.error = Choose(move.from, waiting, batch);
-    if (progress.error.empty()) progress.error = Open(move, batch);
-    if (progress.error.empty()) progress.error = MoveKeys(move, batch, limit);
-    progress.keys += batch.keys_moved;
-    if (!progress.error.empty() || !batch.finished) break;
-    progress.error = Close(move, batch);
-    if (progress.error.empty()) progress.slots += static_cast<int>(batch.slots.size());
+  Batch batch;
+  while (true) {
+    Batch next;
+    if (clock_.Now() < deadline) progress.error = Choose(move.from, waiting, next);
+    if (progress.error.empty()) progress.error = Turn(move, batch, next);
+    if (!progress.error.empty()) return progress;
+    progress.slots += static_cast<int>(batch.slots.size());
+    if (next.slots.empty()) return progress;
+    batch = std::move(next);
+    progress.error = MoveKeys(move, batch, limit, progress.keys);
+    if (!progress.error.empty() || !batch.finished) return progress;
   }
-  return progress;
 }
 
 }  // namespace slotwright

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,15 +43,16 @@ class SlotMover {
   /// Sends to one node; empty if all replies are fine, else the first problem.
   std::string Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
-  std::string Open(const MigrateSlots& move, const Batch& batch);
-  std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit);
-  std::string Close(const MigrateSlots& move, const Batch& batch);
+  std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
+  std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, std::int64_t& moved);
+  void Adapt(std::int64_t keys, reconciler::Duration took);
 
   Commander& commander_;
   reconciler::Clock& clock_;
   const std::string password_;
   const EffectHook after_effect_;
-  std::int64_t round_keys_ = 100;
+  std::int64_t round_keys_ = 400;
+  std::map<Slot, std::int64_t> counts_;
 };
 
 }  // namespace slotwright
