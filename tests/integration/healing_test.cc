@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "tests/integration/life.h"
+#include "tests/support/redis_process.h"
 
 namespace slotwright::testing {
 namespace {
@@ -81,6 +82,33 @@ TEST(Healing, AShardThatIsWhollyGoneIsSaidAndServedAgainOnlyByPolicy) {
   life.ExpectAllIsWell(90s);
   EXPECT_LT(life.Keys(), 20'000);
   EXPECT_GT(life.Keys(), 10'000) << "the other shards kept theirs";
+}
+
+// Somebody else's node with our password takes over the address of a pod that is gone.
+TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
+  Life life;
+  life.StartWriters();
+  const auto endpoint = life.NodeOf("demo-1-1").endpoint;
+  const auto pid = life.PidOf("demo-1-1");
+  life.DeletePod("demo-1-1");
+  ASSERT_TRUE(Harness::Eventually([&] { return ::kill(pid, 0) != 0; }));
+  const std::string password = life.harness.Password();
+  const auto stranger = RedisProcess::Start(
+      {.endpoint = endpoint,
+       .arguments = {"--cluster-enabled", "yes", "--cluster-announce-hostname", "other-0-0.other-nodes.default.svc",
+                     "--requirepass", password, "--masterauth", password}});
+  ASSERT_TRUE(stranger) << stranger.error();
+  const std::string id = life.harness.Ask(endpoint, {"CLUSTER", "MYID"}).text;
+  // Long enough for our nodes to try the address again and again.
+  std::this_thread::sleep_for(7s);
+  life.ExpectAllIsWell();
+  const auto table = ParseClusterNodes(life.harness.Ask(endpoint, {"CLUSTER", "NODES"}).text);
+  ASSERT_TRUE(table) << table.error();
+  EXPECT_EQ(table->lines.size(), 1U) << "it knows itself alone";
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    EXPECT_NE(node.endpoint, endpoint);
+    EXPECT_EQ(node.table->Find(*NodeId::Parse(id)), nullptr) << node.pod;
+  }
 }
 
 TEST(Healing, AReplicaOfAnotherShardIsPutBack) {

@@ -51,6 +51,23 @@ std::int64_t ClientId(Commander& commander, const Endpoint& endpoint, const std:
   return Ask(commander, {endpoint, password, {{"CLIENT", "ID"}}})[0].integer;
 }
 
+TEST(Commander, LetsNoCommandReachAnotherNodeThanTheExpectedOne) {
+  const auto server = StartServer({"--cluster-enabled", "yes"});
+  const auto commander = MakeTcpCommander();
+  const auto id = NodeId::Parse(Ask(*commander, {server->endpoint(), "", {{"CLUSTER", "MYID"}}})[0].text);
+  ASSERT_TRUE(id);
+  const Command command = {"CLUSTER", "ADDSLOTS", "1"};
+  const auto stranger = *NodeId::Parse(std::string(40, 'a'));
+  const auto refused = ErrorOf(RunOne(*commander, {server->endpoint(), "", {command}, stranger}));
+  EXPECT_EQ(refused.kind, RedisError::Kind::kStranger) << refused.message;
+  const auto slots = [&] {
+    return Ask(*commander, {server->endpoint(), "", {{"CLUSTER", "SLOTS"}}})[0].elements.size();
+  };
+  EXPECT_EQ(slots(), 0U);
+  EXPECT_TRUE(Ask(*commander, {server->endpoint(), "", {command}, *id})[0].IsOk());
+  EXPECT_EQ(slots(), 1U);
+}
+
 TEST(Commander, ReturnsOneReplyForEachCommandInOrderAndWithItsType) {
   const auto server = StartServer();
   const auto commander = MakeTcpCommander();
