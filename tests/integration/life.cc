@@ -43,14 +43,19 @@ void Life::ExpectAllIsWell(std::chrono::milliseconds patience) {
     EXPECT_TRUE(IsEven(view.owned, look.observation.cluster.spec.rebalance.threshold_percent));
   }
   if (writers_) {
-    writers_->Stop();
-    report_ = writers_->Verify();
-    fmt::print("writers: {}\n", report_.ToString());
+    Verify();
     EXPECT_EQ(report_.lost, 0) << report_.first_problem;
     EXPECT_EQ(report_.first_problem, "");
     EXPECT_GT(report_.acknowledged, 0);
     EXPECT_EQ(Keys(), filled_ + report_.keys);
   }
+}
+
+const WriteChecker::Report& Life::Verify() {
+  writers_->Stop();
+  report_ = writers_->Verify();
+  fmt::print("writers: {}\n", report_.ToString());
+  return report_;
 }
 
 std::int64_t Life::Keys() const {

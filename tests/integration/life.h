@@ -20,6 +20,8 @@ class Life {
   /// Waits for Ready, stops the writers and checks: no promise violated, every slot's owner where it should be, every
   /// acknowledged write there, every key there. Prints the writers' report.
   void ExpectAllIsWell(std::chrono::milliseconds patience = 60s);
+  /// Stops the writers and looks what is there of what was acknowledged; prints it.
+  const WriteChecker::Report& Verify();
   [[nodiscard]] const WriteChecker::Report& report() const { return report_; }
 
   [[nodiscard]] std::int64_t Keys() const;
