@@ -1,0 +1,98 @@
+"""Alerts and dashboard ask for nothing that the operator does not export."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+import yaml
+
+import chart
+
+
+def exported():
+    """Names of all series that the sources register, histograms as the three that they are."""
+    names = set()
+    for file in ("controllers/cluster_metrics.cc", "reconciler/metrics/runtime_metrics.cc", "reconciler/metrics/process_collector.cc"):
+        text = (chart.ROOT / file).read_text(encoding="utf-8")
+        names |= set(re.findall(r'"((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)"', text))
+    return names | {f"{name}_{suffix}" for name in names if name.endswith("_seconds") for suffix in ("bucket", "sum", "count")}
+
+
+def metrics_in(expression):
+    return set(re.findall(r"\b((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)", expression))
+
+
+class Observability(unittest.TestCase):
+    def alerts(self, name="alerts"):
+        return chart.one(name, "PrometheusRule")["spec"]["groups"][0]["rules"]
+
+    def test_alerts_ask_only_for_metrics_that_the_program_exports(self):
+        for alert in self.alerts():
+            with self.subTest(alert["alert"]):
+                self.assertTrue(metrics_in(alert["expr"]))
+                self.assertLessEqual(metrics_in(alert["expr"]), exported())
+                self.assertNotIn("@", alert["expr"] + json.dumps(alert["annotations"]))
+
+    def test_the_dashboard_asks_only_for_metrics_that_the_program_exports(self):
+        dashboard = json.loads(chart.one("dashboard", "ConfigMap")["data"]["slotwright.json"])
+        expressions = [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
+        self.assertGreater(len(expressions), 10)
+        for expression in expressions:
+            with self.subTest(expression):
+                self.assertTrue(metrics_in(expression))
+                self.assertLessEqual(metrics_in(expression), exported())
+
+    def test_what_the_sources_register_is_what_a_running_operator_serves(self):
+        served = os.environ.get("SLOTWRIGHT_METRICS")
+        if not served:
+            self.skipTest("SLOTWRIGHT_METRICS names no file with the text of /metrics")
+        text = pathlib.Path(served).read_text(encoding="utf-8")
+        names = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+        alerts = {m for alert in self.alerts() for m in metrics_in(alert["expr"])}
+        alerts = {re.sub(r"_bucket$", "", m) for m in alerts}
+        self.assertLessEqual(alerts - names, {"leader_election_master_status"}, "local mode has no election")
+
+    def test_each_alert_has_a_runbook(self):
+        operations = (chart.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        headings = {h.lower() for h in re.findall(r"^#+ (\w+)$", operations, re.M)}
+        for alert in self.alerts():
+            self.assertIn(alert["alert"].lower(), headings)
+            self.assertEqual(alert["annotations"]["runbook_url"], f"docs/operations.md#{alert['alert'].lower()}")
+            self.assertEqual(alert["labels"]["team"], "data")
+            self.assertIn("for", alert)
+
+    def test_alerts_are_left_out_and_tuned_on_demand(self):
+        names = [alert["alert"] for alert in self.alerts()]
+        self.assertNotIn("SlotwrightQueueSlow", names)
+        lag = next(a for a in self.alerts() if a["alert"] == "SlotwrightReplicationLag")
+        self.assertTrue(lag["expr"].endswith("> 1000000000"), lag["expr"])
+        schema = json.loads((chart.CHART / "values.schema.json").read_text(encoding="utf-8"))
+        known = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
+        self.assertEqual(set(known), set(names) | {"SlotwrightQueueSlow"})
+
+    def test_alerts_fire_when_they_should(self):
+        promtool = os.environ.get("PROMTOOL")
+        if not promtool:
+            self.skipTest("PROMTOOL names no program")
+        with tempfile.TemporaryDirectory() as folder:
+            rules = {"groups": chart.one("alerts", "PrometheusRule")["spec"]["groups"]}
+            (pathlib.Path(folder) / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+            tests = pathlib.Path(__file__).with_name("alerts.yaml").read_text(encoding="utf-8")
+            (pathlib.Path(folder) / "alerts.yaml").write_text(tests, encoding="utf-8")
+            for command in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
+                run = subprocess.run([promtool, *command], cwd=folder, capture_output=True, text=True, check=False)
+                self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+    def test_scraping_keeps_the_namespace_of_the_cluster(self):
+        monitor = chart.one("service monitor", "ServiceMonitor")
+        self.assertTrue(all(e["honorLabels"] for e in monitor["spec"]["endpoints"]))
+        monitor = chart.one("pod monitor", "PodMonitor")
+        self.assertTrue(all(e["honorLabels"] for e in monitor["spec"]["podMetricsEndpoints"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
