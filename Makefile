@@ -5,7 +5,7 @@ BUILD := build/$(PRESET)
 
 .PHONY: help
 help: ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what building and testing needs (Debian 12/13, Ubuntu 24.04)
@@ -28,6 +28,15 @@ FIRST ?= 100000
 .PHONY: campaign
 campaign: build ## Many simulated lives: make campaign SEEDS=100000 FIRST=1
 	@$(BUILD)/tests/simulation/simulate --seed $(FIRST) --count $(SEEDS)
+
+.PHONY: chart-test
+chart-test: ## The Helm chart: rendered with every switch, and held to docs/security.md
+	@scripts/setup.sh
+	@tests/chart/run.sh
+
+.PHONY: chart-server-test
+chart-server-test: build ## The chart on a real API server, with nothing but its own rights
+	@tests/chart/server.sh
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, shellcheck

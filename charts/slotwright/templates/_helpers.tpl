@@ -60,10 +60,11 @@ annotations:
 {{- /* What the operator may do in a namespace that it watches; docs/security.md has the same list, and
 tests/chart/rbac_test.py asks a real API server's audit log which of it is used. */}}
 {{- define "slotwright.rules" -}}
-# What is to be made and kept. Never changed by the operator, but for its status.
+# What is to be made and kept. Never changed by the operator, but for its status. get: `slotwright status`, `check` and
+# `plan`, run in its pods, from where every node can be reached.
 - apiGroups: [slotwright.dev]
   resources: [redisclusters]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [slotwright.dev]
   resources: [redisclusters/status]
   verbs: [patch]
