@@ -67,7 +67,7 @@ class Processes:
 
 
 class Kubernetes:
-    """The API server and what it needs. `programs` is a folder with kube-apiserver, kube-controller-manager, kubectl and
+    """The API server and what it needs. `programs` holds kube-apiserver, kube-controller-manager, kubectl and
     etcd; everything it writes is in `folder`."""
 
     def __init__(self, programs, folder, audited_user):
@@ -85,8 +85,8 @@ class Kubernetes:
         def openssl(*arguments):
             subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
 
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test", "-keyout", "server.key",
-                "-out", "server.crt", "-addext", f"subjectAltName=IP:{ADDRESS}")  # fmt: skip
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+                "-keyout", "server.key", "-out", "server.crt", "-addext", f"subjectAltName=IP:{ADDRESS}")  # fmt: skip
         openssl("genrsa", "-out", "accounts.key", "2048")
         (self.folder / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n', encoding="utf-8")
         policy = {
@@ -116,7 +116,7 @@ class Kubernetes:
         self.processes.start("etcd", [self.programs / "etcd", "--data-dir", self.folder / "etcd", "--unsafe-no-fsync",
             "--listen-client-urls", f"http://{ADDRESS}:{etcd}", "--advertise-client-urls", f"http://{ADDRESS}:{etcd}",
             "--listen-peer-urls", f"http://{ADDRESS}:{peers}", "--log-level", "warn"])  # fmt: skip
-        # OwnerReferencesPermissionEnforcement as OpenShift has it: the strictest server asks for the most.
+        # Not on by default, but some distributions have it: the strictest server asks for the most.
         self.processes.start("kube-apiserver", [self.programs / "kube-apiserver",
             f"--etcd-servers=http://{ADDRESS}:{etcd}", f"--bind-address={ADDRESS}", f"--secure-port={self.port}",
             f"--tls-cert-file={self.folder}/server.crt", f"--tls-private-key-file={self.folder}/server.key",
@@ -129,11 +129,15 @@ class Kubernetes:
         wait_until("the API server is ready", lambda: self.try_get("/readyz"), 90)
         self.processes.start("kube-controller-manager", [self.programs / "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--secure-port=0",
-            f"--service-account-private-key-file={self.folder}/accounts.key", f"--root-ca-file={self.folder}/server.crt",
+            f"--service-account-private-key-file={self.folder}/accounts.key",
+            f"--root-ca-file={self.folder}/server.crt",
             # What would take our pretended node and volumes for broken ones.
-            "--controllers=*,-node-lifecycle-controller,-persistentvolume-binder-controller,-pod-garbage-collector-controller"
+            "--controllers=*,-node-lifecycle-controller,-persistentvolume-binder-controller,"
+            "-pod-garbage-collector-controller"
             ])  # fmt: skip
-        wait_until("default has a ServiceAccount", lambda: self.try_get("/api/v1/namespaces/default/serviceaccounts/default"))
+        wait_until(
+            "default has a ServiceAccount", lambda: self.try_get("/api/v1/namespaces/default/serviceaccounts/default")
+        )
 
     def stop(self):
         self.processes.stop_all()

@@ -16,14 +16,28 @@ import chart
 def exported():
     """Names of all series that the sources register, histograms as the three that they are."""
     names = set()
-    for file in ("controllers/cluster_metrics.cc", "reconciler/metrics/runtime_metrics.cc", "reconciler/metrics/process_collector.cc"):
+    for file in (
+        "controllers/cluster_metrics.cc",
+        "reconciler/metrics/runtime_metrics.cc",
+        "reconciler/metrics/process_collector.cc",
+    ):
         text = (chart.ROOT / file).read_text(encoding="utf-8")
-        names |= set(re.findall(r'"((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)"', text))
-    return names | {f"{name}_{suffix}" for name in names if name.endswith("_seconds") for suffix in ("bucket", "sum", "count")}
+        names |= set(
+            re.findall(
+                r'"((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)"', text
+            )
+        )
+    return names | {
+        f"{name}_{suffix}" for name in names if name.endswith("_seconds") for suffix in ("bucket", "sum", "count")
+    }
 
 
 def metrics_in(expression):
-    return set(re.findall(r"\b((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)", expression))
+    return set(
+        re.findall(
+            r"\b((?:slotwright|controller_runtime|workqueue|rest_client|leader_election|process)_[a-z_]+)", expression
+        )
+    )
 
 
 class Observability(unittest.TestCase):
@@ -71,7 +85,9 @@ class Observability(unittest.TestCase):
         lag = next(a for a in self.alerts() if a["alert"] == "SlotwrightReplicationLag")
         self.assertTrue(lag["expr"].endswith("> 1000000000"), lag["expr"])
         schema = json.loads((chart.CHART / "values.schema.json").read_text(encoding="utf-8"))
-        known = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
+        known = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]["disabled"]["items"][
+            "enum"
+        ]
         self.assertEqual(set(known), set(names) | {"SlotwrightQueueSlow"})
 
     def test_alerts_fire_when_they_should(self):

@@ -9,7 +9,16 @@ import chart
 
 class Pods(unittest.TestCase):
     def test_pass_pod_security_restricted_and_have_a_root_that_cannot_be_written(self):
-        allowed_volumes = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+        allowed_volumes = {
+            "configMap",
+            "csi",
+            "downwardAPI",
+            "emptyDir",
+            "ephemeral",
+            "persistentVolumeClaim",
+            "projected",
+            "secret",
+        }
         for name in chart.VARIANTS:
             spec = chart.one(name, "Deployment")["spec"]["template"]["spec"]
             with self.subTest(name):
@@ -51,7 +60,9 @@ class Pods(unittest.TestCase):
                 selectors.append(o["spec"]["podSelector"]["matchLabels"])
             for o in chart.of_kind(name, "ServiceMonitor"):
                 (service,) = chart.of_kind(name, "Service")
-                self.assertLessEqual(o["spec"]["selector"]["matchLabels"].items(), service["metadata"]["labels"].items())
+                self.assertLessEqual(
+                    o["spec"]["selector"]["matchLabels"].items(), service["metadata"]["labels"].items()
+                )
             for selector in selectors:
                 self.assertLessEqual(selector.items(), labels.items(), name)
                 # Nothing that an upgrade changes: the selector of a Deployment cannot be changed.
@@ -95,7 +106,9 @@ class Objects(unittest.TestCase):
     def test_are_in_a_namespace_unless_they_cannot_be(self):
         for name in chart.VARIANTS:
             for o in chart.objects(name):
-                self.assertEqual("namespace" not in o["metadata"], o["kind"] in chart.CLUSTER_SCOPED, f"{name}: {o['kind']}")
+                self.assertEqual(
+                    "namespace" not in o["metadata"], o["kind"] in chart.CLUSTER_SCOPED, f"{name}: {o['kind']}"
+                )
 
     def test_have_names_that_kubernetes_takes(self):
         for o in chart.objects("long name"):

@@ -1,5 +1,5 @@
-"""A node that is only pretended: it runs the operator's Redis pods as processes of this machine, each on an address of its
-own, and calls every claim bound. Enough for the operator to go through its whole life against a bare API server."""
+"""A node that is only pretended: it runs the operator's Redis pods as processes of this machine, each on an address of
+its own, and calls every claim bound. Enough for a whole life of the operator against a bare API server."""
 
 import base64
 import itertools
@@ -38,7 +38,9 @@ class PretendedNode:
     def _run(self):
         while not self.stopping.wait(0.1):
             try:
-                for pod in self.kubernetes.request("GET", "/api/v1/pods?labelSelector=app.kubernetes.io/managed-by%3Dslotwright")["items"]:
+                for pod in self.kubernetes.request(
+                    "GET", "/api/v1/pods?labelSelector=app.kubernetes.io/managed-by%3Dslotwright"
+                )["items"]:
                     self._look_after(pod)
                 for claim in self.kubernetes.request("GET", "/api/v1/persistentvolumeclaims")["items"]:
                     self._bind_claim(claim)
@@ -56,7 +58,14 @@ class PretendedNode:
             self.kubernetes.request("POST", path + "/binding", binding)
         elif uid not in self.processes:
             address = self._launch(pod)
-            container = {"name": "redis", "ready": True, "restartCount": 0, "image": "", "imageID": "", "state": {"running": {}}}
+            container = {
+                "name": "redis",
+                "ready": True,
+                "restartCount": 0,
+                "image": "",
+                "imageID": "",
+                "state": {"running": {}},
+            }
             status = {
                 "phase": "Running",
                 "podIP": address,
@@ -75,7 +84,9 @@ class PretendedNode:
         for volume in pod["spec"]["volumes"]:
             target = root / mounts[volume["name"]].lstrip("/")
             if "persistentVolumeClaim" in volume:  # outlives the pod, not the claim
-                claim = self.kubernetes.request("GET", f"{namespace}/persistentvolumeclaims/{volume['persistentVolumeClaim']['claimName']}")
+                claim = self.kubernetes.request(
+                    "GET", f"{namespace}/persistentvolumeclaims/{volume['persistentVolumeClaim']['claimName']}"
+                )
                 data = self.folder / "volumes" / claim["metadata"]["uid"]
                 data.mkdir(parents=True, exist_ok=True)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ import unittest
 
 import chart
 
-
 READ = {"get", "list", "watch"}
 
 
@@ -32,7 +31,15 @@ class Rights(unittest.TestCase):
             for _, rule in rules(name):
                 if "secrets" in rule["resources"]:
                     self.assertEqual(set(rule["verbs"]), {"get", "create"})
-                forbidden = {"nodes", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts", "roles", "clusterroles"}
+                forbidden = {
+                    "nodes",
+                    "pods/exec",
+                    "pods/attach",
+                    "pods/portforward",
+                    "serviceaccounts",
+                    "roles",
+                    "clusterroles",
+                }
                 self.assertFalse(forbidden & set(rule["resources"]))
                 self.assertFalse({"impersonate", "escalate", "bind"} & set(rule["verbs"]))
 

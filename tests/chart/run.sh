@@ -7,8 +7,7 @@ cd "$(dirname "$0")"
 
 tools=$(../../scripts/tools.sh)
 PATH=$tools:$PATH
-for built in ../../build/release/operator/slotwright-operator; do
-  [ -n "${SLOTWRIGHT:-}" ] || [ ! -x "$built" ] || export SLOTWRIGHT=$built
-done
+built=$PWD/../../build/release/operator/slotwright-operator
+[ -n "${SLOTWRIGHT:-}" ] || [ ! -x "$built" ] || export SLOTWRIGHT=$built
 export PATH PYTHONDONTWRITEBYTECODE=1
 exec python3 -m unittest discover --pattern '*_test.py' --top-level-directory . "$@"

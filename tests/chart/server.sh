@@ -9,7 +9,7 @@ tools=$("$root/scripts/tools.sh")
 SLOTWRIGHT=${SLOTWRIGHT:-$root/build/release/operator/slotwright-operator}
 [ -x "$SLOTWRIGHT" ] || { echo "server.sh: no $SLOTWRIGHT; run make build, or set SLOTWRIGHT" >&2; exit 2; }
 
-# shellcheck source=../../e2e/lib/all.sh
+# shellcheck source=e2e/lib/all.sh
 . "$root/e2e/lib/all.sh"
 for name in etcd kubernetes; do
   [ -d "$(go_binaries_dir "$name")" ] || (cache_lock && go_binaries "$name")

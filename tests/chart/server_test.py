@@ -1,6 +1,8 @@
-"""The chart on a real API server: `helm install`, the operator's pods as pod security sees them, and a life of the operator
-with nothing but its ServiceAccount's token. The audit log says what it was refused and which of its rights it never used.
-Run by server.sh, which sets PROGRAMS, SLOTWRIGHT and HELM. The tests are one story, told in the order of their names."""
+"""The chart on a real API server: `helm install`, the operator's pods as pod security sees them, and a life of the
+operator with nothing but its ServiceAccount's token. The audit log says what it was refused, and which of its
+rights it never used.
+Run by server.sh, which sets PROGRAMS, SLOTWRIGHT and HELM. The tests are one story, told in the order of their names.
+"""
 
 import json
 import os
@@ -23,7 +25,9 @@ SLOTWRIGHT = os.environ.get("SLOTWRIGHT", "slotwright-operator")
 def cluster(name, namespace, **spec):
     spec = {"masters": 3, "replicasPerMaster": 0, "image": "redis:7.0", **spec}
     metadata = {"name": name, "namespace": namespace}
-    return json.dumps({"apiVersion": "slotwright.dev/v1alpha1", "kind": "RedisCluster", "metadata": metadata, "spec": spec})
+    return json.dumps(
+        {"apiVersion": "slotwright.dev/v1alpha1", "kind": "RedisCluster", "metadata": metadata, "spec": spec}
+    )
 
 
 @unittest.skipUnless("PROGRAMS" in os.environ, "run tests/chart/server.sh")
@@ -49,22 +53,27 @@ class OnAServer(unittest.TestCase):
     # --- what the story is made of
 
     def helm(self, *arguments, values=None):
-        run = chart.helm(*arguments, "--kubeconfig", str(self.kubernetes.kubeconfig), "--namespace", chart.NAMESPACE, values=values)
+        run = chart.helm(
+            *arguments, "--kubeconfig", str(self.kubernetes.kubeconfig), "--namespace", chart.NAMESPACE, values=values
+        )
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
     def start_operators(self):
         """As many as the Deployment says, with its own arguments and the token of its own account."""
-        deployment = self.kubernetes.request("GET", f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/slotwright")
+        deployment = self.kubernetes.request(
+            "GET", f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/slotwright"
+        )
         args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
         args = [a for a in args if "bind-address" not in a and "log-level" not in a and "log-format" not in a]
         token = self.kubernetes.kubectl("-n", chart.NAMESPACE, "create", "token", "slotwright").strip()
         kubeconfig = self.kubernetes.write_kubeconfig("operator", token)
+        here = [f"--kubeconfig={kubeconfig}", "--metrics-bind-address=0", "--health-probe-bind-address=0"]
         for i in range(deployment["spec"]["replicas"]):
-            self.operators.append(self.kubernetes.processes.start(
-                f"operator-{i}",
-                [SLOTWRIGHT, *args, f"--kubeconfig={kubeconfig}", "--metrics-bind-address=0", "--health-probe-bind-address=0"],
-                env={"OPERATOR_NAMESPACE": chart.NAMESPACE},
-            ))  # fmt: skip
+            self.operators.append(
+                self.kubernetes.processes.start(
+                    f"operator-{i}", [SLOTWRIGHT, *args, *here], env={"OPERATOR_NAMESPACE": chart.NAMESPACE}
+                )
+            )
 
     def stop_operators(self):
         while self.operators:
@@ -75,7 +84,10 @@ class OnAServer(unittest.TestCase):
         found = self.kubernetes.request("GET", path)
         conditions = found.get("status", {}).get("conditions", [])
         condition = next((c for c in conditions if c["type"] == kind), None)
-        if condition and condition.get("observedGeneration", found["metadata"]["generation"]) < found["metadata"]["generation"]:
+        if (
+            condition
+            and condition.get("observedGeneration", found["metadata"]["generation"]) < found["metadata"]["generation"]
+        ):
             return None
         return condition
 
@@ -88,12 +100,16 @@ class OnAServer(unittest.TestCase):
             wait_until(f"{namespace}/{name} is ready", problem, seconds)
         except AssertionError:
             for log in sorted(pathlib.Path(self.temporary.name).glob("operator-*.log")):
-                print(f"--- {log.name}\n" + "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:]), file=sys.stderr)
+                print(
+                    f"--- {log.name}\n" + "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:]), file=sys.stderr
+                )
             print(f"--- the pretended node's last problem: {self.node.problem}", file=sys.stderr)
             raise
 
     def change(self, name, spec, namespace="team-a"):
-        self.kubernetes.patch(f"/apis/slotwright.dev/v1alpha1/namespaces/{namespace}/redisclusters/{name}", {"spec": spec})
+        self.kubernetes.patch(
+            f"/apis/slotwright.dev/v1alpha1/namespaces/{namespace}/redisclusters/{name}", {"spec": spec}
+        )
         self.ready(namespace, name)
 
     def refused_requests(self):
@@ -104,7 +120,9 @@ class OnAServer(unittest.TestCase):
         for role in chart.of_kind("defaults", "ClusterRole", "Role"):
             if role["metadata"]["name"].endswith(("-view", "-edit")):
                 continue
-            rights |= {(verb, resource) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+            rights |= {
+                (verb, resource) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]
+            }
         return rights
 
     # --- the story
@@ -113,7 +131,9 @@ class OnAServer(unittest.TestCase):
         self.helm("install", "slotwright", str(chart.CHART))
         wait_until("two operator pods were let in", lambda: self.operator_pods_problem(2))
         definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/redisclusters.slotwright.dev"
-        wait_until("the definition is served", lambda: self.kubernetes.try_get("/apis/slotwright.dev/v1alpha1/redisclusters"))
+        wait_until(
+            "the definition is served", lambda: self.kubernetes.try_get("/apis/slotwright.dev/v1alpha1/redisclusters")
+        )
         self.assertEqual(
             self.kubernetes.request("GET", definition)["metadata"]["annotations"]["helm.sh/resource-policy"], "keep"
         )
@@ -129,9 +149,10 @@ class OnAServer(unittest.TestCase):
         storage = {"size": "1Gi", "storageClassName": "growing", "retain": "Delete"}
         self.kubernetes.kubectl(*apply, manifest=cluster("demo", "team-a", replicasPerMaster=1, storage=storage))
         self.ready("team-a", "demo")
+        kubeconfig = self.kubernetes.folder / "operator.kubeconfig"
         for command in ("status", "check", "plan"):  # as by kubectl exec in its pod
             run = subprocess.run(
-                [SLOTWRIGHT, command, "demo", "--namespace=team-a", f"--kubeconfig={self.kubernetes.folder}/operator.kubeconfig"],
+                [SLOTWRIGHT, command, "demo", "--namespace=team-a", f"--kubeconfig={kubeconfig}"],
                 capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
@@ -156,7 +177,8 @@ class OnAServer(unittest.TestCase):
             ("/api/v1/namespaces/team-a/services", "taken", {"spec": {"ports": [{"port": 1}]}}),
             ("/apis/policy/v1/namespaces/team-a/poddisruptionbudgets", "taken-0", {"spec": {"maxUnavailable": 1}}),
             ("/api/v1/namespaces/team-a/persistentvolumeclaims", "data-taken-0-0",
-             {"spec": {"storageClassName": "growing", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+             {"spec": {"storageClassName": "growing", "accessModes": ["ReadWriteOnce"],
+                       "resources": {"requests": {"storage": "1Gi"}}}}),
         ):  # fmt: skip
             self.kubernetes.request("POST", path, {**labels, "metadata": {"name": name}, **body})
         storage = {"size": "1Gi", "storageClassName": "growing"}
@@ -170,7 +192,9 @@ class OnAServer(unittest.TestCase):
         used = {(verb, resource) for verb, resource, _, code in self.kubernetes.audit() if code == 200}
         for resource in ("configmaps", "services", "poddisruptionbudgets", "persistentvolumeclaims"):
             self.assertIn(("get", resource), used)
-        self.kubernetes.kubectl("-n", "team-a", "delete", "rdc/taken", "configmap/taken-config", "service/taken", "pdb/taken-0")
+        self.kubernetes.kubectl(
+            "-n", "team-a", "delete", "rdc/taken", "configmap/taken-config", "service/taken", "pdb/taken-0"
+        )
 
     def test_4_another_operator_takes_over(self):
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{chart.NAMESPACE}/leases/slotwright"
@@ -197,18 +221,27 @@ class OnAServer(unittest.TestCase):
             if "self" not in line and "Verbs" not in line:
                 self.assertNotIn("*", line.replace("/*", ""))
         if "PRINT_RIGHTS" in os.environ:
-            print(f"\n$ kubectl auth can-i --list --as={ACCOUNT} -n team-a\n{lines}\n… -n {chart.NAMESPACE}\n{own}", file=sys.stderr)
-        for verb, resource in (("list", "secrets"), ("watch", "secrets"), ("delete", "secrets"), ("create", "pods --subresource=exec"),
-                               ("get", "nodes"), ("patch", "redisclusters"), ("delete", "redisclusters"), ("list", "leases")):  # fmt: skip
-            answer = self.kubernetes.kubectl("auth", "can-i", verb, *resource.split(), f"--as={ACCOUNT}", "-n", "team-a", check=False)
-            self.assertIn("no", answer.splitlines(), f"{verb} {resource}: {answer}")
+            print(
+                f"\n$ kubectl auth can-i --list --as={ACCOUNT} -n team-a\n{lines}\n… -n {chart.NAMESPACE}\n{own}",
+                file=sys.stderr,
+            )
+        forbidden = "list secrets,watch secrets,delete secrets,create pods --subresource=exec,get nodes,list leases"
+        for right in (forbidden + ",patch redisclusters,delete redisclusters").split(","):
+            answer = self.kubernetes.kubectl(
+                "auth", "can-i", *right.split(), f"--as={ACCOUNT}", "-n", "team-a", check=False
+            )
+            self.assertIn("no", answer.splitlines(), f"{right}: {answer}")
 
     def test_7_an_upgrade_to_listed_namespaces_leaves_clusters_alone_and_ignores_other_namespaces(self):
         before = self.pods("team-a")
         # In between the old pods would be refused what they watched until now: that is no news here.
         self.stop_operators()
         requests_before = len(list(self.kubernetes.audit()))
-        self.helm("upgrade", "slotwright", str(chart.CHART), values={"watch": {"namespaces": ["team-a", "team-b"]}})
+        self.helm("upgrade", "slotwright", str(chart.CHART), values={
+            "watch": {"namespaces": ["team-a", "team-b"]},
+            "networkPolicy": chart.VARIANTS["narrow network policy"]["networkPolicy"],
+            "metrics": {"dashboard": {"enabled": True}},
+        })  # fmt: skip
         self.start_operators()
         self.assertIn("not found", self.kubernetes.kubectl("get", "clusterrole", "slotwright", check=False))
         for namespace in ("team-b", "team-c"):
@@ -218,6 +251,8 @@ class OnAServer(unittest.TestCase):
         self.assertEqual(self.pods("team-a"), before)
         self.assertIsNone(self.condition("team-c", "other"))
         self.assertEqual(self.pods("team-c"), {})
+        example = str(chart.ROOT / "examples" / "networkpolicy.yaml")
+        self.kubernetes.kubectl("-n", "team-a", "apply", "--dry-run=server", "-f", example)
         asked_about = {ns for _, _, ns, _ in list(self.kubernetes.audit())[requests_before:]}
         self.assertEqual(asked_about, {"team-a", "team-b", chart.NAMESPACE})
         self.assertEqual(self.refused_requests(), [])

@@ -58,7 +58,7 @@ annotations:
 {{- end }}
 
 {{- /* What the operator may do in a namespace that it watches; docs/security.md has the same list, and
-tests/chart/rbac_test.py asks a real API server's audit log which of it is used. */}}
+tests/chart/server_test.py asks a real API server's audit log which of it is used. */}}
 {{- define "slotwright.rules" -}}
 # What is to be made and kept. Never changed by the operator, but for its status. get: `slotwright status`, `check` and
 # `plan`, run in its pods, from where every node can be reached.
@@ -69,7 +69,7 @@ tests/chart/rbac_test.py asks a real API server's audit log which of it is used.
   resources: [redisclusters/status]
   verbs: [patch]
 # Its objects name the RedisCluster as an owner whose deletion waits for them. Where OwnerReferencesPermissionEnforcement
-# is on (OpenShift) that takes this; nothing is ever written there.
+# is on, as in some distributions, that takes this; nothing is ever written there.
 - apiGroups: [slotwright.dev]
   resources: [redisclusters/finalizers]
   verbs: [update]
