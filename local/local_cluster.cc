@@ -55,13 +55,19 @@ Result<void> LocalCluster::LockStateDir() {
   }
   options_.state_dir = fs::absolute(options_.state_dir);
   const std::string path = options_.state_dir + "/lock";
-  lock_fd_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  if (lock_fd_ < 0 || ::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+  const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}; choose another folder with --state-dir",
+                                                     path, std::generic_category().message(errno)));
+  }
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    ::close(file);
     return Fail(ErrorKind::kUnavailable,
                 fmt::format("the folder {} is used by another slotwright local; stop it or choose another with "
                             "--state-dir",
                             options_.state_dir));
   }
+  lock_fd_ = file;  // from here on the folder is ours, and removed at the end
   return {};
 }
 

@@ -51,6 +51,7 @@ std::stop_token StopOnSignals() {
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGHUP, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   // A handler may not call request_stop, which takes locks.

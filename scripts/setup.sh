@@ -8,7 +8,7 @@ packages=(
   nlohmann-json3-dev libyaml-cpp-dev libhiredis-dev prometheus-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
   libgtest-dev libgmock-dev
   redis-server redis-tools
-  python3 python3-redis python3-pip python3-yaml
+  python3 python3-redis python3-pip unzip python3-yaml
   shellcheck
 )
 

@@ -32,6 +32,10 @@ constexpr auto kOwnedDirectives = std::to_array<OwnedDirective>({
     {"requirepass", "remove it and name a Secret in spec.auth"},
     {"masterauth", "remove it and name a Secret in spec.auth"},
     {"masteruser", "remove it; the nodes log in as the default user"},
+    {"primaryauth", "remove it and name a Secret in spec.auth"},
+    {"primaryuser", "remove it; the nodes log in as the default user"},
+    {"appenddirname", "remove it; the start script looks for the data under its usual name"},
+    {"dbfilename", "remove it; the start script looks for the data under its usual name"},
     {"user", "remove it; ACL users are not supported yet"},
     {"aclfile", "remove it; ACL users are not supported yet"},
     {"rename-command", "remove it; the operator needs the commands under their names"},
@@ -67,14 +71,16 @@ bool IsDirectiveName(std::string_view name) {
 void ValidateConfig(const std::map<std::string, std::string>& config, std::vector<FieldError>& errors) {
   for (const auto& [name, value] : config) {
     const std::string field = "spec.config." + name;
-    if (const auto* owned = FindOwned(LowerCase(name))) {
-      // A password that was put here by mistake must not reach a log.
-      const bool secret = owned->name == "requirepass" || owned->name == "masterauth";
-      errors.push_back({field, secret ? "(hidden)" : value, std::string(owned->remedy)});
+    // A password that was put here by mistake must not reach a log, however its directive is spelt.
+    const std::string lower = LowerCase(name);
+    const bool secret = lower.find("pass") != std::string::npos || lower.find("auth") != std::string::npos;
+    const std::string shown = secret ? "(hidden)" : value;
+    if (const auto* owned = FindOwned(lower)) {
+      errors.push_back({field, shown, std::string(owned->remedy)});
     } else if (!IsDirectiveName(name)) {
-      errors.push_back({field, value, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
+      errors.push_back({field, shown, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
     } else if (value.find_first_of("\r\n") != std::string::npos) {
-      errors.push_back({field, value, "remove the line break"});
+      errors.push_back({field, shown, "remove the line break"});
     }
   }
 }

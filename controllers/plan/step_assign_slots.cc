@@ -86,7 +86,13 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
   // Who does not answer may own them.
   if (answering < wanted) {
     if (formed) return std::nullopt;
-    return WaitForRedis(observation, kStep, "WaitingForNodes", fmt::format("{} of {} nodes answer", answering, wanted));
+    const auto troubled =
+        std::ranges::find_if(observation.pods, [](const PodView& pod) { return !pod.trouble.empty(); });
+    return WaitForRedis(
+        observation, kStep, "WaitingForNodes",
+        fmt::format(
+            "{} of {} nodes answer{}", answering, wanted,
+            troubled == observation.pods.end() ? "" : fmt::format("; {}: {}", troubled->name, troubled->trouble)));
   }
   if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);

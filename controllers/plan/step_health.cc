@@ -81,6 +81,8 @@ Finding Roles(const Observation& observation, const ClusterView& view) {
   for (const NodeView* node : view.answering) {
     const NodeView* master = view.HeadOf(node->shard);
     if (node == master || (master == nullptr && node->shard >= observation.cluster.spec.masters)) continue;
+    // A second owner of slots in one shard (both sides of a partition took some) becomes one when it is drained.
+    if (view.owned.contains(node->id())) continue;
     if (node->me().flags.master) return {{"ReplicaMissing", fmt::format("{} is not a replica yet", node->pod)}};
     if (!node->me().master || *node->me().master != master->id()) {
       return {{"ReplicaMisplaced", fmt::format("{} replicates a node of another shard", node->pod)}};

@@ -61,6 +61,9 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
     if (shard >= cluster.spec.masters && !view.claimed_by_shard.contains(shard)) continue;
     for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
       const std::string name = PodNameOf(cluster.name, shard, index);
+      // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.
+      const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
+      if (shard >= cluster.spec.masters && cluster.spec.storage && !observation.objects.contains(claim)) continue;
       if (observation.FindPod(name) == nullptr) {
         actions.emplace_back(CreatePod{name, DesiredPod(cluster, shard, index)});
       }

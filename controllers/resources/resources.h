@@ -23,9 +23,9 @@ struct DesiredObject {
 /// Kind and name of each of them, which costs less.
 [[nodiscard]] std::vector<std::pair<reconciler::ResourceType, std::string>> NamesOfDesiredObjects(
     const RedisCluster& cluster);
-/// "data-demo-2-0".
 /// What a PersistentVolumeClaim asks for, in bytes; 0 if that cannot be read.
 [[nodiscard]] std::int64_t SizeOfClaim(const reconciler::Json& claim);
+/// "data-demo-2-0".
 [[nodiscard]] std::string ClaimNameOf(const std::string& cluster, int shard, int index);
 
 /// The Pod of shard `shard`, index `index`, with annotations::kPodHash over all that it is built from.

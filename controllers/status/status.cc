@@ -79,7 +79,10 @@ Condition Degraded(const Observation& observation, const Plan& plan) {
           degraded ? plan.message : "nothing is wrong that is known"};
 }
 
-Condition SlotsCovered(const ClusterView& view) {
+Condition SlotsCovered(const Observation& observation, const ClusterView& view) {
+  if (observation.password.state != PasswordView::State::kUsable && !observation.cluster.formed_at.empty()) {
+    return {"SlotsCovered", ConditionStatus::kUnknown, "NodesNotAsked", "without the password no node can be asked"};
+  }
   const bool all_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
   if (view.covered.size() < kSlotCount) {
     return {"SlotsCovered", ConditionStatus::kFalse, "SlotsUncovered",
@@ -137,7 +140,7 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
 
   Json conditions = cluster.status.value("conditions", Json::array());
   for (const Condition& condition :
-       {Ready(plan), Progressing(observation, plan), Degraded(observation, plan), SlotsCovered(view)}) {
+       {Ready(plan), Progressing(observation, plan), Degraded(observation, plan), SlotsCovered(observation, view)}) {
     conditions = WithCondition(conditions, condition, cluster.generation, observation.now);
   }
   status["conditions"] = conditions;

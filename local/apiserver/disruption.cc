@@ -159,7 +159,7 @@ ApiError TooManyDisruptions(const Json& budget) {
 }
 
 // 0 if the budget forbids it; else takes one disruption from the budget if the pod counts as healthy.
-bool TakeDisruption(ObjectApi& objects, const Json& budget, const Json& pod) {
+bool TakeDisruption(ObjectApi& objects, const Json& budget, const Json& pod, bool dry_run) {
   const Json& status = budget["status"];
   if (!IsReady(pod)) {
     const bool always = StringAt(budget, {"spec", "unhealthyPodEvictionPolicy"}) == "AlwaysAllow";
@@ -169,6 +169,7 @@ bool TakeDisruption(ObjectApi& objects, const Json& budget, const Json& pod) {
   }
   const int allowed = status.value("disruptionsAllowed", 0);
   if (allowed <= 0) return false;
+  if (dry_run) return true;
   Json changed = budget;
   changed["status"]["disruptionsAllowed"] = allowed - 1;
   changed["status"]["disruptedPods"][reconciler::KeyOf(pod).name] = reconciler::FormatTime(objects.WallNow());
@@ -192,6 +193,7 @@ ApiResult<void> Evict(ObjectApi& objects, const ObjectKey& key, const Json& evic
       grace != nullptr && grace->is_number_integer()) {
     options.grace_period_seconds = grace->get<int>();
   }
+  if (const Json* dry = ValueAt(eviction, {"deleteOptions", "dryRun"})) options.dry_run = !dry->empty();
   std::vector<ObjectPtr> budgets;
   for (const auto& [budget_key, budget] : objects.store().All(kBudgets)) {
     if (Selects(*budget, **pod)) budgets.push_back(budget);
@@ -203,7 +205,7 @@ ApiResult<void> Evict(ObjectApi& objects, const ObjectKey& key, const Json& evic
         MakeError(500, "InternalError",
                   "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."));
   }
-  if (counts && !budgets.empty() && !TakeDisruption(objects, *budgets[0], **pod)) {
+  if (counts && !budgets.empty() && !TakeDisruption(objects, *budgets[0], **pod, options.dry_run)) {
     return std::unexpected(TooManyDisruptions(*budgets[0]));
   }
   const auto deleted = objects.Delete(*resource, key, options);

@@ -137,11 +137,16 @@ TEST_F(ClusterTest, ABudgetCountsReadyPodsAndStopsEvictions) {
   EXPECT_EQ(status["expectedPods"], 2);
   EXPECT_EQ(status["desiredHealthy"], 1);
   EXPECT_EQ(status["disruptionsAllowed"], 1);
-  const auto evict = [this](const std::string& name) {
-    return Send(
-        "POST", Path(kPods, name, "eviction"),
-        {{"apiVersion", "policy/v1"}, {"kind", "Eviction"}, {"metadata", {{"name", name}, {"namespace", ns()}}}});
+  const auto evict = [this](const std::string& name, const Json& options = Json::object()) {
+    return Send("POST", Path(kPods, name, "eviction"),
+                {{"apiVersion", "policy/v1"},
+                 {"kind", "Eviction"},
+                 {"metadata", {{"name", name}, {"namespace", ns()}}},
+                 {"deleteOptions", options}});
   };
+  EXPECT_EQ(evict("a", {{"dryRun", {"All"}}}).status, 201);
+  EXPECT_EQ(evict("b", {{"dryRun", {"All"}}}).status, 201) << "a trial takes nothing from the budget";
+  EXPECT_EQ(Get(budgets, "budget")["status"]["disruptionsAllowed"], 1);
   EXPECT_EQ(evict("a").status, 201);
   EXPECT_TRUE(Disappears(kPods, "a"));
   Reply refused = evict("b");

@@ -25,6 +25,8 @@ class Harness {
 
   void StartOperator();
   void StopOperator();
+  /// Of the operator that is started next.
+  [[nodiscard]] OperatorOptions& options() { return options_; }
 
   [[nodiscard]] const reconciler::Client& client() const { return *client_; }
   [[nodiscard]] local::LocalCluster& cluster() { return *cluster_; }

@@ -83,13 +83,16 @@ TEST(ScaleOut, RevertedInTheMiddleOfAMigrationOfTheServersOwnLosesNothing) {
 TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
   const NodeId first = life.NodeOf("demo-0-0").id();
-  // An operator of the old school moves a few empty slots with SETSLOT.
+  // An operator of the old school moves a few empty slots as redis-cli does. The target was importing: only then does
+  // SETSLOT NODE give it a new epoch, without which the other nodes would not believe it.
   const auto source = life.NodeOf("demo-2-0");
   const auto target = life.NodeOf("demo-0-0");
   SlotSet moved;
   for (int slot = 16383; slot > 15000 && moved.size() < 400; --slot) {
     const std::string text = std::to_string(slot);
     if (life.harness.Ask(source.endpoint, {"CLUSTER", "COUNTKEYSINSLOT", text}).integer > 0) continue;
+    const std::string from = source.id().ToString();
+    ASSERT_TRUE(life.harness.Ask(target.endpoint, {"CLUSTER", "SETSLOT", text, "IMPORTING", from}).IsOk());
     for (const auto& endpoint : {target.endpoint, source.endpoint}) {
       ASSERT_TRUE(life.harness.Ask(endpoint, {"CLUSTER", "SETSLOT", text, "NODE", first.ToString()}).IsOk());
     }
@@ -148,7 +151,10 @@ TEST(Deletion, InTheMiddleOfARebalanceLeavesNothing) {
 }
 
 TEST(Pause, StopsARebalanceBetweenTwoSlices) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 400'000);
+  life.harness.StopOperator();
+  life.harness.options().executor.migration_slice = 100ms;  // a fast machine moves the 100,000 keys in half a second
+  life.harness.StartOperator();
   life.StartWriters();
   const auto annotate = [&](const reconciler::Json& value) {
     const auto patched = life.harness.client().Patch(

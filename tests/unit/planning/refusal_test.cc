@@ -47,6 +47,10 @@ INSTANTIATE_TEST_SUITE_P(
                     [](World& w) { w.observation.cluster.spec.config["cluster-announce-ip"] = "1.2.3.4"; },
                     "InvalidSpec",
                     {"spec.config.cluster-announce-ip", "1.2.3.4", "remove it"}},
+        RefusalCase{"NameOfTheDataThatTheStartScriptLooksFor",
+                    [](World& w) { w.observation.cluster.spec.config["appenddirname"] = "aof"; },
+                    "InvalidSpec",
+                    {"spec.config.appenddirname", "aof", "remove it"}},
         RefusalCase{"InjectedLine",
                     [](World& w) { w.observation.cluster.spec.config["save"] = "1 1\nport 1"; },
                     "InvalidSpec",
@@ -120,9 +124,15 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {
-  World world;
-  world.observation.cluster.spec.config["requirepass"] = "hunter2hunter2hunter2";
-  EXPECT_THAT(world.MakePlan().message, Not(HasSubstr("hunter2")));
+  for (const char* directive :
+       {"requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "RequirePass ", "masterauth "}) {
+    World world;
+    world.observation.cluster.spec.config[directive] = "hunter2\nhunter2hunter2";
+    const Plan plan = world.MakePlan();
+    ASSERT_TRUE(plan.refusal) << directive;
+    EXPECT_THAT(plan.message, Not(HasSubstr("hunter2"))) << directive;
+    EXPECT_THAT(plan.message, HasSubstr(directive));
+  }
 }
 
 TEST(Refusal, ReportsEveryWrongFieldAtOnce) {

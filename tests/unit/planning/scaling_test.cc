@@ -53,6 +53,34 @@ TEST(ScaleOut, AttachesReplicasBeforeSlotsCome) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("make demo-3-1"), HasSubstr("a replica of demo-3-0"))));
 }
 
+// Both sides of a partition may end with slots: the old master with those it got meanwhile, its successor with the
+// rest.
+TEST(TwoOwnersInAShard, AreMadeOneByMovingTheSlots) {
+  World world = World::Healthy(3, 1);
+  SlotSet some;
+  some.Add(SlotRange{100, 140});
+  for (auto& node : world.observation.nodes) {
+    auto& master = world.Line(node.pod, "demo-0-0");
+    master.slots = master.slots - some;
+    auto& replica = world.Line(node.pod, "demo-0-1");
+    replica.flags.master = true;
+    replica.flags.replica = false;
+    replica.master.reset();
+    replica.slots = some;
+  }
+  world.Node("demo-0-1").server.master_role = true;
+  for (const bool automatic : {true, false}) {
+    world.observation.cluster.spec.rebalance.automatic = automatic;
+    const Plan plan = world.MakePlan();
+    EXPECT_EQ(plan.step, "rebalance");
+    ASSERT_EQ(plan.actions.size(), 1U);
+    const auto& move = std::get<MigrateSlots>(plan.actions[0]);
+    EXPECT_EQ(move.from.pod, "demo-0-1");
+    EXPECT_EQ(move.to.pod, "demo-0-0");
+    EXPECT_EQ(move.slots, some);
+  }
+}
+
 TEST(ScaleOut, MovesSlotsFromSeveralMastersAtOnce) {
   World world = World::Healthy(4, 1);
   // As it is when the fourth shard has just joined.

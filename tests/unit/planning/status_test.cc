@@ -57,6 +57,13 @@ TEST(Status, OfARefusalIsDegradedAndNotProgressing) {
               HasSubstr("spec.config.port"));
 }
 
+TEST(Status, DoesNotKnowTheSlotsWithoutThePassword) {
+  World world = World::Healthy();
+  world.observation.password.state = PasswordView::State::kMissingSecret;
+  for (auto& node : world.observation.nodes) node.table.reset();
+  EXPECT_EQ(ConditionIn(StatusOf(world), "SlotsCovered"), "Unknown");
+}
+
 TEST(Status, OfAClusterThatLostANodeIsDegraded) {
   World world = World::Healthy();
   world.Kill("demo-2-1");

@@ -1,0 +1,52 @@
+// One folder, one Kubernetes: what a second one may do to the first one's files.
+#include "local/local_cluster.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconciler/http/server.h"
+#include "tests/unit/kubelet/temporary_folder.h"
+
+namespace slotwright::local {
+namespace {
+
+using reconciler::ErrorKind;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+const bool kInitialized = [] {
+  reconciler::InitializeHttp();
+  return true;
+}();
+
+LocalCluster::Options In(const std::string& folder) {
+  LocalCluster::Options options;
+  options.state_dir = folder;
+  return options;
+}
+
+TEST(LocalClusterTest, ASecondOneInTheSameFolderIsRefusedAndLeavesTheFirstOnesFiles) {
+  TemporaryFolder parent;
+  const std::string folder = parent.path() + "/state";
+  auto first = LocalCluster::Start(In(folder));
+  ASSERT_TRUE(first) << first.error().message;
+  const auto second = LocalCluster::Start(In(folder));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(second.error().message, HasSubstr("--state-dir"));
+  EXPECT_TRUE(fs::exists((*first)->kubeconfig()));
+  EXPECT_TRUE(fs::exists(folder + "/lock"));
+  (*first)->Stop();
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST(LocalClusterTest, AFolderThatCannotBeWrittenIsNamedAndNotCalledInUse) {
+  TemporaryFolder parent;
+  fs::create_directory(parent.path() + "/lock");  // root may write anywhere, but not into a folder as if it were a file
+  const auto cluster = LocalCluster::Start(In(parent.path()));
+  ASSERT_FALSE(cluster);
+  EXPECT_THAT(cluster.error().message, HasSubstr("cannot write " + parent.path()));
+}
+
+}  // namespace
+}  // namespace slotwright::local
