@@ -144,8 +144,8 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   // What we have written already; the cache may not show it yet, but then the patch changes nothing.
   if (cluster.status == status) return {};
   for (const auto& [field, value] : cluster.status.items()) {
-    // A merge patch removes what it names null. formedAt is written by its own action alone.
-    if (!status.contains(field) && field != "formedAt") status[field] = nullptr;
+    // A merge patch removes what it names null. What was once true stays so, whatever an old cache says.
+    if (!status.contains(field) && field != "formedAt" && field != "readyAt") status[field] = nullptr;
   }
   const Json patch = {{"status", status}};
   const auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,

@@ -78,6 +78,12 @@ NodeCommands CommandsFor(const Replicate& action) {
   return {&action.node, {{"CLUSTER", "REPLICATE", action.master.ToString()}}, ""};
 }
 
+NodeCommands CommandsFor(const EndQuarantine& action) {
+  NodeCommands result{&action.node, {}, ""};
+  for (const auto& [name, value] : action.directives) result.commands.push_back({"CONFIG", "SET", name, value});
+  return result;
+}
+
 NodeCommands CommandsFor(const Forget& action) {
   return {&action.from, {{"CLUSTER", "FORGET", action.id.ToString()}}, "Unknown node"};
 }

@@ -91,6 +91,7 @@ Result<RedisCluster> ParseRedisCluster(const Json& object) {
     cluster.spec = ParseSpec(object.at("spec"));
     cluster.status = object.value("status", Json::object());
     cluster.formed_at = cluster.status.value("formedAt", "");
+    cluster.ready_at = cluster.status.value("readyAt", "");
     return cluster;
   } catch (const Json::exception& e) {
     return Fail(ErrorKind::kInvalid,

@@ -77,6 +77,7 @@ struct RedisCluster {
   bool paused = false;
   RedisClusterSpec spec;
   std::string formed_at;    ///< status.formedAt; empty before the slots were first assigned.
+  std::string ready_at;     ///< status.readyAt; empty before it was Ready for the first time.
   reconciler::Json status;  ///< As last written; for transition times only.
 
   [[nodiscard]] std::string password_secret() const {

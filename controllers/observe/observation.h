@@ -47,6 +47,9 @@ struct NodeView {
   /// How many keys it holds of each slot that any master has open; asked only when there are such slots.
   std::map<Slot, std::int64_t> keys_in_open_slots;
 
+  /// It is new, and nobody may copy it yet.
+  bool quarantined = false;
+
   /// Slot migrations that the servers carry out by themselves and in which it takes part. The slots of such a one are
   /// not open, and its target has neither slots nor keys to show until the very end.
   int active_migrations = 0;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
 #include "controllers/resources/resources.h"
 #include "reconciler/base/base64.h"
 
@@ -175,7 +176,10 @@ void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   for (const auto& pod : observation.pods) {
     if (pod.ip.empty() || pod.terminating || !pod.ours || pod.phase != "Running") continue;
     NodeView node{.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, cluster.spec.port}};
-    requests.push_back({node.endpoint, look.password, {{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO"}}});
+    requests.push_back(
+        {node.endpoint,
+         look.password,
+         {{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO"}, {"CONFIG", "GET", "repl-diskless-sync-delay"}}});
     observation.nodes.push_back(std::move(node));
   }
   const auto results = commander_.Run(requests, budget);
@@ -272,8 +276,8 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
     node.error = reply.text;
     return;
   }
-  if (replies.size() != 3) {
-    node.error = fmt::format("{} replies instead of 3", replies.size());
+  if (replies.size() != 4) {
+    node.error = fmt::format("{} replies instead of 4", replies.size());
     return;
   }
   auto table = ParseClusterNodes(replies[0].text);
@@ -285,6 +289,7 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
   node.table = std::move(*table);
   node.info = ParseClusterInfo(replies[1].text);
   node.server = ParseServerInfo(replies[2].text);
+  node.quarantined = replies[3].elements.size() == 2 && replies[3].elements[1].text == kQuarantineDelay;
 }
 
 }  // namespace slotwright

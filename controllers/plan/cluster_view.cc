@@ -116,6 +116,10 @@ const NodeView* ClusterView::HeadOf(int shard) const {
   return first;
 }
 
+bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
+  return view.answering.size() == observation.pods.size();
+}
+
 ClusterView Merge(const Observation& observation) {
   ClusterView view;
   for (const auto& node : observation.nodes) {

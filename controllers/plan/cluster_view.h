@@ -46,6 +46,9 @@ struct ClusterView {
   std::string disagreement;
 };
 
+/// No pod is without a node that answers: what else the tables list is none of them.
+[[nodiscard]] bool EveryPodAnswers(const Observation& observation, const ClusterView& view);
+
 [[nodiscard]] ClusterView Merge(const Observation& observation);
 
 }  // namespace slotwright

@@ -31,6 +31,7 @@ std::string ToString(const Action& action) {
           [](const Replicate& a) {
             return fmt::format("make {} a replica of {} ({})", Name(a.node), a.master_pod, a.master.Short());
           },
+          [](const EndQuarantine& a) { return fmt::format("let replicas copy {}", Name(a.node)); },
           [](const Forget& a) { return fmt::format("let {} forget {}", Name(a.from), a.id.Short()); },
           [](const MigrateSlots& a) {
             return fmt::format("move slots {} from {} to {}", a.slots.ToString(), Name(a.from), Name(a.to));

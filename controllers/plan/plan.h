@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -49,6 +50,11 @@ struct Replicate {
   NodeRef node;
   NodeId master;
   std::string master_pod;
+};
+/// From now on replicas may copy this node (see the start script in resources/configuration.cc).
+struct EndQuarantine {
+  NodeRef node;
+  std::vector<std::pair<std::string, std::string>> directives;  ///< For CONFIG SET, one after the other.
 };
 /// Removes `id` from the table of `from`.
 struct Forget {
@@ -106,8 +112,8 @@ struct SetConfig {
 };
 
 using Action =
-    std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, Forget,
-                 MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, EvictPod, DeleteObject, SetConfig>;
+    std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, EndQuarantine,
+                 Forget, MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, EvictPod, DeleteObject, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
 [[nodiscard]] std::string ToString(const Action& action);

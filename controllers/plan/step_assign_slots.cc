@@ -94,7 +94,7 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
             "{} of {} nodes answer{}", answering, wanted,
             troubled == observation.pods.end() ? "" : fmt::format("; {}: {}", troubled->name, troubled->trouble)));
   }
-  if (formed && cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData(kStep, free);
+  if (formed && !MayServeEmpty(cluster)) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);
   if (!candidates) {
     return Refuse(

@@ -10,9 +10,11 @@ namespace slotwright::steps {
 
 namespace {
 
-// A dead node whose pod has no other node may come back with its data.
+// A dead node whose pod has no other node may come back with its data. Of one that is known from gossip alone nobody
+// has heard the hostname: it was no pod's node if each pod has another one.
 bool HasSuccessor(const Observation& observation, const ClusterView& view, const ClusterView::Absent& ghost) {
   const auto& cluster = observation.cluster;
+  if (ghost.hostname.empty()) return ghost.unreachable_everywhere && EveryPodAnswers(observation, view);
   for (const NodeView* node : view.answering) {
     if (HostnameOf(cluster.ns, cluster.name, node->pod) == ghost.hostname) return true;
   }

@@ -93,6 +93,7 @@ Finding Roles(const Observation& observation, const ClusterView& view) {
 
 Finding States(const ClusterView& view) {
   for (const NodeView* node : view.answering) {
+    if (node->quarantined) return {{"JoiningNodes", fmt::format("{} may not be copied yet", node->pod)}};
     if (!node->info.state_ok) return {{"ClusterStateFail", fmt::format("{} says cluster_state:fail", node->pod)}};
     if (node->server.master_role != node->me().flags.master) {
       return {{"RoleChanging", fmt::format("{} is changing its role", node->pod)}};

@@ -5,6 +5,7 @@
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/resources/configuration.h"
 
 namespace slotwright::steps {
 
@@ -63,12 +64,33 @@ void AddReplicas(const ClusterView& view, std::vector<Action>& actions) {
   }
 }
 
+// A replica of a dead master may follow an address that a new node has by now; so may one that does not answer.
+bool SomebodyMayFollowTheWrongNode(const Observation& observation, const ClusterView& view) {
+  const bool all_answer = EveryPodAnswers(observation, view);
+  return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+    return absent.has_live_replicas || (absent.owns_slots && !all_answer);
+  });
+}
+
+// Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has.
+void EndQuarantines(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
+  if (SomebodyMayFollowTheWrongNode(observation, view)) return;
+  for (const NodeView* node : view.answering) {
+    if (!node->quarantined) continue;
+    const bool leads = view.owned.contains(node->id()) || view.HeadOf(node->shard) == node;
+    if (leads || node->InSync()) {
+      actions.emplace_back(EndQuarantine{RefTo(*node), DirectivesOfQuarantine(observation.cluster)});
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView& view) {
   std::vector<Action> actions;
   AddMeets(observation, view, actions);
   AddReplicas(view, actions);
+  EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;
   Plan plan =
       Do("join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));

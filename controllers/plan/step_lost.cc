@@ -46,14 +46,21 @@ SlotSet SlotsOf(const ClusterView::Absent& lost) {
   return slots;
 }
 
+// An empty replica that never had a link to its master: unlike one that is in sync with an empty master it knows
+// nothing.
+bool KnowsNothing(const NodeView& replica) {
+  return replica.server.keys == 0 && !replica.server.master_link_up && replica.server.master_link_down_seconds < 0;
+}
+
 // Every pod of its shard answers, and none of them has anything of it.
 bool IsWhollyLost(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
-  if (!place || lost.has_live_replicas || !IsFenced(observation, view, lost)) return false;
+  if (!place || !IsFenced(observation, view, lost)) return false;
   int answering = 0;
   for (const NodeView* node : view.answering) {
     if (node->shard != place->first) continue;
     if (node->server.keys > 0 || !node->me().slots.empty()) return false;
+    if (node->me().master == lost.id && !KnowsNothing(*node)) return false;
     ++answering;
   }
   return answering == observation.cluster.spec.pods_per_shard();
@@ -79,15 +86,14 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
                                 what, replica->pod));
     }
     if (!IsFenced(observation, view, *master)) continue;
+    if (KnowsNothing(*replica) && !MayServeEmpty(observation.cluster)) continue;
     // One at a time: each takes an epoch of its own.
     if (!can_elect) {
       return Do("takeover", "TakingOver",
                 fmt::format("{}, too many for an election; {} cannot come back with writes", what, master->hostname),
                 {Takeover{RefTo(*replica), master->id}});
     }
-    // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are. One
-    // without keys may never have been in sync.
-    if (replica->server.keys == 0) continue;
+    // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are.
     return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
               {Failover{RefTo(*replica), master->hostname, true}});
   }
@@ -103,7 +109,7 @@ std::optional<Plan> ReportLostShards(const Observation& observation, const Clust
     for (const NodeView* viewer : lost->viewers) actions.emplace_back(Forget{RefTo(*viewer), lost->id});
   }
   if (slots.empty()) return std::nullopt;
-  if (observation.cluster.spec.lost_shard == LostShardPolicy::kWait) return RefuseLostData("lost", slots);
+  if (!MayServeEmpty(observation.cluster)) return RefuseLostData("lost", slots);
   return Do("lost", "ForgettingLostShard",
             fmt::format(
                 "the data of slots {} is gone with every copy; spec.healing.lostShard says to serve them again, empty",

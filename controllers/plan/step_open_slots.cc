@@ -1,8 +1,9 @@
 // Finishes or takes back the slot migrations that somebody left half-way: an operator that died, a failed node, a
 // person.
 //
-// Keys decide. If some have left the owner, the migration is finished, as only that brings them together again; if none
-// has, it is taken back, which costs nothing.
+// A migration of which both ends are open is finished, also if no key has moved yet: a client may be writing a new key
+// to the target at this very moment, and taking back would lose it. Else keys decide: if some have left the owner, it
+// is finished, as only that brings them together again; if none has, it is taken back, which costs nothing.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -91,7 +92,7 @@ class Remedies {
   }
 
  private:
-  // Where keys have gone already: who is importing before who is not, then who has most.
+  // Where clients are sent, or where keys have gone already: who is importing before who is not, then who has most.
   [[nodiscard]] const NodeView* TargetOf(Slot slot, const NodeView& owner) const {
     const NodeView* best = nullptr;
     const auto rank = [&](const NodeView& node) {
@@ -100,10 +101,18 @@ class Remedies {
       return std::pair(importing, KeysOf(node, slot));
     };
     for (const NodeView* node : Masters(view_)) {
-      if (node == &owner || KeysOf(*node, slot) == 0) continue;
+      if (node == &owner || (KeysOf(*node, slot) == 0 && !GetsClientsOf(owner, *node, slot))) continue;
       if (best == nullptr || rank(*node) > rank(*best)) best = node;
     }
     return best;
+  }
+
+  // The owner sends clients there that ask for keys which it does not have, and they are let in.
+  static bool GetsClientsOf(const NodeView& owner, const NodeView& node, Slot slot) {
+    const OpenSlot* from = FindOpen(owner, slot);
+    const OpenSlot* to = FindOpen(node, slot);
+    return from != nullptr && from->direction == OpenSlot::Direction::kMigrating && from->peer == node.id() &&
+           to != nullptr && to->direction == OpenSlot::Direction::kImporting;
   }
 
   const ClusterView& view_;

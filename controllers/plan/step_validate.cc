@@ -24,7 +24,7 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
         return refuse(
             "SecretNotFound",
             fmt::format("Secret {} with the generated password is gone, and another password would lock the "
-                        "operator out; bring it back (every pod has the password in /run/slotwright/auth.conf)",
+                        "operator out; bring it back (every pod has the password in /run/slotwright/private.conf)",
                         cluster.password_secret()));
       }
       return refuse(

@@ -41,6 +41,10 @@ Plan Refuse(std::string step, const std::string& reason, const std::string& mess
           .look_again = std::chrono::seconds(2)};
 }
 
+bool MayServeEmpty(const RedisCluster& cluster) {
+  return cluster.spec.lost_shard == LostShardPolicy::kAssignEmpty || cluster.ready_at.empty();
+}
+
 Plan RefuseLostData(std::string step, const SlotSet& lost) {
   return Refuse(
       std::move(step), "DataLost",

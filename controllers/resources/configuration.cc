@@ -25,6 +25,11 @@ namespace {
 // never call it failed, and without that no replica is ever elected. After the wait a server with data follows whoever
 // was elected; one without data forgets who it was, as a node with a new id owns nothing and nobody copies its
 // emptiness. A replica and a master without replicas have nothing to wait for.
+//
+// Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
+// copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
+// (which costs the replica nothing; refusing it by ACL would make it try thousands of times a second), until the
+// operator has seen that nobody follows it by mistake (EndQuarantine).
 constexpr const char* kStartScript = R"sh(#!/bin/sh
 # Starts the server of this pod. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...]
 set -eu
@@ -33,7 +38,7 @@ shift 5
 umask 077
 
 password=$(sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' "$password_file")
-printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir/auth.conf"
+printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir/private.conf"
 unset password
 
 nodes="$data_dir/nodes.conf"
@@ -51,10 +56,13 @@ if [ -f "$nodes" ]; then
   fi
 fi
 : > "$run_dir/started"
+if [ ! -f "$nodes" ]; then
+  printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\n' >> "$run_dir/private.conf"
+fi
 
 server=redis-server
 command -v "$server" > /dev/null 2>&1 || server=valkey-server
-exec "$server" "$conf" --include "$run_dir/auth.conf" --dir "$data_dir" "$@"
+exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
 )sh";
 
 // Any answer of the server's own, a refusal included, proves that it is alive: it may be loading for minutes.
@@ -76,6 +84,7 @@ std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
       {"cluster-node-timeout", "5000"},
       {"disable-thp", "yes"},
       // Replicas of one shard come one by one: waiting for others before a transfer starts would only cost time.
+      {"repl-diskless-sync", "yes"},
       {"repl-diskless-sync-delay", "0"},
       // Without persistence a replica's disk would keep the state of its last full synchronisation, and a master that
       // was a replica once would come back with that as if it were its data.
@@ -168,6 +177,14 @@ std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster) {
   const auto found = cluster.spec.config.find("cluster-node-timeout");
   if (found == cluster.spec.config.end()) return std::chrono::milliseconds(5000);
   return std::chrono::milliseconds(std::strtol(found->second.c_str(), nullptr, 10));
+}
+
+std::vector<std::pair<std::string, std::string>> DirectivesOfQuarantine(const RedisCluster& cluster) {
+  const auto directives = Directives(cluster);
+  std::vector<std::pair<std::string, std::string>> usual;
+  for (const char* name : {"repl-diskless-sync", "repl-diskless-sync-delay"})
+    usual.emplace_back(name, directives.at(name));
+  return usual;
 }
 
 int FailoverWaitSeconds(const RedisCluster& cluster) {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "controllers/api/redis_cluster.h"
 
@@ -15,6 +17,11 @@ namespace slotwright {
 [[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);
 
 [[nodiscard]] std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster);
+
+/// repl-diskless-sync-delay of a node that nobody may copy yet; no value that anybody would choose.
+inline constexpr const char* kQuarantineDelay = "1000000000";
+/// The directives that make the quarantine, with the values that end it. The delay comes last: it is what tells.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> DirectivesOfQuarantine(const RedisCluster& cluster);
 
 /// How long a master that died waits before it starts again, so that a replica can be elected meanwhile.
 [[nodiscard]] int FailoverWaitSeconds(const RedisCluster& cluster);

@@ -128,6 +128,11 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
   const auto& cluster = observation.cluster;
   Json status = {{"observedGeneration", cluster.generation}, {"selector", Selector(cluster)}};
   if (!cluster.formed_at.empty()) status["formedAt"] = cluster.formed_at;
+  if (!cluster.ready_at.empty()) {
+    status["readyAt"] = cluster.ready_at;
+  } else if (plan.settled) {
+    status["readyAt"] = reconciler::FormatTime(observation.now);
+  }
 
   status["shards"] = Shards(observation, view);
   int ready_masters = 0;

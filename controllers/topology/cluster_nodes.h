@@ -121,6 +121,8 @@ struct ServerInfo {
   int master_port = 0;
   bool master_link_up = false;  ///< Of a replica.
   bool master_sync_in_progress = false;
+  /// master_link_down_since_seconds; -1 while the link is up, and of a process that never had a link.
+  std::int64_t master_link_down_seconds = -1;
   std::int64_t master_repl_offset = 0;
   std::int64_t replica_offset = 0;  ///< slave_repl_offset.
   int connected_replicas = 0;

@@ -96,6 +96,7 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"master_port", Number(&I::master_port)},
       {"master_link_status", Equals(&I::master_link_up, "up")},
       {"master_sync_in_progress", Equals(&I::master_sync_in_progress, "1")},
+      {"master_link_down_since_seconds", Number(&I::master_link_down_seconds)},
       {"master_repl_offset", Number(&I::master_repl_offset)},
       {"slave_repl_offset", Number(&I::replica_offset)},
       {"connected_slaves", Number(&I::connected_replicas)},

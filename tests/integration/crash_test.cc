@@ -2,6 +2,10 @@
 // successor finishes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
 
 #include "tests/integration/child_operator.h"
 #include "tests/integration/life.h"
@@ -9,8 +13,9 @@
 namespace slotwright::testing {
 namespace {
 
-// Effects of creating 3x1: 1 password, 6 objects, 6 pods, 3 masters' slots, 1 record, 6 introductions, 3 replicas.
-constexpr int kEffects = 26;
+// Effects of creating 3x1: 1 password, 6 objects, 6 pods, 3 masters' slots, 1 record, 6 introductions, 3 replicas, 6
+// quarantines.
+constexpr int kEffects = 32;
 
 // Runs an operator that dies after `effects`; false if it was still alive when the cluster was ready.
 bool RunUntilItDies(Harness& harness, int effects) {
@@ -32,6 +37,42 @@ TEST_P(Crash, InTheMiddleOfCreationIsFinishedByTheNextOperator) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AfterEffect, Crash, ::testing::Range(1, kEffects + 1));
+
+// Not the operator dies, but a server: it comes back at the same address under a new id, while others know of the slots
+// of the old one, or do not yet.
+class ServerCrash : public ::testing::TestWithParam<std::pair<int, const char*>> {};
+
+TEST_P(ServerCrash, InTheMiddleOfCreationIsOvercome) {
+  const auto& [effects, pod] = GetParam();
+  Harness harness;
+  std::atomic<int> done = 0;
+  harness.options().executor.after_effect = [&](const std::string&) { ++done; };
+  harness.StartOperator();
+  harness.Create(3, 1);
+  ASSERT_TRUE(Harness::Eventually([&] { return done >= effects; }));
+  const auto nodes = harness.Look().observation.nodes;
+  const auto victim = std::ranges::find(nodes, pod, &NodeView::pod);
+  ASSERT_NE(victim, nodes.end());
+  std::string info;
+  ASSERT_TRUE(Harness::Eventually([&] {
+    info = harness.Ask(victim->endpoint, {"INFO", "server"}).text;
+    return info.find("process_id:") != std::string::npos;
+  }));
+  ASSERT_EQ(::kill(std::stoi(info.substr(info.find("process_id:") + 11)), SIGKILL), 0);
+  EXPECT_TRUE(harness.BecomesReady("demo", 60s)) << harness.Condition("Ready").dump();
+  EXPECT_EQ(harness.ViolatedPromise(), "");
+  harness.StopOperator();
+}
+
+INSTANTIATE_TEST_SUITE_P(AfterEffects, ServerCrash,
+                         ::testing::Values(std::pair(16, "demo-1-0"), std::pair(17, "demo-1-0"),
+                                           std::pair(23, "demo-1-0"), std::pair(26, "demo-1-0"),
+                                           std::pair(29, "demo-1-0"), std::pair(26, "demo-2-1")),
+                         [](const auto& tested) {
+                           std::string name = fmt::format("{}_{}", tested.param.first, tested.param.second);
+                           std::erase(name, '-');
+                           return name;
+                         });
 
 TEST(CrashTable, HoldsEveryEffectOfACreation) {
   Harness harness;

@@ -112,7 +112,7 @@ TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
   const auto source = life.NodeOf("demo-0-0");
   const auto target = life.NodeOf("demo-1-0");
   life.harness.StopOperator();
-  // Two slots with keys: of one a key has gone already.
+  // Two slots with keys: one is open at the target only, of the other one a key has gone already.
   std::vector<std::string> slots;
   for (int i = 0; slots.size() < 2; ++i) {
     const std::string key = fmt::format("key:{}", i);
@@ -123,8 +123,8 @@ TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
       return life.harness.Ask(node.endpoint, {"CLUSTER", "SETSLOT", slots.back(), state, peer.id().ToString()}).IsOk();
     };
     ASSERT_TRUE(set(target, "IMPORTING", source));
-    ASSERT_TRUE(set(source, "MIGRATING", target));
     if (slots.size() == 2) {
+      ASSERT_TRUE(set(source, "MIGRATING", target));
       const Reply gone = life.harness.Ask(source.endpoint, {"MIGRATE", target.endpoint.host, "6379", "", "0", "1000",
                                                             "AUTH", life.harness.Password(), "KEYS", key});
       ASSERT_TRUE(gone.IsOk()) << gone.text;

@@ -1,4 +1,4 @@
-// The life of a simulated node: gossip, failure detection, elections, replication.
+// The life of a simulated node: pings, gossip, who owns what, failure detection.
 #include "tests/simulation/sim_redis.h"
 
 #include <fmt/format.h>
@@ -10,8 +10,6 @@ namespace slotwright::simulation {
 namespace {
 
 constexpr milliseconds kCron{100};
-constexpr milliseconds kWritableDelay{2000};
-constexpr auto kBan = std::chrono::seconds(60);
 
 }  // namespace
 
@@ -31,6 +29,7 @@ Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string passwo
   for (auto& [id, peer] : disk_.table) {
     peer.pong = booted_;
     peer.reports.clear();
+    if (!peer.master) peer.epoch = 0;  // clusterLoadConfig
   }
 }
 
@@ -85,8 +84,7 @@ void Node::Ping(Peer& peer) {
   }
   const NodeId id = peer.id;
   other.Receive(*this);
-  if (other.Find(disk_.id) == nullptr) return;  // strangers get no answer
-  Receive(other);
+  Receive(other);  // strangers get an answer, too
   Peer* answered = Find(id);
   if (answered == nullptr) return;
   const auto now = bus_.simulator.Now();
@@ -104,8 +102,10 @@ void Node::Receive(const Node& sender) {
   known->endpoint = sender.endpoint();
   known->hostname = sender.hostname();
   known->noaddr = false;
-  known->master_id = said.master_id;
-  known->epoch = std::max(known->epoch, said.epoch);
+  // A master that is not known here stays unsaid.
+  if (said.master) known->master_id = NodeId();
+  if (!said.master && Find(said.master_id) != nullptr) known->master_id = said.master_id;
+  known->epoch = std::max(known->epoch, sender.EpochShown(said));
   disk_.current_epoch = std::max(disk_.current_epoch, sender.disk().current_epoch);
   if (known->master && !said.master) known->slots = {};  // a master that became a replica owns nothing
   known->master = said.master;
@@ -122,10 +122,11 @@ void Node::Receive(const Node& sender) {
       if (gossiped.noaddr || (ban != banned_.end() && ban->second > bus_.simulator.Now())) continue;
       Peer& fresh = disk_.table[id];
       fresh.id = id;
+      // Its hostname and its master only it says itself.
       fresh.endpoint = gossiped.endpoint;
-      fresh.hostname = gossiped.hostname;
       fresh.master = gossiped.master;
-      fresh.master_id = gossiped.master_id;
+      fresh.pfail = gossiped.pfail;
+      fresh.fail = gossiped.fail;
       fresh.pong = bus_.simulator.Now();
       continue;
     }
@@ -134,11 +135,24 @@ void Node::Receive(const Node& sender) {
     } else {
       peer->reports.erase(sender.id());
     }
-    // An owner with a higher epoch that the sender has not heard of, and the other way round.
-    if (gossiped.epoch > peer->epoch && !gossiped.slots.empty() && id != disk_.id) {
-      peer->epoch = gossiped.epoch;
-      UpdateSlots(*peer, gossiped.slots);
-    }
+  }
+  HearOfNewerOwners(sender);
+}
+
+// Gossip says nothing about slots. Only who claims slots that have a newer owner is told so (UPDATE).
+void Node::HearOfNewerOwners(const Node& sender) {
+  const Peer* claimant = Me().master ? &Me() : Find(Me().master_id);
+  if (claimant == nullptr) return;
+  const SlotSet claimed = claimant->slots;
+  const std::uint64_t epoch = claimant->epoch;
+  for (const auto& [id, owner] : sender.disk().table) {
+    if (id == disk_.id || owner.epoch <= epoch || (owner.slots & claimed).empty()) continue;
+    Peer* peer = Find(id);
+    if (peer == nullptr || peer->epoch >= owner.epoch) continue;
+    peer->master = true;
+    peer->master_id = NodeId();
+    peer->epoch = owner.epoch;
+    UpdateSlots(*peer, owner.slots);
   }
 }
 
@@ -192,6 +206,7 @@ void Node::FollowMaster(const NodeId& master) {
   disk_.importing.clear();
   disk_.migrating.clear();
   link_up_ = false;
+  master_address_.reset();
   sync_done_.reset();
   link_lost_ = bus_.simulator.Now();
   election_at_.reset();
@@ -223,7 +238,8 @@ void Node::CheckPeers() {
   const auto now = bus_.simulator.Now();
   for (auto& [id, peer] : disk_.table) {
     if (id == disk_.id) continue;
-    if (now - peer.pong > bus_.node_timeout) peer.pfail = true;
+    // Who has no address is not asked, and so never found to be failing.
+    if (now - peer.pong > bus_.node_timeout && !peer.noaddr) peer.pfail = true;
     if (!peer.pfail || peer.fail) continue;
     int votes = Me().master && !Me().slots.empty() ? 1 : 0;
     for (const auto& [reporter, at] : peer.reports) votes += now - at <= 2 * bus_.node_timeout ? 1 : 0;
@@ -236,102 +252,6 @@ void Node::CheckPeers() {
       failed->failed_at = now;
     }
   }
-}
-
-void Node::Replicate() {
-  if (Me().master) return;
-  Peer* master = Find(Me().master_id);
-  Node* source = master == nullptr || master->noaddr ? nullptr : bus_.At(master->endpoint);
-  const bool alive = source != nullptr && source->id() == master->id && !source->hung && source->side == side;
-  const auto now = bus_.simulator.Now();
-  if (!alive) {
-    if (link_up_) link_lost_ = now;
-    link_up_ = false;
-    sync_done_.reset();
-    return;
-  }
-  if (!link_up_) {
-    if (!sync_done_) sync_done_ = now + bus_.simulator.RandomMs(50, 400);
-    if (now < *sync_done_) return;
-    link_up_ = true;
-    ever_synced_ = true;
-  }
-  disk_.data = source->disk_.data;
-}
-
-void Node::CheckElection() {
-  const Peer* master = Me().master ? nullptr : Find(Me().master_id);
-  const auto now = bus_.simulator.Now();
-  const bool wanted = master != nullptr && master->fail && !master->slots.empty();
-  // A replica that never had a link, or lost it long ago, may be too old: it is not elected by itself.
-  const bool fresh = ever_synced_ && now - link_lost_ < 10 * bus_.node_timeout + std::chrono::seconds(10);
-  if (!wanted || !fresh) {
-    election_at_.reset();
-    return;
-  }
-  if (!election_at_) election_at_ = now + milliseconds(500) + bus_.simulator.RandomMs(0, 500);
-  if (now < *election_at_) return;
-  election_at_ = now + std::max<milliseconds>(2 * bus_.node_timeout, milliseconds(2000)) * 2;
-  (void)Elect(false);
-}
-
-bool Node::Elect(bool forced) {
-  const std::uint64_t epoch = ++disk_.current_epoch;
-  int votes = 0;
-  for (Node* node : bus_.All()) {
-    if (node == this || !bus_.Reaches(*this, node->endpoint())) continue;
-    votes += node->Vote(*this, epoch, forced) ? 1 : 0;
-  }
-  if (votes < Majority()) return false;
-  Win(epoch);
-  return true;
-}
-
-bool Node::Vote(const Node& candidate, std::uint64_t epoch, bool forced) {
-  const Peer* known = Find(candidate.id());
-  if (!Me().master || Me().slots.empty() || known == nullptr || epoch < disk_.current_epoch || last_vote_ >= epoch) {
-    return false;
-  }
-  const NodeId master_id = candidate.me().master_id;
-  Peer* master = Find(master_id);
-  if (master == nullptr || (!master->fail && !forced)) return false;
-  const auto now = bus_.simulator.Now();
-  const auto before = voted_.find(master_id);
-  if (before != voted_.end() && now - before->second < 2 * bus_.node_timeout) return false;
-  disk_.current_epoch = std::max(disk_.current_epoch, epoch);
-  last_vote_ = epoch;
-  voted_[master_id] = now;
-  return true;
-}
-
-void Node::Win(std::uint64_t epoch) {
-  Peer* old = Find(Me().master_id);
-  const SlotSet slots = old == nullptr ? SlotSet() : old->slots;
-  if (old != nullptr) old->slots = {};
-  Me().master = true;
-  Me().master_id = NodeId();
-  Me().slots = slots;
-  Me().epoch = epoch;
-  disk_.current_epoch = std::max(disk_.current_epoch, epoch);
-  link_up_ = false;
-  for (Node* node : bus_.All()) {
-    if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
-  }
-}
-
-void Node::CheckState() {
-  const auto now = bus_.simulator.Now();
-  SlotSet served;
-  int masters = 0;
-  int reachable = 0;
-  for (const auto& [id, peer] : disk_.table) {
-    if (!peer.master || peer.slots.empty()) continue;
-    ++masters;
-    reachable += peer.pfail || peer.fail ? 0 : 1;
-    if (!peer.fail) served = served | peer.slots;
-  }
-  const bool well = served.size() == kSlotCount && reachable >= masters / 2 + 1;
-  state_ok_ = well && (state_ok_ || now - booted_ >= kWritableDelay);
 }
 
 Node& Bus::Start(Endpoint endpoint, const std::string& hostname, const std::string& password,

@@ -1,9 +1,11 @@
 // Redis Cluster as a model: processes, the cluster bus, elections, replication, migration.
 //
-// Held to what redis src/cluster_legacy.c does, with these simplifications: messages arrive at once or not at all; a
-// handshake takes one step; replicas copy their master's state in steps of 100 ms instead of a stream; only strings;
-// one configuration epoch collision is settled at a time; MIGRATE takes no time. There is no model of Valkey's
-// replicated SETSLOT and of atomic migration.
+// Held to what Redis 7.0 does (tests/conformance/redis_model plays the same scripts on both), with these
+// simplifications: messages arrive at once or not at all; a handshake takes one step; replicas copy their master's
+// state in steps of 100 ms instead of a stream, and an offset counts changes instead of bytes; only strings; one
+// configuration epoch collision is settled at a time; MIGRATE takes no time; a dead node without slots is always passed
+// on by gossip, which really depends on whether its address is being dialled at that moment; gossip never changes the
+// address of a known node. There is no model of Valkey's replicated SETSLOT and of atomic migration.
 #pragma once
 
 #include <functional>
@@ -67,6 +69,7 @@ class Node {
   [[nodiscard]] bool state_ok() const { return state_ok_; }
   [[nodiscard]] std::int64_t KeyCount() const;
 
+  bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
   bool hung = false;
   int side = 0;         ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;  ///< From the operator.
@@ -75,6 +78,7 @@ class Node {
   friend class Bus;
   Peer& Me() { return disk_.table.at(disk_.id); }
   [[nodiscard]] Peer* Find(const NodeId& id);
+  [[nodiscard]] Peer* Find(const std::string& id) { return Find(NodeId::Parse(id).value_or(NodeId())); }
   [[nodiscard]] const Peer& Me() const { return me(); }
   [[nodiscard]] const Peer* OwnerOf(Slot slot) const;
 
@@ -82,10 +86,12 @@ class Node {
   void Ping(Peer& peer);
   void Receive(const Node& sender);
   void UpdateSlots(Peer& sender, const SlotSet& claimed);
+  void HearOfNewerOwners(const Node& sender);
   void Meet(const Endpoint& endpoint);
   void CheckPeers();
   void CheckElection();
   void Win(std::uint64_t epoch);
+  [[nodiscard]] int Rank() const;
   [[nodiscard]] bool Elect(bool forced);
   [[nodiscard]] bool Vote(const Node& candidate, std::uint64_t epoch, bool forced);
   void CheckState();
@@ -96,12 +102,18 @@ class Node {
 
   // Commands.
   [[nodiscard]] Reply Cluster(const Command& command);
+  [[nodiscard]] Reply Config(const Command& command);
+  [[nodiscard]] Reply SetConfigEpoch(std::int64_t epoch);
+  [[nodiscard]] Reply AddSlotsRange(const Command& command);
+  [[nodiscard]] Reply KeysInSlot(const Command& command) const;
   [[nodiscard]] Reply SetSlot(const Command& command);
-  [[nodiscard]] Reply Forget(const NodeId& id);
-  [[nodiscard]] Reply ReplicateCommand(const NodeId& id);
+  [[nodiscard]] Reply SetSlotNode(Slot slot, Peer& owner);
+  [[nodiscard]] Reply Forget(const std::string& name);
+  [[nodiscard]] Reply ReplicateCommand(const std::string& name);
   [[nodiscard]] Reply Failover(const std::string& how);
   [[nodiscard]] Reply Migrate(const Command& command);
   [[nodiscard]] Reply OnKey(const Command& command, bool asking);
+  [[nodiscard]] std::uint64_t EpochShown(const Peer& peer) const;
   [[nodiscard]] std::string NodesText() const;
   [[nodiscard]] std::string InfoText() const;
 
@@ -118,6 +130,9 @@ class Node {
   std::map<NodeId, MonotonicTime> voted_;
   std::optional<MonotonicTime> election_at_;
   bool state_ok_ = false;
+  std::optional<MonotonicTime> among_minority_;
+  std::optional<Endpoint> master_address_;  ///< Where the replication link leads, whoever is there by now.
+  std::int64_t offset_ = 0;                 ///< Of replication: one for each change.
   bool link_up_ = false;
   std::optional<MonotonicTime> sync_done_;
   MonotonicTime link_lost_;

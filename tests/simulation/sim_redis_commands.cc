@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 #include "tests/simulation/sim_redis.h"
 #include "tests/support/cluster_nodes_text.h"
@@ -16,7 +17,12 @@ Reply Error(std::string text) { return {.type = Reply::Type::kError, .text = std
 Reply Text(std::string text) { return {.type = Reply::Type::kString, .text = std::move(text)}; }
 Reply Number(std::int64_t number) { return {.type = Reply::Type::kInteger, .integer = number}; }
 
-Slot SlotFrom(const std::string& text) { return static_cast<Slot>(*text::ParseInteger<int>(text)); }
+std::optional<Slot> SlotFrom(const std::string& text) {
+  const auto slot = text::ParseInteger<int>(text);
+  return slot && *slot >= 0 && *slot < kSlotCount ? std::optional(static_cast<Slot>(*slot)) : std::nullopt;
+}
+
+Reply BadSlot() { return Error("ERR Invalid or out of range slot"); }
 
 }  // namespace
 
@@ -26,11 +32,19 @@ Reply Node::Execute(const Command& command, bool asking) {
   if (name == "INFO") return Text(InfoText());
   if (name == "PING") return {.type = Reply::Type::kStatus, .text = "PONG"};
   if (name == "ROLE") return {.type = Reply::Type::kArray, .elements = {Text(Me().master ? "master" : "slave")}};
-  if (name == "CONFIG") return Ok();
+  if (name == "CONFIG") return Config(command);
   if (name == "COMMAND") return {.type = Reply::Type::kArray, .elements = {Reply{}}};
   if (name == "MIGRATE") return Migrate(command);
   if (name == "GET" || name == "APPEND") return OnKey(command, asking);
   return Error("ERR unknown command '" + name + "'");
+}
+
+Reply Node::Config(const Command& command) {
+  if (command.at(1) == "GET") {
+    return {.type = Reply::Type::kArray, .elements = {Text(command.at(2)), Text(quarantined ? kQuarantineDelay : "0")}};
+  }
+  if (command.at(2) == "repl-diskless-sync-delay") quarantined = command.at(3) == kQuarantineDelay;
+  return Ok();
 }
 
 Reply Node::Cluster(const Command& command) {
@@ -41,81 +55,112 @@ Reply Node::Cluster(const Command& command) {
     int known = static_cast<int>(disk_.table.size());
     return Text(
         fmt::format("cluster_state:{}\r\ncluster_known_nodes:{}\r\ncluster_current_epoch:{}\r\ncluster_my_epoch:{}\r\n",
-                    state_ok_ ? "ok" : "fail", known, disk_.current_epoch, Me().epoch));
+                    state_ok_ ? "ok" : "fail", known, disk_.current_epoch, EpochShown(Me())));
   }
   if (what == "SETSLOT") return SetSlot(command);
-  if (what == "FORGET") return Forget(*NodeId::Parse(command.at(2)));
-  if (what == "REPLICATE") return ReplicateCommand(*NodeId::Parse(command.at(2)));
+  if (what == "FORGET") return Forget(command.at(2));
+  if (what == "REPLICATE") return ReplicateCommand(command.at(2));
   if (what == "FAILOVER") return Failover(command.size() > 2 ? command[2] : "");
   if (what == "MEET") {
-    Meet({command.at(2), *text::ParseInteger<int>(command.at(3))});
-    return Ok();
-  }
-  if (what == "SET-CONFIG-EPOCH") {
-    if (disk_.table.size() > 1 || Me().epoch != 0) return Error("ERR Node config epoch is already non-zero");
-    Me().epoch = *text::ParseInteger<std::uint64_t>(command.at(2));
-    disk_.current_epoch = std::max(disk_.current_epoch, Me().epoch);
-    return Ok();
-  }
-  if (what == "ADDSLOTSRANGE") {
-    SlotSet added;
-    for (size_t i = 2; i + 1 < command.size(); i += 2)
-      added.Add(SlotRange{SlotFrom(command[i]), SlotFrom(command[i + 1])});
-    for (const auto& [id, peer] : disk_.table) {
-      if (!(peer.slots & added).empty()) return Error("ERR Slot is already busy");
+    const Endpoint endpoint{command.at(2), *text::ParseInteger<int>(command.at(3))};
+    if (endpoint.host.find_first_not_of("0123456789.") != std::string::npos) {
+      return Error("ERR Invalid node address specified: " + endpoint.ToString());
     }
-    Me().slots = Me().slots | added;
+    Meet(endpoint);
     return Ok();
   }
-  if (what == "COUNTKEYSINSLOT") {
-    const auto found = disk_.data.find(SlotFrom(command.at(2)));
-    return Number(found == disk_.data.end() ? 0 : static_cast<std::int64_t>(found->second.size()));
+  if (what == "SET-CONFIG-EPOCH") return SetConfigEpoch(*text::ParseInteger<std::int64_t>(command.at(2)));
+  if (what == "ADDSLOTSRANGE") return AddSlotsRange(command);
+  if (what == "COUNTKEYSINSLOT" || what == "GETKEYSINSLOT") return KeysInSlot(command);
+  return Error(fmt::format("ERR unknown subcommand '{}'. Try CLUSTER HELP.", what));
+}
+
+Reply Node::SetConfigEpoch(std::int64_t epoch) {
+  if (epoch < 0) return Error(fmt::format("ERR Invalid config epoch specified: {}", epoch));
+  if (disk_.table.size() > 1) {
+    return Error("ERR The user can assign a config epoch only when the node does not know any other node.");
   }
-  if (what == "GETKEYSINSLOT") {
-    Reply keys{.type = Reply::Type::kArray};
-    const auto found = disk_.data.find(SlotFrom(command.at(2)));
-    const auto most = *text::ParseInteger<size_t>(command.at(3));
-    if (found == disk_.data.end()) return keys;
-    for (const auto& [key, value] : found->second) {
-      if (keys.elements.size() < most) keys.elements.push_back(Text(key));
+  if (Me().epoch != 0) return Error("ERR Node config epoch is already non-zero");
+  Me().epoch = static_cast<std::uint64_t>(epoch);
+  disk_.current_epoch = std::max(disk_.current_epoch, Me().epoch);
+  return Ok();
+}
+
+Reply Node::AddSlotsRange(const Command& command) {
+  if (command.size() % 2 != 0) return Error("ERR wrong number of arguments for 'cluster|addslotsrange' command");
+  SlotSet added;
+  for (size_t i = 2; i + 1 < command.size(); i += 2) {
+    const auto first = SlotFrom(command[i]);
+    const auto last = SlotFrom(command[i + 1]);
+    if (!first || !last) return BadSlot();
+    if (*first > *last) {
+      return Error(fmt::format("ERR start slot number {} is greater than end slot number {}", *first, *last));
     }
-    return keys;
+    const SlotSet range({SlotRange{*first, *last}});
+    SlotSet busy;
+    for (const auto& [id, peer] : disk_.table) busy = busy | (peer.slots & range);
+    if (!busy.empty()) return Error(fmt::format("ERR Slot {} is already busy", busy.Ranges().front().first));
+    const SlotSet twice = added & range;
+    if (!twice.empty()) return Error(fmt::format("ERR Slot {} specified multiple times", twice.Ranges().front().first));
+    added = added | range;
   }
-  return Error("ERR unknown subcommand '" + what + "'");
+  Me().slots = Me().slots | added;
+  return Ok();
+}
+
+Reply Node::KeysInSlot(const Command& command) const {
+  const bool counts = command[1] == "COUNTKEYSINSLOT";
+  const auto slot = SlotFrom(command.at(2));
+  if (!slot) return counts ? Error("ERR Invalid slot") : BadSlot();
+  const auto found = disk_.data.find(*slot);
+  if (counts) return Number(found == disk_.data.end() ? 0 : static_cast<std::int64_t>(found->second.size()));
+  Reply keys{.type = Reply::Type::kArray};
+  const auto most = *text::ParseInteger<std::int64_t>(command.at(3));
+  if (most < 0) return Error("ERR Invalid slot or number of keys");
+  if (found == disk_.data.end()) return keys;
+  for (const auto& [key, value] : found->second) {
+    if (static_cast<std::int64_t>(keys.elements.size()) < most) keys.elements.push_back(Text(key));
+  }
+  return keys;
 }
 
 Reply Node::SetSlot(const Command& command) {
   if (!Me().master) return Error("ERR Please use SETSLOT only with masters.");
-  const Slot slot = SlotFrom(command.at(2));
+  const auto valid = SlotFrom(command.at(2));
+  if (!valid) return BadSlot();
+  const Slot slot = *valid;
   const std::string& how = command.at(3);
   if (how == "STABLE") {
     disk_.importing.erase(slot);
     disk_.migrating.erase(slot);
     return Ok();
   }
-  const NodeId id = *NodeId::Parse(command.at(4));
-  Peer* peer = Find(id);
-  if (peer == nullptr) return Error("ERR I don't know about node " + id.ToString());
-  if (!peer->master) return Error("ERR Target node is not a master");
   const bool mine = Me().slots.Contains(slot);
-  if (how == "MIGRATING") {
-    if (!mine) return Error(fmt::format("ERR I'm not the owner of hash slot {}", slot));
-    disk_.migrating[slot] = id;
-    return Ok();
+  if (how == "MIGRATING" && !mine) return Error(fmt::format("ERR I'm not the owner of hash slot {}", slot));
+  if (how == "IMPORTING" && mine) return Error(fmt::format("ERR I'm already the owner of hash slot {}", slot));
+  if ((how != "MIGRATING" && how != "IMPORTING" && how != "NODE") || command.size() != 5) {
+    return Error("ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP");
   }
-  if (how == "IMPORTING") {
-    if (mine) return Error(fmt::format("ERR I'm already the owner of hash slot {}", slot));
-    disk_.importing[slot] = id;
-    return Ok();
-  }
-  if (mine && id != disk_.id && disk_.data.contains(slot) && !disk_.data.at(slot).empty()) {
+  Peer* peer = Find(command[4]);
+  if (peer == nullptr)
+    return Error((how == "NODE" ? "ERR Unknown node " : "ERR I don't know about node ") + command[4]);
+  if (!peer->master) return Error("ERR Target node is not a master");
+  if (how == "NODE") return SetSlotNode(slot, *peer);
+  (how == "MIGRATING" ? disk_.migrating : disk_.importing)[slot] = peer->id;
+  return Ok();
+}
+
+Reply Node::SetSlotNode(Slot slot, Peer& owner) {
+  const bool mine = Me().slots.Contains(slot);
+  const bool has_keys = disk_.data.contains(slot) && !disk_.data.at(slot).empty();
+  if (mine && owner.id != disk_.id && has_keys) {
     return Error(fmt::format(
         "ERR Can't assign hashslot {} to a different node while I still hold keys for this hash slot.", slot));
   }
-  if (disk_.migrating.contains(slot) && mine) disk_.migrating.erase(slot);
+  if (!has_keys) disk_.migrating.erase(slot);
   for (auto& [other, entry] : disk_.table) entry.slots.Remove(slot);
-  peer->slots.Add(slot);
-  if (id == disk_.id && disk_.importing.erase(slot) > 0) {
+  owner.slots.Add(slot);
+  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) {
     std::uint64_t highest = disk_.current_epoch;
     for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
     if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
@@ -126,30 +171,35 @@ Reply Node::SetSlot(const Command& command) {
   return Ok();
 }
 
-Reply Node::Forget(const NodeId& id) {
-  const Peer* peer = Find(id);
-  if (peer == nullptr) return Error("ERR Unknown node " + id.ToString());
+Reply Node::Forget(const std::string& name) {
+  const Peer* peer = Find(name);
+  if (peer == nullptr) return Error("ERR Unknown node " + name);
+  const NodeId id = peer->id;
   if (id == disk_.id) return Error("ERR I tried hard but I can't forget myself...");
   if (!Me().master && Me().master_id == id) return Error("ERR Can't forget my master!");
   disk_.table.erase(id);
+  for (auto& [other, entry] : disk_.table) {
+    if (entry.master_id == id) entry.master_id = NodeId();
+  }
   banned_[id] = bus_.simulator.Now() + std::chrono::seconds(60);
   return Ok();
 }
 
-Reply Node::ReplicateCommand(const NodeId& id) {
-  const Peer* peer = Find(id);
-  if (peer == nullptr) return Error("ERR Unknown node " + id.ToString());
-  if (id == disk_.id) return Error("ERR Can't replicate myself");
+Reply Node::ReplicateCommand(const std::string& name) {
+  const Peer* peer = Find(name);
+  if (peer == nullptr) return Error("ERR Unknown node " + name);
+  if (peer->id == disk_.id) return Error("ERR Can't replicate myself");
   if (!peer->master) return Error("ERR I can only replicate a master, not a replica.");
   if (Me().master && (!Me().slots.empty() || KeyCount() > 0)) {
     return Error("ERR To set a master the node must be empty and without assigned slots.");
   }
-  FollowMaster(id);
+  FollowMaster(peer->id);
   return Ok();
 }
 
 Reply Node::Failover(const std::string& how) {
   if (Me().master) return Error("ERR You should send CLUSTER FAILOVER to a replica");
+  if (!how.empty() && how != "FORCE" && how != "TAKEOVER") return Error("ERR syntax error");
   const Peer* master = Find(Me().master_id);
   if (master == nullptr) return Error("ERR I'm a replica but my master is unknown to me");
   if (how == "TAKEOVER") {
@@ -170,30 +220,40 @@ Reply Node::Failover(const std::string& how) {
 }
 
 Reply Node::Migrate(const Command& command) {
+  const auto has = [](const Disk& disk, const std::string& key) {
+    const auto slot = disk.data.find(KeySlot(key));
+    return slot != disk.data.end() && slot->second.contains(key);
+  };
+  std::vector<std::string> keys(std::next(std::ranges::find(command, "KEYS")), command.end());
+  std::erase_if(keys, [&](const std::string& key) { return !has(disk_, key); });
+  if (keys.empty()) return {.type = Reply::Type::kStatus, .text = "NOKEY"};
   Node* target = bus_.At({command.at(1), *text::ParseInteger<int>(command.at(2))});
-  if (target == nullptr || target->hung) return Error("IOERR error or timeout connecting to the client");
-  const auto keys = std::ranges::find(command, "KEYS");
-  bool moved = false;
-  for (auto key = std::next(keys); key != command.end(); ++key) {
-    const Slot slot = KeySlot(*key);
-    auto own = disk_.data.find(slot);
-    if (own == disk_.data.end() || !own->second.contains(*key)) continue;
+  if (target == nullptr || target->hung) return Error("IOERR error or timeout writing to target instance");
+  const bool replaces = std::ranges::find(command, "REPLACE") != command.end();
+  std::string refusal;
+  for (const std::string& key : keys) {
+    const Slot slot = KeySlot(key);
     if (!target->me().slots.Contains(slot) && !target->disk_.importing.contains(slot)) {
-      return Error(fmt::format("ERR Target instance replied with error: MOVED {} -", slot));
+      refusal = fmt::format("MOVED {} {}", slot, endpoint_.ToString());
+    } else if (!replaces && has(target->disk_, key)) {
+      refusal = "BUSYKEY Target key name already exists.";
+    } else {
+      target->disk_.data[slot][key] = disk_.data[slot][key];
+      disk_.data[slot].erase(key);
+      if (disk_.data[slot].empty()) disk_.data.erase(slot);
+      ++offset_;
+      ++target->offset_;
     }
-    target->disk_.data[slot][*key] = own->second[*key];
-    own->second.erase(*key);
-    if (own->second.empty()) disk_.data.erase(own);
-    moved = true;
   }
-  return moved ? Ok() : Reply{.type = Reply::Type::kStatus, .text = "NOKEY"};
+  return refusal.empty() ? Ok() : Error("ERR Target instance replied with error: " + refusal);
 }
 
 Reply Node::OnKey(const Command& command, bool asking) {
   const std::string& key = command.at(1);
   const Slot slot = KeySlot(key);
   const Peer* owner = OwnerOf(slot);
-  if (!state_ok_ || owner == nullptr) return Error("CLUSTERDOWN The cluster is down");
+  if (owner == nullptr) return Error("CLUSTERDOWN Hash slot not served");
+  if (!state_ok_) return Error("CLUSTERDOWN The cluster is down");
   const bool here = disk_.data.contains(slot) && disk_.data.at(slot).contains(key);
   if (owner->id == disk_.id) {
     const auto away = disk_.migrating.find(slot);
@@ -204,10 +264,17 @@ Reply Node::OnKey(const Command& command, bool asking) {
   } else if (!asking || !disk_.importing.contains(slot)) {
     return Error(fmt::format("MOVED {} {}", slot, owner->endpoint.ToString()));
   }
-  if (command[0] == "GET") return Text(here ? disk_.data.at(slot).at(key) : "");
+  if (command[0] == "GET") return here ? Text(disk_.data.at(slot).at(key)) : Reply{};
   std::string& value = disk_.data[slot][key];
   value += command.at(2);
+  ++offset_;
   return Number(static_cast<std::int64_t>(value.size()));
+}
+
+// A replica is shown with the epoch of its master.
+std::uint64_t Node::EpochShown(const Peer& peer) const {
+  const auto master = peer.master ? disk_.table.end() : disk_.table.find(peer.master_id);
+  return master == disk_.table.end() ? peer.epoch : master->second.epoch;
 }
 
 std::string Node::NodesText() const {
@@ -225,7 +292,7 @@ std::string Node::NodesText() const {
     line.flags.fail = peer.fail;
     line.flags.noaddr = peer.noaddr;
     if (!peer.master && !peer.master_id.empty()) line.master = peer.master_id;
-    line.config_epoch = peer.epoch;
+    line.config_epoch = EpochShown(peer);
     const Node* process = bus_.At(peer.endpoint);
     const bool alive = id == disk_.id || (process != nullptr && process->id() == id);
     // A link that is being opened in vain looks like one that is open.
@@ -256,10 +323,12 @@ std::string Node::InfoText() const {
   std::string text = fmt::format("# Server\r\nredis_version:7.0.15\r\nrun_id:{}\r\n# Replication\r\nrole:{}\r\n",
                                  run_id_, Me().master ? "master" : "slave");
   if (!Me().master) {
+    const auto down = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - link_lost_);
     text += fmt::format("master_link_status:{}\r\nmaster_sync_in_progress:{}\r\nslave_repl_offset:{}\r\n",
-                        link_up_ ? "up" : "down", sync_done_ && !link_up_ ? 1 : 0, KeyCount());
+                        link_up_ ? "up" : "down", sync_done_ && !link_up_ ? 1 : 0, offset_);
+    if (!link_up_) text += fmt::format("master_link_down_since_seconds:{}\r\n", ever_synced_ ? down.count() : -1);
   }
-  text += fmt::format("master_repl_offset:{}\r\n# Keyspace\r\n", KeyCount());
+  text += fmt::format("master_repl_offset:{}\r\n# Keyspace\r\n", offset_);
   if (KeyCount() > 0) text += fmt::format("db0:keys={},expires=0,avg_ttl=0\r\n", KeyCount());
   return text;
 }

@@ -182,7 +182,8 @@ void World::StartProcess(const std::string& pod) {
   Process& process = processes_[pod];
   std::optional<Disk> disk;
   if (process.has_volume) disk = volumes_["data-" + pod];
-  bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
+  const bool fresh = !disk;
+  bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk)).quarantined = fresh;
   process.running = true;
 }
 

@@ -141,8 +141,9 @@ TEST(Healing, UpdatesTheAddressesOfNodesThatCameBackElsewhere) {
 }
 
 TEST(Healing, RefusesToServeSlotsAgainWhoseDataIsGone) {
-  World world;  // all pods are new and empty, but the cluster was formed once
+  World world;  // all pods are new and empty, but the cluster was ready once
   world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   const Plan plan = world.MakePlan();
   EXPECT_THAT(plan.actions, IsEmpty());
   ASSERT_TRUE(plan.refusal);
@@ -153,8 +154,91 @@ TEST(Healing, RefusesToServeSlotsAgainWhoseDataIsGone) {
 TEST(Healing, ServesLostSlotsAgainEmptyIfThePolicySaysSo) {
   World world;
   world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
+}
+
+TEST(Healing, ServesLostSlotsAgainEmptyIfTheClusterWasNeverReady) {
+  World world;
+  world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
+}
+
+// Nobody has heard the hostname of a node that is known from gossip alone.
+TEST(Healing, ForgetsANodeWithoutANameOnceEveryPodHasANodeOfItsOwn) {
+  World world = WithAGhostOfAReplica();
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (line.id == IdOf("demo-1-1")) line.hostname.clear();
+    }
+  }
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("forget")));
+  world.Node("demo-2-1").table.reset();
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget")))) << "it may be the node of demo-2-1";
+}
+
+class Quarantine : public ::testing::Test {
+ protected:
+  // The master's pod was made anew at the address that the old one had: nobody ever calls the old node failed.
+  Quarantine() {
+    world_.Reincarnate("demo-1-0");
+    world_.JoinAgain("demo-1-0");
+    for (auto& node : world_.observation.nodes) {
+      for (auto& line : node.table->lines) {
+        if (line.id != IdOf("demo-1-0")) continue;
+        line.flags.noaddr = true;
+        line.flags.fail = line.flags.pfail = false;
+        line.endpoint = {};
+      }
+    }
+    auto& replica = world_.Node("demo-1-1").server;
+    replica.master_link_up = false;
+    replica.master_link_down_seconds = 1;
+  }
+  World world_ = World::Healthy();
+};
+
+TEST_F(Quarantine, LastsWhileAReplicaOfTheDeadMasterMayFollowItsAddressAndTheReplicaTakesOver) {
+  world_.Node("demo-1-1").server.keys = 100;
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1 (64656d6f) take over from its dead master")));
+}
+
+TEST_F(Quarantine, AReplicaThatWasInSyncWithAnEmptyMasterTakesOverToo) {
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")));
+}
+
+TEST_F(Quarantine, AReplicaThatNeverHadALinkKnowsNothing) {
+  world_.Node("demo-1-1").server.master_link_down_seconds = -1;
+  const Plan plan = world_.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  world_.observation.cluster.ready_at.clear();
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")))
+      << "nobody was told yet that the cluster is ready";
+}
+
+TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
+  for (auto& node : world_.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (line.id == IdOf("demo-1-1")) {
+        line.flags.master = true;
+        line.flags.replica = false;
+        line.master.reset();
+        line.slots.Add(InitialSlots(1, 3));
+      }
+      if (line.id == IdOf("demo-1-0")) line.slots = {};
+    }
+  }
+  world_.Node("demo-1-1").server = {.version = "7.0.15"};
+  // Its own first life is nobody's master any more; the second one replicates its successor.
+  auto& again = world_.Node("demo-1-0").table->lines[0];
+  again.flags = {.myself = true, .replica = true};
+  again.master = IdOf("demo-1-1");
+  world_.Node("demo-1-0").server.master_role = false;
+  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("let replicas copy demo-1-0")))) << "it has nothing yet";
+  world_.Node("demo-1-0").server.master_link_up = true;
+  EXPECT_THAT(world_.Actions(), Contains(HasSubstr("let replicas copy demo-1-0")));
 }
 
 TEST(Healing, NeverTurnsANodeWithKeysIntoAReplica) {

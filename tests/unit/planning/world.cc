@@ -41,6 +41,7 @@ NodeView FreshNode(const PodView& pod, int life) {
   node.table = NodeTable{{me}};
   node.info.known_nodes = 1;
   node.server = {.version = "7.0.15"};
+  node.quarantined = true;
   return node;
 }
 
@@ -175,9 +176,13 @@ World World::Healthy(int masters, int replicas) {
   World world(masters, replicas);
   world.AssignSlots();
   world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  world.observation.cluster.ready_at = "2026-11-23T05:59:01Z";
   world.Introduce();
   world.Attach();
-  for (auto& node : world.observation.nodes) node.info.state_ok = true;
+  for (auto& node : world.observation.nodes) {
+    node.info.state_ok = true;
+    node.quarantined = false;
+  }
   return world;
 }
 
