@@ -41,7 +41,7 @@ int Run(Settings& settings) {
   const auto result = RunOperator(connection->transport, settings.options, stop);
   if (!result) {
     reconciler::Log(reconciler::LogLevel::kError, result.error().message);
-    return result.error().kind == reconciler::ErrorKind::kConflict ? 1 : 2;
+    return 2;
   }
   reconciler::Log(reconciler::LogLevel::kInfo, "stopped");
   return 0;
@@ -76,6 +76,17 @@ void AddOperatorCommand(CLI::App& app, ExitStatus& exit) {
       ->add_option("--leader-election-id", options.lease_name,
                    "Name of the Lease; operators that watch different namespaces need different ones")
       ->capture_default_str();
+  const auto add_seconds = [&](const char* name, std::chrono::milliseconds& value, const char* help) {
+    command->add_option_function<int>(
+               name, [&value](int seconds) { value = std::chrono::seconds(seconds); }, help)
+        ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::seconds>(value).count()))
+        ->check(CLI::Range(1, 3600));
+  };
+  add_seconds("--leader-elect-lease-duration", options.lease_duration,
+              "Seconds after which another may take the Lease");
+  add_seconds("--leader-elect-renew-deadline", options.renew_deadline,
+              "Seconds after which a leader that cannot renew it stops");
+  add_seconds("--leader-elect-retry-period", options.retry_period, "Seconds between two tries");
   command->add_option("--log-level", settings->log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));

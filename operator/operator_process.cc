@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
+#include <cstdlib>
 #include <thread>
 
 #include "controllers/api/names.h"
@@ -90,7 +92,8 @@ class Process {
         registry_(std::make_shared<prometheus::Registry>()),
         metrics_(registry_),
         cluster_metrics_(registry_),
-        client_(transport, ClientOptions(transport->Host())),
+        client_(transport, StoppableOptions(transport->Host())),
+        probe_(transport, ProbeOptions()),
         events_(client_, {.component = "slotwright", .instance = HostName()}),
         commander_(MakeTcpCommander()),
         queue_({.name = kController, .metrics = &metrics_}),
@@ -106,7 +109,10 @@ class Process {
             [this](const auto& key, auto stop) { return clusters_.Reconcile(key, stop); }, &metrics_),
         elector_(transport, ClientOptions(transport->Host()),
                  {.lease = {options.lease_namespace, options.lease_name},
-                  .identity = Identity(options),
+                  .identity = options.identity,
+                  .lease_duration = options.lease_duration,
+                  .renew_deadline = options.renew_deadline,
+                  .retry_period = options.retry_period,
                   .metrics = &metrics_,
                   .events = &events_}) {
     metrics_.RegisterController(kController, options.workers);
@@ -138,7 +144,30 @@ class Process {
   reconciler::Client::Options ClientOptions(const std::string& host) {
     return {.observer = [this, host](const std::string& code, const std::string& method, reconciler::Duration took) {
       metrics_.RequestDone(code, method, host, took);
+      const int status = std::atoi(code.c_str());  // 0 of "<error>"
+      if (status > 0 && status < 500) answered_at_ = SystemClock().Now().time_since_epoch().count();
     }};
+  }
+
+  reconciler::Client::Options StoppableOptions(const std::string& host) {
+    auto options = ClientOptions(host);
+    options.stop = lost_.get_token();
+    return options;
+  }
+
+  reconciler::Client::Options ProbeOptions() {
+    auto options = ClientOptions("");
+    options.timeout = std::chrono::milliseconds(500);  // a probe of the kubelet waits for a second
+    options.observer = nullptr;
+    return options;
+  }
+
+  // Watches tell of a server that fell silent only after a minute and a half.
+  std::string ApiServerProblem() const {
+    const reconciler::MonotonicTime answered{reconciler::MonotonicTime::duration(answered_at_.load())};
+    if (SystemClock().Now() - answered < options_.contact_life) return "";
+    const auto version = probe_.GetRaw("/version");
+    return version ? "" : "the API server does not answer: " + version.error().message;
   }
 
   void AddReflectors(reconciler::Informer& informer) {
@@ -171,8 +200,8 @@ class Process {
     const std::vector<reconciler::HealthCheck> alive = {
         {"leader-election", [this] { return elector_.Healthy() ? "" : "the lease could not be renewed"; }}};
     const std::vector<reconciler::HealthCheck> ready = {
-        {"caches",
-         [this] { return Synced() ? CachesProblem() : "the caches are not filled yet: " + CachesProblem(); }}};
+        {"caches", [this] { return Synced() ? CachesProblem() : "the caches are not filled yet: " + CachesProblem(); }},
+        {"api-server", [this] { return ApiServerProblem(); }}};
     if (auto served = Listen("health", "--health-probe-bind-address", options_.health_address,
                              reconciler::HealthHandler(alive, ready));
         !served) {
@@ -215,7 +244,9 @@ class Process {
     std::stop_source holding;
     std::jthread holder([&] {
       kept = elector_.Hold(holding.get_token());
-      if (!kept) work.request_stop();
+      if (kept) return;
+      work.request_stop();
+      lost_.request_stop();  // no request of ours may arrive when another leads
     });
     auto result = RunController(work.get_token());
     holding.request_stop();  // only now: the lease is ours for as long as a worker is at work
@@ -228,7 +259,10 @@ class Process {
   std::shared_ptr<prometheus::Registry> registry_;
   reconciler::RuntimeMetrics metrics_;
   ClusterMetrics cluster_metrics_;
+  std::atomic<reconciler::MonotonicTime::rep> answered_at_ = 0;
+  std::stop_source lost_;
   reconciler::Client client_;
+  reconciler::Client probe_;
   Caches caches_;
   reconciler::EventRecorder events_;
   std::unique_ptr<Commander> commander_;
@@ -246,10 +280,22 @@ Result<void> RunOperator(const std::shared_ptr<reconciler::Transport>& transport
                          std::stop_token stop) {
   auto namespaces = NamespacesToWatch(options.namespaces);
   if (!namespaces) return std::unexpected(namespaces.error());
+  if (options.lease_duration <= options.renew_deadline || options.renew_deadline * 5 <= options.retry_period * 6) {
+    return Fail(
+        ErrorKind::kInvalid,
+        "--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline, and that longer than 1.2 "
+        "times --leader-elect-retry-period");
+  }
   OperatorOptions checked = options;
   checked.namespaces = *std::move(namespaces);
-  Process process(transport, checked);
-  return process.Run(std::move(stop));
+  checked.identity = Identity(options);
+  while (true) {
+    auto ended = Process(transport, checked).Run(stop);
+    const bool lost_the_lease = !ended && ended.error().kind == ErrorKind::kConflict;
+    if (!lost_the_lease) return ended;
+    // Kubernetes would start a process that ends here less and less often, and nobody could ask it why it waits.
+    reconciler::Log(LogLevel::kWarn, "the lease is lost: all work has stopped, standing by for it");
+  }
 }
 
 }  // namespace slotwright

@@ -1,6 +1,7 @@
 // The operator as one object: caches, queue, controller, events, leader election, health, and the order of their ends.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -23,13 +24,19 @@ struct OperatorOptions {
   std::string lease_namespace = "default";
   std::string lease_name = "slotwright.dev";
   std::string identity;  ///< Empty: host name and a random part.
+  /// See reconciler::LeaderElectionOptions.
+  std::chrono::milliseconds lease_duration{15'000};
+  std::chrono::milliseconds renew_deadline{10'000};
+  std::chrono::milliseconds retry_period{2'000};
+  /// /readyz asks the API server whether it is there if it has not answered anything for that long.
+  std::chrono::milliseconds contact_life{10'000};
   Executor::Options executor;
   /// Called once for each server that listens: "metrics" or "health", and its port.
   std::function<void(const std::string& what, int port)> on_listen;
 };
 
-/// Runs until `stop` fires (then every worker finishes its round and the lease is released) or leadership is lost
-/// (kConflict: the process should end). Other errors say why it could not start.
+/// Runs until `stop` fires; then every worker finishes its round and the lease is released. Who loses the lease, as in
+/// an outage of the API server, stands by for it with empty caches. Errors say why it could not start.
 [[nodiscard]] reconciler::Result<void> RunOperator(const std::shared_ptr<reconciler::Transport>& transport,
                                                    const OperatorOptions& options, std::stop_token stop);
 

@@ -128,7 +128,8 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
     return;
   }
   const bool ours = reconciler::ControllerUidOf(*existing) == cluster.uid;
-  const bool kept_for_us = type == reconciler::types::kPersistentVolumeClaims || type == reconciler::types::kSecrets;
+  const bool kept_for_us = type == reconciler::types::kPersistentVolumeClaims ||
+                           (type == reconciler::types::kSecrets && reconciler::ControllerUidOf(*existing).empty());
   outcome.name_taken = !ours && !kept_for_us;
   outcome.error = outcome.name_taken
                       ? fmt::format(

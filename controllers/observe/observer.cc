@@ -120,6 +120,9 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
     }
     return fresh;  // not kept: the next round may be about to create it
   }
+  // The generated one of a namesake that was deleted goes with it in a moment.
+  const std::string owner = reconciler::ControllerUidOf(*secret);
+  if (cluster.generates_password() && !owner.empty() && owner != cluster.uid) return fresh;
   const std::string encoded = reconciler::StringAt(*secret, {"data", cluster.spec.auth.key.c_str()});
   if (reconciler::ValueAt(*secret, {"data", cluster.spec.auth.key.c_str()}) == nullptr) {
     fresh.view.state = PasswordView::State::kMissingKey;

@@ -39,6 +39,7 @@ umask 077
 
 password=$(sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' "$password_file")
 printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir/private.conf"
+printf 'AUTH "%s"\nCONFIG GET repl-diskless-sync-delay\nINFO replication\n' "$password" > "$run_dir/questions"
 unset password
 
 nodes="$data_dir/nodes.conf"
@@ -74,9 +75,21 @@ command -v "$client" > /dev/null 2>&1 || exit 0
 "$client" -h "$POD_IP" -p "$1" PING 2>&1 | grep -qE 'PONG|NOAUTH|LOADING|MASTERDOWN|BUSY|NOPERM'
 )sh";
 
-}  // namespace
-
-namespace {
+// What disruption budgets count. A node that only answers holds nothing yet: while the master's new process waits for
+// its place, or a new replica for its first copy, the shard's other pod has the only one.
+constexpr const char* kReadyScript = R"sh(#!/bin/sh
+# Readiness: succeeds for a master in its place and for a replica in sync. Usage: ready.sh PORT RUN_DIR, with POD_IP in
+# the environment. The password comes to the client from a file by its standard input.
+client=redis-cli
+command -v "$client" > /dev/null 2>&1 || client=valkey-cli
+command -v "$client" > /dev/null 2>&1 || exit 0
+answers=$("$client" -h "$POD_IP" -p "$1" < "$2/questions" 2> /dev/null) || exit 1
+case $answers in
+  *1000000000*) exit 1 ;;
+  *role:master* | *master_link_status:up*) exit 0 ;;
+esac
+exit 1
+)sh";
 
 std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
   const auto& spec = cluster.spec;
@@ -200,7 +213,11 @@ Json ConfigMap(const RedisCluster& cluster) {
             {"namespace", cluster.ns},
             {"labels", CommonLabels(cluster, "config")},
             {"ownerReferences", OwnerReferences(cluster)}}},
-          {"data", {{"redis.conf", RedisConf(cluster)}, {"start.sh", kStartScript}, {"alive.sh", kAliveScript}}}};
+          {"data",
+           {{"redis.conf", RedisConf(cluster)},
+            {"start.sh", kStartScript},
+            {"alive.sh", kAliveScript},
+            {"ready.sh", kReadyScript}}}};
 }
 
 }  // namespace slotwright

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
 #include "tests/integration/harness.h"
 
@@ -85,6 +86,23 @@ TEST(CreationAndDeletion, LeaveNoProcessAndNoObjectBehind) {
     const auto results = commander->Run({{endpoint, password, {{"PING"}}}}, 1s);
     EXPECT_FALSE(results[0]) << endpoint.ToString() << " still answers";
   }
+}
+
+TEST(CreationAfterDeletion, OfANamesakeTakesNothingOfIts) {
+  Harness harness;
+  harness.StartOperator();
+  harness.Create(1, 1);
+  ASSERT_TRUE(harness.BecomesReady());
+  const std::string before = harness.Password();
+  harness.Delete();
+  harness.Create(1, 1);
+  ASSERT_TRUE(harness.BecomesReady());
+  EXPECT_NE(harness.Password(), before);
+  const auto cluster = harness.client().Get(kRedisClusters, {"default", "demo"});
+  const auto secret = harness.client().Get(types::kSecrets, {"default", "demo-auth"});
+  ASSERT_TRUE(cluster && secret);
+  EXPECT_EQ(reconciler::ControllerUidOf(*secret), reconciler::UidOf(*cluster));
+  EXPECT_EQ(harness.ViolatedPromise(), "");
 }
 
 TEST(CreationWithStorage, PutsEachPodsDataIntoAClaimOfItsOwn) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "controllers/api/conditions.h"
 #include "tests/integration/life.h"
 #include "tests/support/redis_process.h"
 
@@ -22,6 +23,31 @@ TEST(Healing, AReplicasProcessThatDiesLosesNothing) {
   life.StartWriters();
   ASSERT_EQ(::kill(life.PidOf("demo-1-1"), SIGKILL), 0);
   ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+}
+
+// What budgets count: a node that runs and has nothing yet is no second copy.
+TEST(Readiness, OfAPodMeansAPlaceInTheCluster) {
+  Life life;
+  const auto is_ready = [&](const char* status) {
+    const auto pod = life.harness.client().Get(reconciler::types::kPods, {"default", "demo-1-1"});
+    return pod && FindCondition((*pod)["status"]["conditions"], "Ready").value("status", "") == status;
+  };
+  ASSERT_TRUE(Harness::Eventually([&] { return is_ready("True"); }));
+  const pid_t pid = life.PidOf("demo-1-1");
+  const Endpoint endpoint = life.NodeOf("demo-1-1").endpoint;
+  life.harness.StopOperator();
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  EXPECT_TRUE(Harness::Eventually([&] { return is_ready("False"); }));
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const auto nodes = life.harness.Look().observation.nodes;
+    return std::ranges::any_of(nodes,
+                               [&](const NodeView& node) { return node.endpoint == endpoint && node.Answers(); });
+  }));
+  std::this_thread::sleep_for(5s);  // two probes and more
+  EXPECT_TRUE(is_ready("False")) << "it answers, alone and empty";
+  life.harness.StartOperator();
+  EXPECT_TRUE(Harness::Eventually([&] { return is_ready("True"); }));
   life.ExpectAllIsWell();
 }
 

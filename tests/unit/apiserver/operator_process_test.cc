@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "operator/crd.h"
 #include "reconciler/base/yaml.h"
 #include "reconciler/kube/client.h"
+#include "reconciler/kube/http_transport.h"
 
 namespace slotwright {
 namespace {
@@ -64,6 +66,32 @@ class RolesOnly : public reconciler::Transport {
   const std::set<std::string> namespaces_;
   mutable std::mutex mutex_;
   std::vector<std::string> refused_;
+};
+
+/// An API server that can go away, loudly or silently.
+class Fading : public reconciler::Transport {
+ public:
+  enum class Mode { kThere, kRefuses, kSilent };
+
+  explicit Fading(std::shared_ptr<Transport> server) : server_(std::move(server)) {}
+
+  Result<HttpResponse> Send(const HttpRequest& request, std::stop_token stop) override {
+    return mode_ == Mode::kThere ? server_->Send(request, stop) : Fail(request, stop);
+  }
+  Result<HttpResponse> Stream(const HttpRequest& request, const LineHandler& on_line, std::stop_token stop) override {
+    return mode_ == Mode::kThere ? server_->Stream(request, on_line, stop) : Fail(request, stop);
+  }
+  std::string Host() const override { return server_->Host(); }
+  void Become(Mode mode) { mode_ = mode; }
+
+ private:
+  Result<HttpResponse> Fail(const HttpRequest& request, const std::stop_token& stop) const {
+    if (mode_ == Mode::kSilent) (void)reconciler::SystemClock().SleepFor(request.timeout, stop);
+    return reconciler::Fail(reconciler::ErrorKind::kUnavailable, "nobody is there");
+  }
+
+  const std::shared_ptr<Transport> server_;
+  std::atomic<Mode> mode_ = Mode::kThere;
 };
 
 class OperatorProcess : public ::testing::Test {
@@ -149,6 +177,46 @@ TEST_F(OperatorProcess, SaysOnItsLeaseThatItLeads) {
       [&](const std::stop_token& stop) { (void)RunOperator(server_.InProcessTransport(), options, stop); });
   EXPECT_TRUE(Eventually(leads));
 }
+
+class Outage : public OperatorProcess, public ::testing::WithParamInterface<Fading::Mode> {};
+
+TEST_P(Outage, IsSaidByReadyzAndWaitedOutAlsoByALeader) {
+  auto options = Options({"one"});
+  options.health_address = "127.0.0.1:0";
+  options.lease_duration = 1500ms;
+  options.renew_deadline = 1000ms;
+  options.retry_period = 200ms;
+  options.contact_life = 500ms;
+  std::atomic<int> port = 0;
+  options.on_listen = [&](const std::string&, int listens) { port = listens; };
+  const auto ready = [&] {
+    const auto health =
+        reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", port.load())}, "test");
+    const auto response = (*health)->Send({.target = "/readyz"}, {});
+    return response ? response->status : 0;
+  };
+  const auto transport = std::make_shared<Fading>(server_.InProcessTransport());
+  Result<void> ended;
+  {
+    const std::jthread runner([&](const std::stop_token& stop) { ended = RunOperator(transport, options, stop); });
+    CreateCluster("one");
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && port > 0 && ready() == 200; }));
+    const int before = port;
+    transport->Become(GetParam());
+    EXPECT_TRUE(Eventually([&] { return ready() == 500; }));
+    EXPECT_TRUE(Eventually([&] { return port != before && ready() == 500; })) << "it lost the lease and stands by";
+    transport->Become(Fading::Mode::kThere);
+    const auto pod = client_.ListAll(types::kPods, {.ns = "one"})->items.at(0);
+    EXPECT_TRUE(client_.Delete(types::kPods, reconciler::KeyOf(pod), {.grace_period = 0s}));
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && ready() == 200; }));
+  }
+  EXPECT_TRUE(ended) << ended.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(OfTheApiServer, Outage, ::testing::Values(Fading::Mode::kRefuses, Fading::Mode::kSilent),
+                         [](const auto& tested) {
+                           return tested.param == Fading::Mode::kSilent ? "Silent" : "Refuses";
+                         });
 
 TEST_F(OperatorProcess, RefusesNamesThatAreNone) {
   for (const char* ns : {"", "*", "a/b", "Upper", "-a", "a_b", "a,b"}) {
