@@ -31,7 +31,7 @@ int ShowStatus(const Settings& settings) {
   const auto connection = Connect(settings.kube);
   if (!connection) return Complain(connection.error());
   const reconciler::Client client(connection->transport, {});
-  const auto cluster = client.Get(kRedisClusters, {connection->ns, settings.name});
+  const auto cluster = GetCluster(client, {connection->ns, settings.name});
   if (!cluster) return Complain(cluster.error());
   fmt::print("{}", StatusReport(*cluster));
   return 0;

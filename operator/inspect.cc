@@ -35,13 +35,26 @@ Result<Inspection> InspectObject(const reconciler::Client& client, const reconci
 
 }  // namespace
 
+Result<reconciler::Json> GetCluster(const reconciler::Client& client, const reconciler::ObjectKey& key) {
+  auto object = client.Get(kRedisClusters, key);
+  if (object || object.error().kind != reconciler::ErrorKind::kNotFound) return object;
+  return reconciler::Fail(reconciler::ErrorKind::kNotFound,
+                          fmt::format("there is no RedisCluster {} in the namespace {}, or its CRD is not installed: "
+                                      "{}; `kubectl get rdc -A` lists what there is",
+                                      key.name, key.ns, object.error().message));
+}
+
 Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::ObjectKey& key) {
-  const auto object = client.Get(kRedisClusters, key);
+  const auto object = GetCluster(client, key);
   if (!object) return std::unexpected(object.error());
   return InspectObject(client, *object);
 }
 
 Result<Inspection> InspectAsIf(const reconciler::Client& client, const reconciler::Json& object) {
+  const auto tried =
+      client.Patch(kRedisClusters, reconciler::KeyOf(object), reconciler::PatchType::kApply, object,
+                   {.subresource = "", .field_manager = "slotwright-plan", .force = true, .dry_run = true});
+  if (!tried && tried.error().kind == reconciler::ErrorKind::kInvalid) return std::unexpected(tried.error());
   reconciler::Json merged = object;
   const auto live = client.Get(kRedisClusters, reconciler::KeyOf(object));
   if (live) {

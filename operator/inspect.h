@@ -18,7 +18,12 @@ struct Inspection {
 [[nodiscard]] reconciler::Result<Inspection> Inspect(const reconciler::Client& client,
                                                      const reconciler::ObjectKey& key);
 
+/// kNotFound names the cluster and the namespace.
+[[nodiscard]] reconciler::Result<reconciler::Json> GetCluster(const reconciler::Client& client,
+                                                              const reconciler::ObjectKey& key);
+
 /// The same as if `object` had been applied: its specification, with what exists under its name. Nothing need exist.
+/// kInvalid if the API server would refuse it; who may not apply is spared that question.
 [[nodiscard]] reconciler::Result<Inspection> InspectAsIf(const reconciler::Client& client,
                                                          const reconciler::Json& object);
 

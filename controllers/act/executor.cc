@@ -187,7 +187,7 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   } else if (std::holds_alternative<RecordFormed>(action)) {
     const Json patch = {{"status", {{"formedAt", reconciler::FormatTime(clock_.WallNow())}}}};
     outcome.error = error_of(client_.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,
-                                           patch, {.subresource = "status", .field_manager = "", .force = false}));
+                                           patch, {.subresource = "status"}));
   }
 }
 

@@ -31,13 +31,26 @@ std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
   return lost;
 }
 
+// A replica never takes over from a master of which it believes that it owns no slots: slots are told by their owner
+// only, and this one may have died before it told all (clusterHandleSlaveFailover in Redis' cluster.c).
+bool KnowsTheSlotsOf(const NodeView& replica, const NodeId& master) {
+  const NodeLine* line = replica.table->Find(master);
+  return line != nullptr && !line->slots.empty();
+}
+
 const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
   const NodeView* best = nullptr;
   for (const NodeView* node : view.answering) {
-    if (!node->me().flags.replica || node->me().master != master) continue;
+    if (!node->me().flags.replica || node->me().master != master || !KnowsTheSlotsOf(*node, master)) continue;
     if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
   }
   return best;
+}
+
+// Who does not list a master has no vote for its replicas: it may have died before all had met it.
+size_t VotersFor(const ClusterView& view, const ClusterView::Absent& lost) {
+  return static_cast<size_t>(
+      std::ranges::count_if(lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
 }
 
 SlotSet SlotsOf(const ClusterView::Absent& lost) {
@@ -60,7 +73,7 @@ bool IsWhollyLost(const Observation& observation, const ClusterView& view, const
   for (const NodeView* node : view.answering) {
     if (node->shard != place->first) continue;
     if (node->server.keys > 0 || !node->me().slots.empty()) return false;
-    if (node->me().master == lost.id && !KnowsNothing(*node)) return false;
+    if (node->me().master == lost.id && KnowsTheSlotsOf(*node, lost.id) && !KnowsNothing(*node)) return false;
     ++answering;
   }
   return answering == observation.cluster.spec.pods_per_shard();
@@ -74,15 +87,15 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   // Those that only have not answered yet count too: their votes are missing as well.
   const auto silent = std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots);
   const size_t masters = static_cast<size_t>(silent) + view.owned.size();
-  const bool can_elect = view.owned.size() > masters / 2;
   const std::string what = fmt::format("{} of {} masters are lost", lost.size(), masters);
   for (const auto* master : lost) {
+    const bool can_elect = VotersFor(view, *master) > masters / 2;
     const NodeView* replica = BestReplicaOf(view, master->id);
     if (replica == nullptr) continue;
     if (!can_elect && observation.cluster.spec.takeover == TakeoverPolicy::kNever) {
       return Refuse("takeover", "MajorityLost",
-                    fmt::format("{}, too many for an election, and spec.healing.takeover is Never: bring them back, or "
-                                "run CLUSTER FAILOVER TAKEOVER on {}",
+                    fmt::format("{0}, no majority is left that could elect {1}, and spec.healing.takeover is Never: "
+                                "bring them back, or run CLUSTER FAILOVER TAKEOVER on {1}",
                                 what, replica->pod));
     }
     if (!IsFenced(observation, view, *master)) continue;
@@ -90,7 +103,8 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
     // One at a time: each takes an epoch of its own.
     if (!can_elect) {
       return Do("takeover", "TakingOver",
-                fmt::format("{}, too many for an election; {} cannot come back with writes", what, master->hostname),
+                fmt::format("{}, no majority is left that could elect {}; {} cannot come back with writes", what,
+                            replica->pod, master->hostname),
                 {Takeover{RefTo(*replica), master->id}});
     }
     // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are.

@@ -235,7 +235,9 @@ Result<Json> Client::Patch(const ResourceType& type, const ObjectKey& key, Patch
   const Query query =
       Query()
           .Add("fieldManager", options.field_manager.empty() ? options_.field_manager : options.field_manager)
-          .Add("force", options.force ? "true" : "");
+          .Add("force", options.force ? "true" : "")
+          .Add("dryRun", options.dry_run ? "All" : "")
+          .Add("fieldValidation", options.dry_run ? "Strict" : "");
   return SendForObject({.method = "PATCH",
                         .target = PathOf(type, key, options.subresource) + query.text(),
                         .headers = {{"Content-Type", ContentTypeOf(patch_type)}},

@@ -54,6 +54,7 @@ struct PatchOptions {
   std::string subresource;    ///< "status", "scale" or empty.
   std::string field_manager;  ///< Required for kApply.
   bool force = false;         ///< kApply only: take over fields of other managers.
+  bool dry_run = false;       ///< Changes nothing and refuses unknown fields, too.
 };
 
 struct DeleteOptions {

@@ -123,6 +123,29 @@ TEST(NameTaken, IsSaidAndTheOtherObjectIsLeftAlone) {
   EXPECT_TRUE(harness.BecomesReady());
 }
 
+TEST(BadInput, OfAPlanIsRefusedByTheApiServerWithTheFieldNamedAndNothingIsMade) {
+  const Harness harness;
+  const auto inspect = [&](const Json& spec) {
+    return InspectAsIf(harness.client(), {{"apiVersion", kRedisClusters.ApiVersion()},
+                                          {"kind", kRedisClusters.kind},
+                                          {"metadata", {{"name", "demo"}, {"namespace", "default"}}},
+                                          {"spec", spec}});
+  };
+  for (const auto& [spec, field] :
+       {std::pair<Json, const char*>({{"masters", "abc"}, {"image", "redis:7.0"}}, "spec.masters"),
+        {{{"masters", 0}, {"image", "redis:7.0"}}, "spec.masters"},
+        {{{"bogus", 1}, {"image", "redis:7.0"}}, "spec.bogus"}}) {
+    const auto plan = inspect(spec);
+    ASSERT_FALSE(plan) << field;
+    EXPECT_EQ(plan.error().kind, reconciler::ErrorKind::kInvalid);
+    EXPECT_THAT(plan.error().message, HasSubstr(field));
+  }
+  const auto plan = inspect({{"image", "redis:7.0"}});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_FALSE(plan->plan.actions.empty());
+  EXPECT_FALSE(harness.client().Get(kRedisClusters, {"default", "demo"}));
+}
+
 TEST(ApiOutage, IsWaitedOutAndSaidAndTheClusterDoesNotNotice) {
   Harness harness;
   harness.StartOperator();

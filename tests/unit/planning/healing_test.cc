@@ -218,6 +218,31 @@ TEST_F(Quarantine, AReplicaThatNeverHadALinkKnowsNothing) {
       << "nobody was told yet that the cluster is ready";
 }
 
+// The master died before it told its replica of its slots; another one has heard of them.
+TEST_F(Quarantine, AReplicaThatNeverHeardOfItsMastersSlotsIsNotWaitedFor) {
+  for (auto& node : world_.observation.nodes) {
+    if (node.pod == "demo-2-0") continue;
+    for (auto& line : node.table->lines) {
+      if (line.id == IdOf("demo-1-0")) line.slots = {};
+    }
+  }
+  const Plan plan = world_.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  world_.observation.cluster.ready_at.clear();
+  EXPECT_THAT(world_.Actions(), Contains(HasSubstr("forget"))) << "then its slots are given away again";
+  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("take over"))));
+  world_.Node("demo-1-1").server.keys = 1;
+  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("forget")))) << "it may be a copy";
+}
+
+// The master died before demo-0-0 had met it, so demo-0-0 has no vote for its replica.
+TEST_F(Quarantine, OfAMasterThatTooFewKnewEndsWithATakeover) {
+  std::erase_if(world_.Node("demo-0-0").table->lines, [](const auto& line) { return line.id == IdOf("demo-1-0"); });
+  world_.Line("demo-0-0", "demo-1-1").master.reset();
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("without votes")));
+}
+
 TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
   for (auto& node : world_.observation.nodes) {
     for (auto& line : node.table->lines) {
