@@ -12,3 +12,4 @@ E2E_LIB=$(dirname "${BASH_SOURCE[0]}")
 . "$E2E_LIB/node-image.sh"
 . "$E2E_LIB/cluster.sh"
 . "$E2E_LIB/redis-images.sh"
+. "$E2E_LIB/test-images.sh"
