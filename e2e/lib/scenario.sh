@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# What scenarios are made of: the cluster under test, waiting for it, and its write checkers. run.sh sources it.
+
+SYSTEM=slotwright-system
+NAMESPACE=slotwright-e2e
+
+in_system() { kubectl --namespace "$SYSTEM" "$@"; }
+in_test() { kubectl --namespace "$NAMESPACE" "$@"; }
+
+# tell TEXT: a line with the time, in the scenario's log.
+tell() { printf '%s %s\n' "$(date +%T.%3N)" "$*"; }
+
+# expect SECONDS WHAT COMMAND [ARG...]: polls until COMMAND succeeds, and says when; or says what did not come.
+expect() {
+    local seconds=$1 what=$2 start=$SECONDS
+    shift 2
+    wait_until "$seconds" "$@" || {
+        tell "NOT within $seconds s: $what"
+        return 1
+    }
+    tell "after $((SECONDS - start)) s: $what"
+}
+
+# cluster_apply NAME IMAGE [SPEC_LINE...]: a 3+3 cluster.
+cluster_apply() {
+    local name=$1 image=$2
+    shift 2
+    {
+        printf '%s\n' 'apiVersion: slotwright.dev/v1alpha1' 'kind: RedisCluster' "metadata: {name: $name}" 'spec:' \
+            '  masters: 3' '  replicasPerMaster: 1' "  image: $image"
+        [ $# -eq 0 ] || printf '  %s\n' "$@"
+    } | in_test apply -f -
+}
+
+# settled NAME PODS: Ready for what the resource says now, nothing under way, and so many pods Ready.
+settled() {
+    in_test get rdc "$1" -o json | jq -e '.status.observedGeneration == .metadata.generation
+        and (.status.operation | not) and any(.status.conditions[]; .type == "Ready" and .status == "True")' &&
+        [ "$(pods_ready "$1")" = "$2" ]
+}
+
+pods_ready() {
+    pods_json "$1" | jq '[.items[] | select(.metadata.deletionTimestamp | not)
+        | select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length'
+}
+
+pods_json() { in_test get pods -l "app.kubernetes.io/name=redis,app.kubernetes.io/instance=$1" -o json; }
+pod_uid() { in_test get pod "$1" -o 'jsonpath={.metadata.uid}'; }
+pod_node() { in_test get pod "$1" -o 'jsonpath={.spec.nodeName}'; }
+
+# replaced POD UID: whether a pod of that name is there that is not the one of UID.
+replaced() {
+    local now
+    now=$(pod_uid "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
+}
+
+# master_of NAME SHARD: the pod that is the master of that shard now.
+master_of() { in_test get rdc "$1" -o "jsonpath={.status.shards[?(@.name==\"$1-$2\")].master.pod}"; }
+
+lease_holder() { in_system get lease slotwright -o 'jsonpath={.spec.holderIdentity}'; }
+
+# operators_ready COUNT: so many operator pods are Ready, and one of them holds the Lease.
+operators_ready() {
+    local pods
+    pods=$(in_system get pods -l app.kubernetes.io/component=operator -o json | jq -r '.items[]
+        | select(any(.status.conditions[]?; .type == "Ready" and .status == "True")) | .metadata.name')
+    [ "$(wc -l <<<"$pods")" = "$1" ] && grep -qxF "$(lease_holder | sed 's/_.*//')" <<<"$pods"
+}
+
+# checker_start NAME: writes to that cluster from now on.
+checker_start() {
+    in_test create configmap write-checker --from-file="$E2E_DIR/lib/checker.py" --dry-run=client -o yaml | in_test apply -f -
+    sed "s/CLUSTER/$1/g; s/IMAGE/$CHECKER_IMAGE/" "$E2E_DIR/manifests/checker.yaml" | in_test apply -f -
+    in_test wait --for=condition=Ready "pod/checker-$1" --timeout=60s
+}
+
+checker_stop() { in_test delete pod "checker-$1" --wait; }
+
+# checker_ask POD PATH: by the API server's proxy, so that it does not matter where this runs.
+checker_ask() { kubectl --request-timeout=120s get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8000/proxy/$2"; }
+
+# laps: what all checkers saw since the last time, in one JSON object; null where there is none.
+laps() {
+    local pod
+    for pod in $(in_test get pods -l app=write-checker -o 'jsonpath={.items[*].metadata.name}' 2>/dev/null); do
+        checker_ask "$pod" lap
+    done | jq -s 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add), unknown: (map(.unknown) | add),
+        lost: (map(.lost) | add), disordered: (map(.disordered) | add), worst_seconds: (map(.worst_seconds) | max),
+        example: (map(.example) | join(" ")), errors: (map(.errors) | add)} end'
+}

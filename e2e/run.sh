@@ -1,0 +1,110 @@
+#!/bin/bash
+# Runs the scenarios on the cluster that KUBECONFIG names, by default the one of up.sh: run.sh [SCENARIO...]; see README.md.
+# A scenario is a file of scenarios/, named whole or by its number; they build upon each other, the first two on nothing.
+set -euo pipefail
+# shellcheck source=lib/all.sh
+. "$(dirname "$0")/lib/all.sh"
+# shellcheck source=lib/scenario.sh
+. "$E2E_DIR/lib/scenario.sh"
+
+REPORT=${E2E_REPORT:-$E2E_DIR/../build/e2e}
+export OPERATOR_IMAGE=${E2E_OPERATOR_IMAGE:-slotwright:e2e}
+export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
+export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
+
+# scenario FILE: runs it; adds its line to the table. Fails if it did, or if an acknowledged write is lost or out of place.
+scenario() {
+    local file=$1 name title start status=0 lap=null result=ok
+    name=$(basename "$file" .sh)
+    title=$(sed -n '1s/^# //p' "$file")
+    note "$title ..."
+    laps >/dev/null || true # what was between the scenarios belongs to none
+    start=$(date +%s.%N)
+    # Not in a condition: there bash would not stop at the first failure.
+    set +e
+    (
+        set -eE
+        trap 'tell "failed: $BASH_COMMAND"' ERR
+        # shellcheck source=/dev/null
+        . "$file"
+    ) >"$REPORT/$name.log" 2>&1
+    status=$?
+    set -e
+    seconds=$(awk -v since="$start" -v now="$(date +%s.%N)" 'BEGIN { printf "%.1f", now - since }')
+    lap=$(laps 2>>"$REPORT/$name.log") || { lap=null; status=1; }
+    printf 'checkers: %s\n' "$lap" >>"$REPORT/$name.log"
+    jq -e '. == null or (.lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
+    if [ "$status" -ne 0 ]; then
+        result=FAILED
+        diagnose >"$REPORT/$name.diagnosis.log" 2>&1 || true
+        tail -n 8 "$REPORT/$name.log" | sed 's/^/     | /' >&2
+    fi
+    row "$title" "$result" "$seconds" "$lap" | tee -a "$REPORT/summary.txt" >&2
+    return "$status"
+}
+
+# row TITLE RESULT SECONDS LAP
+row() {
+    local columns
+    columns=$(jq -r 'if . == null then "- - -" else "\(.acknowledged) \(.lost) \(.worst_seconds)" end' <<<"$4")
+    # shellcheck disable=SC2086  # three columns
+    printf '%-62s %-6s %8s %9s %5s %8s\n' "$1" "$2" "$3" $columns
+}
+
+# diagnose: what a person asks for first after a failure.
+diagnose() {
+    local pod
+    kubectl get nodes,pods -A -o wide
+    in_test get rdc,pvc,pdb -o yaml
+    in_test get events --sort-by=.lastTimestamp
+    for pod in $(in_system get pods -o name); do
+        echo "== $pod"
+        in_system logs "$pod" --previous || true
+        in_system logs "$pod"
+    done
+    for pod in $(in_test get pods -o name); do
+        echo "== $pod"
+        in_test logs "$pod" --tail=60
+    done
+}
+
+# clean: takes away what the scenarios made; the definition too, as it was not there before.
+clean() {
+    kubectl get nodes -o name | xargs -r kubectl uncordon >/dev/null
+    in_test delete rdc --all --timeout=60s >/dev/null 2>&1 || true
+    helm uninstall slotwright --namespace "$SYSTEM" >/dev/null 2>&1 || true
+    kubectl delete namespace "$NAMESPACE" "$SYSTEM" --ignore-not-found --timeout=120s >/dev/null
+    kubectl delete crd redisclusters.slotwright.dev --ignore-not-found >/dev/null
+}
+
+if [ -z "${KUBECONFIG:-}" ]; then
+    cluster_environment
+fi
+PATH=$("$E2E_DIR/../scripts/tools.sh"):$PATH
+need_commands kubectl helm jq
+for existing in namespace/$SYSTEM namespace/$NAMESPACE crd/redisclusters.slotwright.dev; do
+    [ -z "$(kubectl get "$existing" --ignore-not-found -o name)" ] ||
+        die "$existing is there already" "The scenarios install Slotwright themselves; take it away first."
+done
+mkdir -p "$REPORT"
+rm -f "$REPORT"/*.log
+row scenario result seconds '{"acknowledged": "acked", "lost": "lost", "worst_seconds": "worst s"}' >"$REPORT/summary.txt"
+trap clean EXIT
+
+files=("$E2E_DIR"/scenarios/*.sh)
+if [ $# -gt 0 ]; then
+    files=()
+    for wanted; do
+        files+=("$E2E_DIR/scenarios/${wanted%.sh}"*.sh)
+    done
+fi
+failed=0
+for file in "${files[@]}"; do
+    scenario "$file" || {
+        failed=$((failed + 1))
+        # Without an operator and a cluster nothing else has a meaning.
+        [[ $(basename "$file") != 0[12]-* ]] || break
+    }
+done
+cat "$REPORT/summary.txt"
+[ "$failed" = 0 ] || die "$failed of ${#files[@]} scenarios failed" "Their logs are in $REPORT."

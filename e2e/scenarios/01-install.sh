@@ -1,0 +1,16 @@
+# helm install: two operators, one leads, pod security restricted
+# shellcheck shell=bash
+
+kubectl create namespace "$SYSTEM"
+kubectl create namespace "$NAMESPACE"
+kubectl label namespace "$SYSTEM" "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted
+helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" \
+    --set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
+in_system rollout status deployment/slotwright --timeout=120s
+expect 30 "two operators are Ready, and the leader is one of them" operators_ready 2
+in_system get pods -o json | jq -r '.items[] | [.metadata.name, .spec.nodeName,
+    "started \(.status.containerStatuses[0].state.running.startedAt)",
+    (.status.conditions[] | select(.type == "Ready") | "Ready \(.lastTransitionTime)")] | join("  ")'
+tell "the leader is $(lease_holder)"
+# Not merely started: nothing was refused, and nobody died on the way.
+[ "$(in_system get pods -o json | jq '[.items[].status.containerStatuses[0].restartCount] | add')" = 0 ]

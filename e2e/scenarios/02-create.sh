@@ -1,0 +1,9 @@
+# kubectl apply of three masters with a replica each, until Ready
+# shellcheck shell=bash
+
+cluster_apply demo "$REDIS_IMAGE"
+in_test wait --for=condition=Ready rdc/demo --timeout=180s
+tell "Ready"
+expect 60 "six pods are Ready and nothing is under way" settled demo 6
+in_test get rdc,pods,pdb,svc -o wide
+checker_start demo
