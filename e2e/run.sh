@@ -12,15 +12,15 @@ export OPERATOR_IMAGE=${E2E_OPERATOR_IMAGE:-slotwright:e2e}
 export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
 export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
 
-# scenario FILE: runs it; adds its line to the table. Fails if it did, or if an acknowledged write is lost or out of place.
+# scenario FILE: runs it; adds its line to the table and to `failed`: also if an acknowledged write is lost or out of place.
+# Never call it in a condition (`if`, `||`): bash would then not stop at the scenario's first failure.
 scenario() {
-    local file=$1 name title start status=0 lap=null result=ok
+    local file=$1 name title start seconds status=0 lap=null result=ok
     name=$(basename "$file" .sh)
     title=$(sed -n '1s/^# //p' "$file")
     note "$title ..."
     laps >/dev/null || true # what was between the scenarios belongs to none
     start=$(date +%s.%N)
-    # Not in a condition: there bash would not stop at the first failure.
     set +e
     (
         set -eE
@@ -32,15 +32,15 @@ scenario() {
     set -e
     seconds=$(awk -v since="$start" -v now="$(date +%s.%N)" 'BEGIN { printf "%.1f", now - since }')
     lap=$(laps 2>>"$REPORT/$name.log") || { lap=null; status=1; }
-    printf 'checkers: %s\n' "$lap" >>"$REPORT/$name.log"
+    printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$REPORT/$name.log"
     jq -e '. == null or (.lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
     if [ "$status" -ne 0 ]; then
         result=FAILED
+        failed+=("$name")
         diagnose >"$REPORT/$name.diagnosis.log" 2>&1 || true
         tail -n 8 "$REPORT/$name.log" | sed 's/^/     | /' >&2
     fi
     row "$title" "$result" "$seconds" "$lap" | tee -a "$REPORT/summary.txt" >&2
-    return "$status"
 }
 
 # row TITLE RESULT SECONDS LAP
@@ -88,7 +88,7 @@ for existing in namespace/$SYSTEM namespace/$NAMESPACE crd/redisclusters.slotwri
 done
 mkdir -p "$REPORT"
 rm -f "$REPORT"/*.log
-row scenario result seconds '{"acknowledged": "acked", "lost": "lost", "worst_seconds": "worst s"}' >"$REPORT/summary.txt"
+row scenario result seconds '{"acknowledged": "acked", "lost": "lost", "worst_seconds": "worst-s"}' >"$REPORT/summary.txt"
 trap clean EXIT
 
 files=("$E2E_DIR"/scenarios/*.sh)
@@ -98,13 +98,11 @@ if [ $# -gt 0 ]; then
         files+=("$E2E_DIR/scenarios/${wanted%.sh}"*.sh)
     done
 fi
-failed=0
+failed=()
 for file in "${files[@]}"; do
-    scenario "$file" || {
-        failed=$((failed + 1))
-        # Without an operator and a cluster nothing else has a meaning.
-        [[ $(basename "$file") != 0[12]-* ]] || break
-    }
+    scenario "$file"
+    # Without an operator and a cluster nothing else has a meaning.
+    [[ "${failed[*]}" != *0[12]-* ]] || break
 done
 cat "$REPORT/summary.txt"
-[ "$failed" = 0 ] || die "$failed of ${#files[@]} scenarios failed" "Their logs are in $REPORT."
+[ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}" "Their logs are in $REPORT."

@@ -67,6 +67,18 @@ operators_ready() {
     [ "$(wc -l <<<"$pods")" = "$1" ] && grep -qxF "$(lease_holder | sed 's/_.*//')" <<<"$pods"
 }
 
+# on_kind: whether nodes are containers here, so that their processes can be reached; scenarios that need it say `on_kind ||
+# skip`.
+on_kind() { docker inspect "$(kubectl get nodes -o 'jsonpath={.items[0].metadata.name}')" >/dev/null 2>&1; }
+skip() {
+    tell "skipped: the nodes are not containers of this machine"
+    exit 0
+}
+
+# pods_unharmed NAME UIDS: the cluster's pods are still the same ones. pods_identities NAME makes UIDS: container ids too.
+pods_identities() { pods_json "$1" | jq -r '.items[] | "\(.metadata.uid) \(.status.containerStatuses[0].containerID)"' | sort; }
+pods_unharmed() { [ "$(pods_identities "$1")" = "$2" ]; }
+
 # checker_start NAME: writes to that cluster from now on.
 checker_start() {
     in_test create configmap write-checker --from-file="$E2E_DIR/lib/checker.py" --dry-run=client -o yaml | in_test apply -f -
@@ -84,7 +96,7 @@ laps() {
     local pod
     for pod in $(in_test get pods -l app=write-checker -o 'jsonpath={.items[*].metadata.name}' 2>/dev/null); do
         checker_ask "$pod" lap
-    done | jq -s 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add), unknown: (map(.unknown) | add),
+    done | jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add), unknown: (map(.unknown) | add),
         lost: (map(.lost) | add), disordered: (map(.disordered) | add), worst_seconds: (map(.worst_seconds) | max),
         example: (map(.example) | join(" ")), errors: (map(.errors) | add)} end'
 }

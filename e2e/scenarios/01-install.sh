@@ -14,3 +14,4 @@ in_system get pods -o json | jq -r '.items[] | [.metadata.name, .spec.nodeName,
 tell "the leader is $(lease_holder)"
 # Not merely started: nothing was refused, and nobody died on the way.
 [ "$(in_system get pods -o json | jq '[.items[].status.containerStatuses[0].restartCount] | add')" = 0 ]
+kubectl get --raw "/api/v1/namespaces/$SYSTEM/services/slotwright-metrics:metrics/proxy/metrics" | grep -c .

@@ -1,0 +1,20 @@
+# installed anew for one namespace, without any right on the cluster
+# shellcheck shell=bash
+
+pods=$(pods_identities demo)
+helm uninstall slotwright --namespace "$SYSTEM" --wait
+# wait_until alone would see the old pods as Ready.
+no_operator() { [ -z "$(in_system get pods -o name)" ]; }
+expect 60 "the old operators are gone" no_operator
+helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" --set "watch.namespaces={$NAMESPACE}" \
+    --set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
+in_system rollout status deployment/slotwright --timeout=120s
+expect 60 "two operators are Ready" operators_ready 2
+[ -z "$(kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=slotwright -o name)" ]
+# An operator of the same version changes nothing.
+expect 60 "all is well" settled demo 6
+pods_unharmed demo "$pods"
+in_test scale rdc/demo --replicas=4
+expect 120 "four masters" settled demo 8
+in_test scale rdc/demo --replicas=3
+expect 120 "three masters" settled demo 6
