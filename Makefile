@@ -47,6 +47,15 @@ lint: ## clang-format, clang-tidy, shellcheck
 bench: build ## Creation of a cluster and migration of slots, side by side with redis-cli
 	@bench/run.sh $(BUILD)
 
+.PHONY: e2e
+e2e: setup ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
+	@scripts/build.sh $(PRESET) slotwright-operator
+	@SLOTWRIGHT=$(CURDIR)/$(BUILD)/operator/slotwright-operator e2e/all.sh
+
+.PHONY: e2e-run
+e2e-run: ## The scenarios alone, on the cluster of KUBECONFIG or of make e2e-up
+	@e2e/run.sh
+
 .PHONY: e2e-up
 e2e-up: ## A real Kubernetes (kind) on this machine; writes e2e/.state/kubeconfig
 	@e2e/up.sh

@@ -1,4 +1,4 @@
-# helm install: two operators, one leads, pod security restricted
+# helm install in restricted namespaces: two Ready, one leads
 # shellcheck shell=bash
 
 kubectl create namespace "$SYSTEM"

@@ -1,4 +1,4 @@
-# kubectl apply of three masters with a replica each, until Ready
+# kubectl apply of 3 masters, 3 replicas, until Ready
 # shellcheck shell=bash
 
 cluster_apply demo "$REDIS_IMAGE"

@@ -4,6 +4,25 @@
 away=$(pod_node checker-demo)
 node=$(pods_json demo | jq -r --arg away "$away" '[.items[].spec.nodeName | select(. != $away)] | first')
 on_node() { pods_json demo | jq -r --arg node "$node" '[.items[] | select(.spec.nodeName == $node)] | length'; }
+# evict POD: as a drain does it, but only once.
+evict() {
+    kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/$1/eviction" -f - <<<"{\"apiVersion\": \"policy/v1\",
+        \"kind\": \"Eviction\", \"metadata\": {\"name\": \"$1\", \"namespace\": \"$NAMESPACE\"}}"
+}
+
+# A shard's budget: its master may not go while its replica is away.
+master=$(master_of demo 1)
+replica=$(in_test get rdc demo -o 'jsonpath={.status.shards[?(@.name=="demo-1")].replicas[0].pod}')
+uid=$(pod_uid "$replica")
+evict "$replica"
+if said=$(evict "$master" 2>&1); then
+    tell "both pods of a shard were evicted"
+    exit 1
+fi
+grep -F "disruption budget" <<<"$said"
+expect 60 "there is a new $replica" replaced "$replica" "$uid"
+expect 120 "all is well" settled demo 6
+
 tell "$(on_node) Redis pods on $node"
 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout=180s
 tell "drained"

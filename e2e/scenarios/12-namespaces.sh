@@ -1,4 +1,4 @@
-# installed anew for one namespace, without any right on the cluster
+# installed anew for one namespace, without cluster-wide rights
 # shellcheck shell=bash
 
 pods=$(pods_identities demo)

@@ -1,4 +1,4 @@
-# without storage all pods are deleted at once: said, and served anew only when asked for
+# without storage all pods are deleted: said, then served empty
 # shellcheck shell=bash
 
 lost() { in_test get rdc demo -o json | jq -e 'any(.status.conditions[]; .type == "Ready" and .status == "False" and .reason == "DataLost")'; }

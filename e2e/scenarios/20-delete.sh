@@ -1,4 +1,4 @@
-# delete a RedisCluster, helm uninstall: the rest stays and serves
+# delete a cluster, helm uninstall: the other one stays and serves
 # shellcheck shell=bash
 
 nothing_left() { [ -z "$(in_test get pods,svc,cm,pdb -l app.kubernetes.io/instance=demo -o name)" ]; }
