@@ -12,17 +12,18 @@ packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
 mkdir "$packed"/{operator,checker}
 
-need_commands debootstrap strip
 if [ "$ENGINE" = host ]; then
     step "building the operator's image" docker build -t slotwright:e2e "$root"
-    step "loading the operator's image on the nodes" kind load docker-image --name "$E2E_CLUSTER" slotwright:e2e
+    step "building the write checker's image" checker_image_build write-checker:e2e
+    step "loading the images on the nodes" kind load docker-image --name "$E2E_CLUSTER" slotwright:e2e write-checker:e2e
 else
+    need_commands debootstrap strip
     [ -x "$program" ] || die "there is no program $program" "Run make build first, or set SLOTWRIGHT to where it is."
     slim_root "$OPERATOR_PACKAGES"
     step "packing the operator's image" operator_image slotwright:e2e "$program" "$packed/operator"
     note "the operator's image has $(cat "$packed/operator/megabytes") MB"
     step "loading the operator's image on the nodes" image_load_on_nodes "$packed/operator"
+    slim_root "$CHECKER_PACKAGES"
+    step "packing the write checker's image" checker_image write-checker:e2e "$packed/checker"
+    step "loading the write checker's image on the nodes" image_load_on_nodes "$packed/checker"
 fi
-slim_root "$CHECKER_PACKAGES"
-step "packing the write checker's image" checker_image write-checker:e2e "$packed/checker"
-step "loading the write checker's image on the nodes" image_load_on_nodes "$packed/checker"

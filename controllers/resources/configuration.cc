@@ -39,7 +39,7 @@ umask 077
 
 password=$(sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' "$password_file")
 printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir/private.conf"
-printf 'AUTH "%s"\nCONFIG GET repl-diskless-sync-delay\nINFO replication\n' "$password" > "$run_dir/questions"
+printf 'AUTH "%s"\n' "$password" > "$run_dir/auth"
 unset password
 
 nodes="$data_dir/nodes.conf"
@@ -79,16 +79,50 @@ command -v "$client" > /dev/null 2>&1 || exit 0
 // its place, or a new replica for its first copy, the shard's other pod has the only one.
 constexpr const char* kReadyScript = R"sh(#!/bin/sh
 # Readiness: succeeds for a master in its place and for a replica in sync. Usage: ready.sh PORT RUN_DIR, with POD_IP in
-# the environment. The password comes to the client from a file by its standard input.
+# the environment. The password comes to the client by its standard input.
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
-answers=$("$client" -h "$POD_IP" -p "$1" < "$2/questions" 2> /dev/null) || exit 1
+questions='CONFIG GET repl-diskless-sync-delay
+INFO replication'
+answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) || exit 1
 case $answers in
   *1000000000*) exit 1 ;;
   *role:master* | *master_link_status:up*) exit 0 ;;
 esac
 exit 1
+)sh";
+
+// A master that is told to end would be missed only after cluster-node-timeout, and its slots served again after an
+// election. CLUSTER FAILOVER hands them over within milliseconds and loses nothing: the master holds its clients back
+// until the replica has everything. That the old master answers for another second lets clients learn by MOVED.
+constexpr const char* kStopScript = R"sh(#!/bin/sh
+# Before the server is told to end: its slots go to a replica in sync, if there is one. Usage: stop.sh PORT RUN_DIR, with
+# POD_IP in the environment. It never fails.
+port=$1 auth=$2/auth
+client=redis-cli
+command -v "$client" > /dev/null 2>&1 || client=valkey-cli
+command -v "$client" > /dev/null 2>&1 || exit 0
+ask() {
+  host=$1 question=$2
+  printf '%s\n' "$question" | cat "$auth" - | timeout 5 "$client" -h "$host" -p "$port" 2> /dev/null
+}
+
+nodes=$(ask "$POD_IP" 'CLUSTER NODES')
+id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
+[ -n "$id" ] || exit 0
+replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave $id .* connected\$/\1/p")
+for replica in $replicas; do
+  ask "$replica" 'INFO replication' | grep -q 'master_link_status:up' || continue
+  case $(ask "$replica" 'CLUSTER FAILOVER') in *ERR* | '') continue ;; esac
+  # It gives up after 5 s.
+  for _ in 1 2 3 4 5 6 7 8 9 10 11; do
+    answer=$(ask "$replica" 'INFO replication') || exit 0
+    case $answer in *role:master*) sleep 1 && exit 0 ;; esac
+    sleep 0.5
+  done
+done
+exit 0
 )sh";
 
 std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
@@ -217,7 +251,8 @@ Json ConfigMap(const RedisCluster& cluster) {
            {{"redis.conf", RedisConf(cluster)},
             {"start.sh", kStartScript},
             {"alive.sh", kAliveScript},
-            {"ready.sh", kReadyScript}}}};
+            {"ready.sh", kReadyScript},
+            {"stop.sh", kStopScript}}}};
 }
 
 }  // namespace slotwright

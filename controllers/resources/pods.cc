@@ -41,6 +41,9 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
         {"periodSeconds", 10},
         {"timeoutSeconds", 5},
         {"failureThreshold", 6}}},
+      {"lifecycle",
+       {{"preStop",
+         {{"exec", {{"command", {"timeout", "20", "/bin/sh", config + "/stop.sh", std::to_string(spec.port), kRunDir}}}}}}}},
       {"securityContext",
        {{"allowPrivilegeEscalation", false}, {"readOnlyRootFilesystem", true}, {"capabilities", {{"drop", {"ALL"}}}}}},
       {"volumeMounts", Json::array({{{"name", "config"}, {"mountPath", kConfigDir}, {"readOnly", true}},
@@ -97,7 +100,7 @@ Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {
       {"restartPolicy", "Always"},
       {"automountServiceAccountToken", false},
       {"enableServiceLinks", false},
-      // SIGTERM lets replicas catch up for shutdown-timeout (10 s) and then saves.
+      // stop.sh has its 20 s; then SIGTERM lets replicas catch up for shutdown-timeout (10 s) and saves.
       {"terminationGracePeriodSeconds", 60},
       // 999 is the redis user of the images of Redis' and Valkey's makers.
       {"securityContext",

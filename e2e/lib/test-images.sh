@@ -24,6 +24,15 @@ operator_image() {
 # checker_image NAME OUT: packs the image into the folder OUT. Its program is mounted, not in it.
 checker_image() { image_pack "$1" '{"User": "65532:65532"}' "$(slim_root_dir "$CHECKER_PACKAGES")" "$2"; }
 
+# checker_image_build NAME: the same by a host engine that has a network.
+checker_image_build() {
+    docker build -t "$1" - <<EOF
+FROM debian:$DEBIAN_SUITE-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends ${CHECKER_PACKAGES//,/ } && rm -rf /var/lib/apt/lists/*
+USER 65532
+EOF
+}
+
 # slim_root PACKAGES: makes the cached Debian root with them, unless it is there.
 slim_root() { cached "making a Debian root with ${1%%,*}" "$(slim_root_dir "$1")" slim_root_make "$1"; }
 

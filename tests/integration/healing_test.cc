@@ -87,6 +87,40 @@ TEST(Healing, AMastersPodThatIsDeletedKeepsAllReplicatedKeys) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
+// The node timeout is 5 s: no election can be that quick. Nobody is there to help either.
+TEST(HandOver, OfAMasterThatIsToldToEndSparesItsClientsAnElection) {
+  for (const char* image : {"redis:7.0", "valkey:9.1"}) {
+    Life life(3, 1, Json::object(), image);
+    life.harness.StopOperator();
+    life.StartWriters();
+    std::this_thread::sleep_for(500ms);
+    const NodeId before = life.NodeOf("demo-0-1").me().id;
+    life.DeletePod("demo-0-0");
+    ASSERT_TRUE(Harness::Eventually(
+        [&] { return !life.harness.client().Get(reconciler::types::kPods, {"default", "demo-0-0"}); }));
+    EXPECT_TRUE(life.NodeOf("demo-0-1").me().flags.master);
+    EXPECT_EQ(life.NodeOf("demo-0-1").me().id, before);
+    life.harness.StartOperator();
+    ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+    life.ExpectAllIsWell();
+    EXPECT_LT(life.report().worst_gap_ms, 3000);
+  }
+}
+
+// It has nobody to hand over to, and does not wait for anybody.
+TEST(HandOver, OfAMasterWithoutReplicasIsSkipped) {
+  const Life life(3, 0);
+  const auto began = std::chrono::steady_clock::now();
+  life.DeletePod("demo-0-0");
+  const auto uid = [&] {
+    const auto pod = life.harness.client().Get(reconciler::types::kPods, {"default", "demo-0-0"});
+    return pod ? reconciler::UidOf(*pod) : "";
+  };
+  const std::string old = uid();
+  ASSERT_TRUE(Harness::Eventually([&] { return uid() != old; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
+}
+
 TEST(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
   Json spec = kQuickTimeout;
   spec["storage"] = {{"size", "1Gi"}};

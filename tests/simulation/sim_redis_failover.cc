@@ -62,6 +62,9 @@ void Node::CheckElection() {
 }
 
 bool Node::Elect(bool forced) {
+  // Not even when it is told to: clusterHandleSlaveFailover of redis src/cluster.c.
+  const Peer* old = Find(Me().master_id);
+  if (old == nullptr || old->slots.empty()) return false;
   const std::uint64_t epoch = ++disk_.current_epoch;
   int votes = 0;
   for (Node* node : bus_.All()) {
