@@ -27,6 +27,7 @@ PlacementSpec ParsePlacement(const Json& json) {
   } else {
     placement.topology_keys = {"kubernetes.io/hostname"};
   }
+  placement.spread_masters = json.value("spreadMasters", true);
   placement.node_selector = json.value("nodeSelector", Json::object());
   placement.tolerations = json.value("tolerations", Json::array());
   placement.affinity = json.value("affinity", Json());

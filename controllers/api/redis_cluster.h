@@ -25,6 +25,7 @@ struct StorageSpec {
 
 struct PlacementSpec {
   std::vector<std::string> topology_keys;
+  bool spread_masters = true;
   reconciler::Json node_selector = reconciler::Json::object();
   reconciler::Json tolerations = reconciler::Json::array();
   reconciler::Json affinity;  ///< null: made from topology_keys.

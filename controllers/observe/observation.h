@@ -22,6 +22,9 @@ struct PodView {
   int index = -1;
   std::string ip;     ///< Empty until the pod has one.
   std::string node;   ///< The Kubernetes node.
+  /// Where it is, by topology key: "kubernetes.io/hostname" is the node; others as far as the pod's labels say them
+  /// (topology.kubernetes.io/zone and region do from Kubernetes 1.35 on).
+  std::map<std::string, std::string> domains;
   std::string phase;  ///< Pending, Running, …
   bool terminating = false;
   bool ready = false;

@@ -56,6 +56,10 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   view.index = NumberLabel(pod, labels::kIndex);
   view.ip = reconciler::StringAt(pod, {"status", "podIP"});
   view.node = reconciler::StringAt(pod, {"spec", "nodeName"});
+  for (const auto& key : cluster.spec.placement.topology_keys) {
+    const std::string domain = key == "kubernetes.io/hostname" ? view.node : reconciler::LabelOf(pod, key);
+    if (!domain.empty()) view.domains[key] = domain;
+  }
   view.phase = reconciler::StringAt(pod, {"status", "phase"});
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;

@@ -33,6 +33,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::RemoveSurplusReplicas,
     steps::ApplyLiveConfig,
     steps::RollPods,
+    steps::SpreadMasters,
     steps::RefuseStorageChange,
 });
 

@@ -62,6 +62,14 @@ bool HoldsKeys(const ClusterView& view, int shard) {
   });
 }
 
+// Who is being introduced is known by address only: if its pod goes, somebody else's node may get the address and join.
+const NodeView* WhoIntroduces(const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    if (std::ranges::any_of(node->table->lines, [](const NodeLine& line) { return line.flags.handshake; })) return node;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::optional<Plan> RemoveRetiredShards(const Observation& observation, const ClusterView& view) {
@@ -82,6 +90,10 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
     } else {
       actions.emplace_back(DeletePod{pod.name, pod.uid});
     }
+  }
+  if (const NodeView* node = WhoIntroduces(view); node != nullptr && !actions.empty()) {
+    return WaitForRedis(observation, "remove", "RemovingNodes",
+                        fmt::format("{} is still being introduced to others, before whose time no pod goes", node->pod));
   }
   auto left_overs = LeftOvers(observation, view);
   std::move(left_overs.begin(), left_overs.end(), std::back_inserter(actions));

@@ -102,7 +102,7 @@ std::string OperationType(const Observation& observation, const Plan& plan, cons
   if (plan.step == "remove" || plan.reason == "DrainingMasters") return "ScaleIn";
   if (static_cast<int>(shards.size()) < cluster.spec.masters) return "ScaleOut";
   if (before.contains("type")) return before.at("type").get<std::string>();
-  return plan.step == "rebalance" ? "Rebalance" : "Heal";
+  return plan.step == "rebalance" || plan.step == "spread" ? "Rebalance" : "Heal";
 }
 
 void AddOperation(const Observation& observation, const Plan& plan, Json& status) {

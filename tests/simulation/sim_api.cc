@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controllers/api/names.h"
 #include "controllers/topology/text.h"
 
 namespace slotwright::simulation {
@@ -42,6 +43,11 @@ bool IsReport(const HttpRequest& request) {
 
 }  // namespace
 
+int MachineOf(const std::string& pod) {
+  const auto place = ShardAndIndexOf("demo", pod);
+  return place ? (place->first + place->second) % kMachines : -1;
+}
+
 SimApi::SimApi(std::shared_ptr<reconciler::Transport> inner, Simulator& simulator, Effects* effects,
                ChangeHandler on_change, Inspector inspector, Accuser accuser)
     : inner_(std::move(inner)),
@@ -63,7 +69,7 @@ Result<HttpResponse> SimApi::Forward(HttpRequest request, std::stop_token stop) 
   if (request.method == "POST" && target.plural == "pods" && target.key.name.empty()) {
     // As if a scheduler had been quick.
     Json pod = Json::parse(request.body);
-    pod["spec"]["nodeName"] = "simulated";
+    pod["spec"]["nodeName"] = "machine-" + std::to_string(MachineOf(reconciler::KeyOf(pod).name));
     request.body = pod.dump();
   }
   auto response = inner_->Send(request, stop);

@@ -139,11 +139,6 @@ std::string World::FreeAddress() const {
   }
 }
 
-int World::MachineOf(const std::string& pod) const {
-  const auto place = ShardAndIndexOf(kCluster.name, pod);
-  return place ? (place->first + place->second) % kMachines : -1;
-}
-
 std::string World::Password() {
   const auto secret = user_->Get(types::kSecrets, {kCluster.ns, kCluster.name + "-auth"});
   return secret ? reconciler::DecodeBase64(reconciler::StringAt(*secret, {"data", "password"})).value_or("") : "";

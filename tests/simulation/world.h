@@ -40,8 +40,6 @@ class World {
   void Hang(const std::string& pod, Duration duration);
   void Outage(Duration duration);
   void Partition(const std::set<std::string>& pods, bool from_operator, Duration duration);
-  /// Machines are 0 … kMachines-1; the pods of a shard are on different ones.
-  static constexpr int kMachines = 4;
   void LoseMachine(int machine);
   void Drain(int machine);
   /// From now on somebody else's nodes reuse the addresses of pods that are gone.
@@ -93,7 +91,6 @@ class World {
   void Misfortune(const std::string& what);
   void Evict(const std::string& pod, const std::string& uid);
   void MoveAStrangerTo(const Endpoint& endpoint);
-  [[nodiscard]] int MachineOf(const std::string& pod) const;
   void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
   void StartProcess(const std::string& pod);
   void StopProcess(const std::string& pod);

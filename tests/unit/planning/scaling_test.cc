@@ -126,6 +126,17 @@ TEST(ScaleIn, DeletesThePodsOfADrainedShardTogether) {
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-3-0", "delete Pod demo-3-1"));
 }
 
+// Simulation, seed 21163: a stranger got the address of a pod that went 30 ms after CLUSTER MEET had named it.
+TEST(ScaleIn, DeletesNoPodWhileSomebodyIsBeingIntroduced) {
+  World world = Asked(3, 4);
+  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  auto& lines = world.Node("demo-0-0").table->lines;
+  lines.push_back(lines.front());
+  lines.back().id = IdOf("unknown");
+  lines.back().flags = {.handshake = true};
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete Pod"))));
+}
+
 TEST(ScaleIn, NeverDeletesAShardForWhichASilentNodeMightSpeak) {
   World world = Asked(3, 4);
   MoveAllSlots(world, "demo-3-0", "demo-2-0");
