@@ -49,7 +49,7 @@ bench: build ## Creation of a cluster and migration of slots, side by side with 
 
 .PHONY: e2e
 e2e: setup ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
-	@scripts/build.sh $(PRESET) slotwright-operator
+	@scripts/build.sh $(PRESET) slotwright-operator conformance_test
 	@SLOTWRIGHT=$(CURDIR)/$(BUILD)/operator/slotwright-operator e2e/all.sh
 
 .PHONY: e2e-run

@@ -5,6 +5,7 @@
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -99,13 +100,18 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   const std::lock_guard lock(impl_->mutex);
   Series& series = impl_->For({observation.cluster.ns, observation.cluster.name});
   series.ready.Set(plan.settled ? 1 : 0);
-  series.slots_covered.Set(view.covered.size());
   series.nodes_desired.Set(observation.cluster.spec.pods());
   series.masters_desired.Set(observation.cluster.spec.masters);
-  series.nodes_answering.Set(static_cast<double>(view.answering.size()));
-  series.keys.Set(static_cast<double>(keys));
-  series.memory.Set(static_cast<double>(memory));
-  series.lag.Set(static_cast<double>(lag));
+  // Without a password nobody was asked: that is not zero.
+  const bool asked = observation.password.state == PasswordView::State::kUsable;
+  const auto seen = [asked](auto value) {
+    return asked ? static_cast<double>(value) : std::numeric_limits<double>::quiet_NaN();
+  };
+  series.slots_covered.Set(seen(view.covered.size()));
+  series.nodes_answering.Set(seen(view.answering.size()));
+  series.keys.Set(seen(keys));
+  series.memory.Set(seen(memory));
+  series.lag.Set(seen(lag));
   for (const auto& outcome : outcomes) (outcome.error.empty() ? series.actions : series.failures).Increment();
 }
 

@@ -110,15 +110,15 @@ Result<void> LocalCluster::WriteKubeConfig() {
   return {};
 }
 
-void LocalCluster::RemoveStateDir() {
+void LocalCluster::RemoveStateDir(bool keep_log) {
   std::error_code ignored;
   if (!kubeconfig_.empty()) fs::remove(kubeconfig_, ignored);
   fs::remove(options_.state_dir + "/lock", ignored);
-  fs::remove(options_.state_dir + "/operator.log", ignored);
+  if (!keep_log) fs::remove(options_.state_dir + "/operator.log", ignored);
   if (made_state_dir_) fs::remove(options_.state_dir, ignored);  // only if empty: a user may have put something there
 }
 
-void LocalCluster::Stop() {
+void LocalCluster::Stop(bool keep_log) {
   if (lock_fd_ < 0) return;
   kubelet_thread_ = {};
   ticker_ = {};
@@ -126,7 +126,7 @@ void LocalCluster::Stop() {
   kubelet_.reset();
   if (api_server_) api_server_->Shutdown();
   server_.reset();
-  RemoveStateDir();
+  RemoveStateDir(keep_log);
   ::close(lock_fd_);
   lock_fd_ = -1;
 }

@@ -27,8 +27,9 @@ class LocalCluster {
   [[nodiscard]] static reconciler::Result<std::unique_ptr<LocalCluster>> Start(Options options);
   ~LocalCluster();
 
-  /// Terminates all pods' processes (each gets its grace period), then the API server. Returns when nothing is left.
-  void Stop();
+  /// Terminates all pods' processes (each gets its grace period), then the API server. Returns when nothing is left, but
+  /// for operator.log if that is to be kept.
+  void Stop(bool keep_log = false);
 
   [[nodiscard]] const std::string& kubeconfig() const { return kubeconfig_; }
   [[nodiscard]] const std::string& state_dir() const { return options_.state_dir; }
@@ -42,7 +43,7 @@ class LocalCluster {
   [[nodiscard]] reconciler::Result<void> LockStateDir();
   [[nodiscard]] reconciler::Result<void> StartServer();
   [[nodiscard]] reconciler::Result<void> WriteKubeConfig();
-  void RemoveStateDir();
+  void RemoveStateDir(bool keep_log);
 
   Options options_;
   bool made_state_dir_ = false;

@@ -234,13 +234,15 @@ int Run(const Settings& settings) {
   Progress progress;
   auto cluster = local::LocalCluster::Start(std::move(options));
   if (!cluster) return Complain(cluster.error().message);
-  reconciler::ConfigureLog(reconciler::LogLevel::kInfo, reconciler::LogFormat::kText,
-                           (*cluster)->state_dir() + "/operator.log");
+  const std::string log = (*cluster)->state_dir() + "/operator.log";
+  reconciler::ConfigureLog(reconciler::LogLevel::kInfo, reconciler::LogFormat::kText, log);
   progress.Say(fmt::format("Kubernetes {} (kubeconfig {})", (*cluster)->server(), (*cluster)->kubeconfig()));
   const int status = RunCluster(settings, **cluster, progress, stop);
   progress.Say("stopping");
-  (*cluster)->Stop();
-  progress.Say("stopped, nothing is left running");
+  const bool failed = status != 0 && !stop.stop_requested();
+  (*cluster)->Stop(failed);
+  progress.Say(failed ? fmt::format("stopped, nothing is left running; the operator's log is {}", log)
+                      : "stopped, nothing is left running");
   return status;
 }
 

@@ -1,5 +1,7 @@
 // slotwright: one program, several subcommands.
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
 
 #include "operator/commands.h"
 #include "operator/kube_options.h"
@@ -8,9 +10,11 @@
 int main(int argc, char** argv) {
   reconciler::InitializeHttp();
   slotwright::ExitStatus exit;
-  CLI::App app("Slotwright makes Redis Clusters on Kubernetes and keeps them as they are described.", "slotwright");
+  // As a plugin of kubectl it is called by another name.
+  const bool plugin = std::filesystem::path(argv[0]).filename() == "kubectl-slotwright";
+  CLI::App app("Slotwright makes Redis Clusters on Kubernetes and keeps them as they are described.",
+               plugin ? "kubectl slotwright" : "slotwright");
   app.set_version_flag("--version", slotwright::VersionText());
-  app.require_subcommand(1);
   slotwright::AddOperatorCommand(app, exit);
   slotwright::AddStatusCommand(app, exit);
   slotwright::AddCheckCommand(app, exit);
@@ -23,6 +27,11 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  // Not require_subcommand: that would say of an unknown one that there is none.
+  if (app.get_subcommands().empty()) {
+    std::cerr << app.help();
+    return 2;
   }
   return exit.code;
 }

@@ -39,7 +39,7 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
     case PasswordView::State::kRefused:
       break;
   }
-  return refuse("PasswordRefused", fmt::format("the password in Secret {}, key \"{}\", cannot be used: {}",
+  return refuse("PasswordRefused", fmt::format("spec.auth.secretName: \"{}\": the password in it (key \"{}\") cannot be used: {}",
                                                cluster.password_secret(), auth.key, observation.password.problem));
 }
 

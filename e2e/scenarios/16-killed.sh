@@ -1,0 +1,31 @@
+# operators killed again and again through out, roll and in
+# shellcheck shell=bash
+
+# Both of them, every three seconds, until the file is gone; at most a hundred times.
+kill_operators() {
+    local i
+    for ((i = 0; i < 100; ++i)); do
+        [ -e "$1" ] || return 0
+        in_system delete pods -l app.kubernetes.io/component=operator --force --grace-period=0
+        sleep 3
+    done
+}
+
+go_on=$(mktemp)
+trap 'rm -f "$go_on"; wait' EXIT
+checker_ask checker-demo "fill?keys=200000"
+# change SECONDS PODS WHAT PATCH: patched, killed for that long while it goes on, and then it ends well.
+change() {
+    kill_operators "$go_on" &
+    in_test patch rdc demo --type=merge -p "$4"
+    sleep "$1"
+    rm -f "$go_on"
+    wait
+    tell "$3: $(in_test get rdc demo -o json | jq -c '.status.operation')"
+    expect 120 "$3" settled demo "$2"
+    touch "$go_on"
+}
+change 9 8 "four masters" '{"spec": {"masters": 4}}'
+change 15 8 "another directive" '{"spec": {"config": {"databases": "21"}}}'
+change 9 6 "three masters" '{"spec": {"masters": 3}}'
+expect 60 "two operators are Ready" operators_ready 2
