@@ -14,4 +14,3 @@ expect 30 "two masters are on one node" piled
 in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
 expect 120 "each has its own again" spread
 expect 60 "all is well" settled demo 6
-in_test get events --field-selector reason=SpreadingMasters

@@ -189,7 +189,8 @@ bool ConformanceTest::Eventually(const std::function<bool()>& holds, std::chrono
 }
 
 bool ConformanceTest::Disappears(const ResourceType& type, const std::string& name) {
-  return Eventually([&] { return Send("GET", Path(type, name)).status == 404; });
+  // A real garbage collector looks for new kinds, such as ours, every 30 s.
+  return Eventually([&] { return Send("GET", Path(type, name)).status == 404; }, std::chrono::seconds(70));
 }
 
 Watcher::Watcher(const Client& client, const ResourceType& type, reconciler::WatchOptions options)
