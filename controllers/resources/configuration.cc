@@ -97,8 +97,8 @@ exit 1
 // election. CLUSTER FAILOVER hands them over within milliseconds and loses nothing: the master holds its clients back
 // until the replica has everything. That the old master answers for another second lets clients learn by MOVED.
 constexpr const char* kStopScript = R"sh(#!/bin/sh
-# Before the server is told to end: its slots go to a replica in sync, if there is one. Usage: stop.sh PORT RUN_DIR, with
-# POD_IP in the environment. It never fails.
+# Before the server is told to end: its slots go to a replica, which may have to copy the rest first. Usage: stop.sh PORT
+# RUN_DIR, with POD_IP in the environment. Who calls it limits its time.
 port=$1 auth=$2/auth
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
@@ -108,19 +108,36 @@ ask() {
   printf '%s\n' "$question" | cat "$auth" - | timeout 5 "$client" -h "$host" -p "$port" 2> /dev/null
 }
 
-nodes=$(ask "$POD_IP" 'CLUSTER NODES')
+nodes=$(ask "$POD_IP" 'CLUSTER NODES') || nodes=$(ask "$POD_IP" 'CLUSTER NODES')
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
-replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave $id .* connected\$/\1/p")
-for replica in $replicas; do
-  ask "$replica" 'INFO replication' | grep -q 'master_link_status:up' || continue
-  case $(ask "$replica" 'CLUSTER FAILOVER') in *ERR* | '') continue ;; esac
+replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave $id .*/\1/p")
+hand_over_to() {
+  case $(ask "$1" 'CLUSTER FAILOVER') in *ERR* | '') return 1 ;; esac
   # It gives up after 5 s.
   for _ in 1 2 3 4 5 6 7 8 9 10 11; do
-    answer=$(ask "$replica" 'INFO replication') || exit 0
-    case $answer in *role:master*) sleep 1 && exit 0 ;; esac
+    case $(ask "$1" 'INFO replication') in
+      *role:master*) return 0 ;;
+      '') return 1 ;;
+    esac
     sleep 0.5
   done
+  return 1
+}
+
+while [ -n "$replicas" ]; do
+  again=
+  for replica in $replicas; do
+    case $(ask "$replica" 'INFO replication') in
+      *master_link_status:up*)
+        hand_over_to "$replica" && sleep 1 && exit 0
+        again=$replica
+        ;;
+      *master_link_status:*) again=$replica ;;
+    esac
+  done
+  [ -n "$again" ] || exit 0
+  sleep 1
 done
 exit 0
 )sh";

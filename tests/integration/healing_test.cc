@@ -107,6 +107,30 @@ TEST(HandOver, OfAMasterThatIsToldToEndSparesItsClientsAnElection) {
   }
 }
 
+TEST(HandOver, WaitsForAReplicaThatIsStillCopying) {
+  Json spec;
+  spec["storage"] = {{"size", "1Gi"}};
+  Life life(3, 1, spec);
+  life.harness.StopOperator();
+  (void)life.harness.Ask(life.NodeOf("demo-0-0").endpoint, {"CONFIG", "SET", "repl-diskless-sync-delay", "4"});
+  const pid_t pid = life.PidOf("demo-0-1");
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  const auto link_is_down = [&] {
+    const auto nodes = life.harness.Look().observation.nodes;
+    const auto found = std::ranges::find(nodes, "demo-0-1", &NodeView::pod);
+    return found != nodes.end() && found->Answers() && !found->server.master_role && !found->server.master_link_up;
+  };
+  ASSERT_TRUE(Harness::Eventually(link_is_down));
+  life.DeletePod("demo-0-0");
+  ASSERT_TRUE(Harness::Eventually(
+      [&] { return !life.harness.client().Get(reconciler::types::kPods, {"default", "demo-0-0"}); }));
+  EXPECT_TRUE(life.NodeOf("demo-0-1").me().flags.master);
+  life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
 // It has nobody to hand over to, and does not wait for anybody.
 TEST(HandOver, OfAMasterWithoutReplicasIsSkipped) {
   const Life life(3, 0);
