@@ -69,7 +69,7 @@ NodeCommands CommandsFor(const Meet& action) {
   NodeCommands result{&action.from, {}, ""};
   for (const auto& peer : action.peers) {
     result.commands.push_back(
-        {"CLUSTER", "MEET", peer.endpoint.host, std::to_string(peer.endpoint.port), std::to_string(action.bus_port)});
+        {"CLUSTER", "MEET", peer.endpoint.host, std::to_string(peer.endpoint.port), std::to_string(peer.bus_port)});
   }
   return result;
 }

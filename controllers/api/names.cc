@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 #include "controllers/topology/text.h"
 
 namespace slotwright {
@@ -44,6 +46,17 @@ std::string HostnameOf(const std::string& ns, const std::string& cluster, const 
 
 std::string HostnameSuffixOf(const std::string& ns, const std::string& cluster) {
   return fmt::format(".{}.{}.svc", NodesServiceOf(cluster), ns);
+}
+
+int BusPortOf(const std::string& ns, const std::string& cluster, int client_port) {
+  // FNV-1a: the same in every build of the operator. Below the ports that Linux gives to outgoing connections.
+  std::uint32_t hash = 2166136261U;
+  for (const char c : ns + "/" + cluster) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  constexpr int kFirst = 16384;
+  constexpr int kPorts = 16384;
+  const int port = kFirst + static_cast<int>((hash ^ (hash >> 16U)) % kPorts);
+  if (port != client_port) return port;
+  return port + 1 < kFirst + kPorts ? port + 1 : kFirst;
 }
 
 }  // namespace slotwright

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "controllers/api/names.h"
 #include "reconciler/base/error.h"
 #include "reconciler/kube/types.h"
 
@@ -63,7 +64,6 @@ struct RedisClusterSpec {
   TakeoverPolicy takeover = TakeoverPolicy::kFenced;
   UpdateStrategy update = UpdateStrategy::kRolling;
 
-  [[nodiscard]] int bus_port() const { return port + 10000; }
   [[nodiscard]] int pods_per_shard() const { return 1 + replicas_per_master; }
   [[nodiscard]] bool Wants(int shard, int index) const { return shard < masters && index < pods_per_shard(); }
   [[nodiscard]] int pods() const { return masters * pods_per_shard(); }
@@ -84,6 +84,7 @@ struct RedisCluster {
   [[nodiscard]] std::string password_secret() const {
     return spec.auth.secret_name.empty() ? name + "-auth" : spec.auth.secret_name;
   }
+  [[nodiscard]] int bus_port() const { return BusPortOf(ns, name, spec.port); }
   [[nodiscard]] bool generates_password() const { return spec.auth.secret_name.empty(); }
 };
 

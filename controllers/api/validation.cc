@@ -43,7 +43,7 @@ constexpr auto kOwnedDirectives = std::to_array<OwnedDirective>({
     {"slaveof", "remove it; the operator assigns the roles"},
     {"cluster-enabled", "remove it; it is always yes"},
     {"cluster-config-file", "remove it; the operator needs it under its name"},
-    {"cluster-port", "remove it; the cluster bus listens on spec.port + 10000"},
+    {"cluster-port", "remove it; each cluster has its own, made from its name"},
     {"cluster-allow-replica-migration", "remove it; the operator places the replicas"},
     {"cluster-announce-*", "remove it; each pod announces its own address"},
     {"tls-*", "remove it; TLS is not supported yet"},

@@ -42,9 +42,12 @@ struct AssignSlots {
 };
 /// `from` gets one CLUSTER MEET for each peer.
 struct Meet {
+  struct Peer {
+    Endpoint endpoint;
+    int bus_port = 0;  ///< As it announces it.
+  };
   NodeRef from;
-  std::vector<NodeRef> peers;
-  int bus_port = 0;
+  std::vector<Peer> peers;
 };
 struct Replicate {
   NodeRef node;

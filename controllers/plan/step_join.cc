@@ -30,11 +30,11 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
   return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
-void AddMeets(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
+void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
   for (const NodeView* from : view.answering) {
-    Meet meet{.from = RefTo(*from), .peers = {}, .bus_port = observation.cluster.spec.bus_port()};
+    Meet meet{.from = RefTo(*from), .peers = {}};
     for (const NodeView* peer : view.answering) {
-      if (peer != from && NeedsIntroduction(*from, *peer)) meet.peers.push_back(RefTo(*peer));
+      if (peer != from && NeedsIntroduction(*from, *peer)) meet.peers.push_back({peer->endpoint, peer->me().bus_port});
     }
     if (!meet.peers.empty()) actions.emplace_back(std::move(meet));
   }
@@ -88,7 +88,7 @@ void EndQuarantines(const Observation& observation, const ClusterView& view, std
 
 std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView& view) {
   std::vector<Action> actions;
-  AddMeets(observation, view, actions);
+  AddMeets(view, actions);
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;

@@ -168,6 +168,7 @@ std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
       {"port", std::to_string(spec.port)},
       {"protected-mode", "no"},
       {"cluster-enabled", "yes"},
+      {"cluster-port", std::to_string(cluster.bus_port())},
       {"cluster-config-file", "nodes.conf"},
       {"cluster-allow-replica-migration", "no"},
   };
@@ -182,6 +183,7 @@ bool NeedsRestart(const std::string& name) {
       "port",
       "protected-mode",
       "cluster-enabled",
+      "cluster-port",
       "cluster-config-file",
       "cluster-node-timeout",  // the start script's wait depends on it
       "disable-thp",

@@ -37,7 +37,7 @@ Json NodesService(const RedisCluster& cluster) {
             {"publishNotReadyAddresses", true},
             {"selector", SelectorLabels(cluster)},
             {"ports", Json::array({{{"name", "redis"}, {"port", cluster.spec.port}, {"targetPort", "redis"}},
-                                   {{"name", "bus"}, {"port", cluster.spec.bus_port()}, {"targetPort", "bus"}}})}}}};
+                                   {{"name", "bus"}, {"port", cluster.bus_port()}, {"targetPort", "bus"}}})}}}};
 }
 
 // One for each shard, so that a drain can never take a master together with its replica. A single pod without storage

@@ -30,7 +30,7 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
         "--cluster-announce-hostname", HostnameOf(cluster.ns, cluster.name, pod)}},
       {"env", Json::array({{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})},
       {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
-                             {{"name", "bus"}, {"containerPort", spec.bus_port()}}})},
+                             {{"name", "bus"}, {"containerPort", cluster.bus_port()}}})},
       {"readinessProbe",
        {{"exec", {{"command", {"/bin/sh", config + "/ready.sh", std::to_string(spec.port), kRunDir}}}},
         {"periodSeconds", 2},

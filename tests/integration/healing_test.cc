@@ -200,6 +200,13 @@ TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
                      "--requirepass", password, "--masterauth", password}});
   ASSERT_TRUE(stranger) << stranger.error();
   const std::string id = life.harness.Ask(endpoint, {"CLUSTER", "MYID"}).text;
+  // An introduction that was under way when the address passed on.
+  const auto& ours = life.NodeOf("demo-0-0");
+  ASSERT_NE(ours.me().bus_port, endpoint.port + 10000);
+  ASSERT_TRUE(life.harness
+                  .Ask(ours.endpoint, {"CLUSTER", "MEET", endpoint.host, std::to_string(endpoint.port),
+                                       std::to_string(ours.me().bus_port)})
+                  .IsOk());
   // Long enough for our nodes to try the address again and again.
   std::this_thread::sleep_for(7s);
   life.ExpectAllIsWell();

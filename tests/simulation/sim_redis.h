@@ -71,6 +71,7 @@ class Node {
 
   bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
   bool hung = false;
+  int bus_port;
   int side = 0;         ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;  ///< From the operator.
 

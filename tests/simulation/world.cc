@@ -178,7 +178,9 @@ void World::StartProcess(const std::string& pod) {
   std::optional<Disk> disk;
   if (process.has_volume) disk = volumes_["data-" + pod];
   const bool fresh = !disk;
-  bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk)).quarantined = fresh;
+  Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
+  node.quarantined = fresh;
+  node.bus_port = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port);
   process.running = true;
 }
 

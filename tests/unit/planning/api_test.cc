@@ -1,6 +1,9 @@
 // Reading and checking the resource.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/redis_cluster.h"
@@ -32,7 +35,6 @@ TEST(RedisClusterJson, ReadsEveryField) {
   EXPECT_EQ(cluster->formed_at, "2026-11-23T06:00:00Z");
   EXPECT_EQ(spec.masters, 5);
   EXPECT_EQ(spec.pods(), 15);
-  EXPECT_EQ(spec.bus_port(), 17000);
   EXPECT_EQ(spec.image_pull_policy, "Always");
   EXPECT_EQ(spec.image_pull_secrets, std::vector<std::string>{"pull"});
   EXPECT_EQ(spec.config.at("maxmemory-policy"), "allkeys-lru");
@@ -46,6 +48,21 @@ TEST(RedisClusterJson, ReadsEveryField) {
   EXPECT_EQ(spec.placement.priority_class_name, "high");
   EXPECT_EQ(spec.pod_labels.at("team"), "x");
   EXPECT_EQ(spec.lost_shard, LostShardPolicy::kAssignEmpty);
+}
+
+TEST(BusPort, IsTheClustersOwnAndStaysTheSameForEver) {
+  EXPECT_EQ(BusPortOf("default", "demo", 6379), 29168);
+  EXPECT_EQ(BusPortOf("default", "demo", 7000), BusPortOf("default", "demo", 6379));
+  std::set<int> ports;
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = fmt::format("demo-{}", i);
+    const int port = BusPortOf("default", name, 6379);
+    EXPECT_TRUE(port >= 16384 && port <= 32767) << port;
+    EXPECT_NE(BusPortOf("default", name, port), port);
+    ports.insert(port);
+    ports.insert(BusPortOf("other", name, 6379));
+  }
+  EXPECT_GE(ports.size(), 198U);
 }
 
 TEST(RedisClusterJson, HasTheDefaultsOfTheSchema) {

@@ -111,8 +111,9 @@ TEST(Creation, IntroducesAllPairsInBothDirections) {
   const Plan plan = world.MakePlan();
   ASSERT_THAT(plan.actions, SizeIs(6 + 3));
   for (int i = 0; i < 6; ++i) {
-    EXPECT_THAT(std::get<Meet>(plan.actions[i]).peers, SizeIs(5));
-    EXPECT_EQ(std::get<Meet>(plan.actions[i]).bus_port, 16379);
+    const auto& peers = std::get<Meet>(plan.actions[i]).peers;
+    EXPECT_THAT(peers, SizeIs(5));
+    for (const auto& peer : peers) EXPECT_EQ(peer.bus_port, 16379);
   }
   for (int i = 6; i < 9; ++i) EXPECT_EQ(std::get<EndQuarantine>(plan.actions[i]).node.pod, PodNameOf("demo", i - 6, 0));
 }
