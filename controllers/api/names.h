@@ -50,9 +50,9 @@ inline constexpr const char* kLiveConfig = "slotwright.dev/live-config";
                                                                  std::string_view hostname);
 /// The number that a label holds; -1 if there is none.
 [[nodiscard]] int NumberLabel(const reconciler::Json& object, const char* label);
-/// Where the nodes of a cluster talk to each other: from 16384 to 32767, never `client_port`, made from the cluster's name.
-/// Redis has no password on the bus, and CLUSTER MEET dials an address for seconds: where that passes to a node of another
-/// cluster meanwhile, the two clusters would become one if both listened on the usual port.
+/// Where the nodes of a cluster talk to each other: from 16384 to 32767, never `client_port`, made from the cluster's
+/// name. Redis has no password on the bus, and CLUSTER MEET dials an address for seconds: where that passes to a node
+/// of another cluster meanwhile, the two clusters would become one if both listened on the usual port.
 [[nodiscard]] int BusPortOf(const std::string& ns, const std::string& cluster, int client_port);
 /// The end of all hostnames of a cluster: ".demo-nodes.default.svc".
 [[nodiscard]] std::string HostnameSuffixOf(const std::string& ns, const std::string& cluster);

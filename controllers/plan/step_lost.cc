@@ -49,8 +49,8 @@ const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
 
 // Who does not list a master has no vote for its replicas: it may have died before all had met it.
 size_t VotersFor(const ClusterView& view, const ClusterView::Absent& lost) {
-  return static_cast<size_t>(
-      std::ranges::count_if(lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
+  return static_cast<size_t>(std::ranges::count_if(
+      lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
 }
 
 SlotSet SlotsOf(const ClusterView::Absent& lost) {

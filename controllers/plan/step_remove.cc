@@ -92,8 +92,9 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
     }
   }
   if (const NodeView* node = WhoIntroduces(view); node != nullptr && !actions.empty()) {
-    return WaitForRedis(observation, "remove", "RemovingNodes",
-                        fmt::format("{} is still being introduced to others, before whose time no pod goes", node->pod));
+    return WaitForRedis(
+        observation, "remove", "RemovingNodes",
+        fmt::format("{} is still being introduced to others, before whose time no pod goes", node->pod));
   }
   auto left_overs = LeftOvers(observation, view);
   std::move(left_overs.begin(), left_overs.end(), std::back_inserter(actions));

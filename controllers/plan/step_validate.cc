@@ -39,8 +39,9 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
     case PasswordView::State::kRefused:
       break;
   }
-  return refuse("PasswordRefused", fmt::format("spec.auth.secretName: \"{}\": the password in it (key \"{}\") cannot be used: {}",
-                                               cluster.password_secret(), auth.key, observation.password.problem));
+  return refuse("PasswordRefused",
+                fmt::format("spec.auth.secretName: \"{}\": the password in it (key \"{}\") cannot be used: {}",
+                            cluster.password_secret(), auth.key, observation.password.problem));
 }
 
 std::optional<Plan> RefuseTakenNames(const Observation& observation) {

@@ -89,7 +89,7 @@ TEST(BadInput, SchemaViolationsAreRefusedWithTheFieldNamed) {
       {{{"masters", 1001}}, "spec.masters"},
       {{{"masters", "three"}}, "spec.masters"},
       {{{"replicasPerMaster", 6}}, "spec.replicasPerMaster"},
-      {{{"port", 60000}}, "spec.port"},
+      {{{"port", 65536}}, "spec.port"},
       {{{"config", {{"save", "1\n2"}}}}, "spec.config"},
       {{{"imagePullPolicy", "Sometimes"}}, "spec.imagePullPolicy"},
       {{{"storage", {{"retain", "Keep"}, {"size", "1Gi"}}}}, "spec.storage.retain"},

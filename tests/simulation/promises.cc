@@ -63,7 +63,8 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
   if (command[0] == "CLUSTER" && command[1] == "MEET") {
     const Node* peer = bus_.At({command.at(2), 6379});
     if (peer != nullptr && !IsOurs(*peer)) Violated("4: MEET of a stranger, " + peer->hostname());
-    if (peer != nullptr && std::to_string(peer->bus_port) != command.at(4)) Violated("4: MEET at another cluster's bus");
+    if (peer != nullptr && std::to_string(6379 + peer->bus_offset) != command.at(4))
+      Violated("4: MEET at another cluster's bus");
   }
   if (!IsOurs(node)) Violated("4: a stranger is told to " + what);
   if (command[0] == "CLUSTER" && command[1] == "FAILOVER" && command.size() > 2) {

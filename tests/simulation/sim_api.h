@@ -12,7 +12,8 @@
 
 namespace slotwright::simulation {
 
-/// What the simulated scheduler does: machines are 0 … kMachines-1; the pods of a shard of "demo" are on different ones.
+/// What the simulated scheduler does: machines are 0 … kMachines-1; the pods of a shard of "demo" are on different
+/// ones.
 constexpr int kMachines = 4;
 [[nodiscard]] int MachineOf(const std::string& pod);
 

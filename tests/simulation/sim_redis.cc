@@ -14,8 +14,7 @@ constexpr milliseconds kCron{100};
 }  // namespace
 
 Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string password, Disk disk)
-    : bus_port(endpoint.port + 10000),
-      bus_(bus),
+    : bus_(bus),
       endpoint_(std::move(endpoint)),
       hostname_(std::move(hostname)),
       password_(std::move(password)),
@@ -300,7 +299,7 @@ std::vector<Node*> Bus::All() const {
 bool Bus::Reaches(const Node& from, const Endpoint& to) const {
   const Node* target = At(to);
   return target != nullptr && !target->hung && !from.hung && from.side == target->side &&
-         from.bus_port == target->bus_port;  // all nodes of a cluster have the same one
+         from.bus_offset == target->bus_offset;
 }
 
 NodeId Bus::NewId() { return *NodeId::Parse(fmt::format("{:040x}", next_id_++)); }

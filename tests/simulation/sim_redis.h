@@ -71,9 +71,9 @@ class Node {
 
   bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
   bool hung = false;
-  int bus_port;
-  int side = 0;         ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
-  bool hidden = false;  ///< From the operator.
+  int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
+  int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
+  bool hidden = false;     ///< From the operator.
 
  private:
   friend class Bus;

@@ -283,7 +283,7 @@ std::string Node::NodesText() const {
     NodeLine line;
     line.id = id;
     line.endpoint = peer.noaddr ? Endpoint{"", 0} : peer.endpoint;
-    line.bus_port = peer.noaddr ? 0 : bus_port;
+    line.bus_port = peer.noaddr ? 0 : peer.endpoint.port + bus_offset;
     line.hostname = peer.hostname;
     line.flags.myself = id == disk_.id;
     line.flags.master = peer.master;
@@ -310,7 +310,7 @@ std::string Node::NodesText() const {
     NodeLine line;
     line.id = *NodeId::Parse(fmt::format("{:040x}", 0xffffffff00000000ULL + table.lines.size()));
     line.endpoint = endpoint;
-    line.bus_port = bus_port;
+    line.bus_port = endpoint.port + bus_offset;
     line.flags.handshake = true;
     const bool known =
         std::ranges::any_of(disk_.table, [&](const auto& peer) { return peer.second.endpoint == endpoint; });

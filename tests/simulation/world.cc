@@ -180,7 +180,7 @@ void World::StartProcess(const std::string& pod) {
   const bool fresh = !disk;
   Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
   node.quarantined = fresh;
-  node.bus_port = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port);
+  node.bus_offset = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port) - process.endpoint.port;
   process.running = true;
 }
 

@@ -42,7 +42,10 @@ std::vector<std::string> Arguments(char node, const Endpoint& endpoint) {
                                         "--masterauth",
                                         kPassword};
   for (const auto& directives : {LiveDirectives(cluster), RestartDirectives(cluster)}) {
-    for (const auto& [name, value] : directives) arguments.insert(arguments.end(), {"--" + name, value});
+    for (const auto& [name, value] : directives) {
+      // The servers share an address, so that each has its bus at the usual distance from its port.
+      if (name != "cluster-port") arguments.insert(arguments.end(), {"--" + name, value});
+    }
   }
   return arguments;
 }
