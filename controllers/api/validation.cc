@@ -99,7 +99,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   };
   range("spec.masters", spec.masters, 1, 1000);
   range("spec.replicasPerMaster", spec.replicas_per_master, 0, 5);
-  range("spec.port", spec.port, 1, 55535);
+  range("spec.port", spec.port, 1, 65535);
   if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});
   ValidateConfig(spec.config, errors);
   if (spec.storage) {

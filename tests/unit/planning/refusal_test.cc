@@ -145,6 +145,15 @@ TEST(Refusal, ReportsEveryWrongFieldAtOnce) {
   EXPECT_THAT(message, HasSubstr("spec.masters"));
 }
 
+TEST(Refusal, KnowsTheSameBoundsAsTheSchema) {
+  World world = World::Healthy();
+  world.observation.cluster.spec.port = 65535;
+  EXPECT_FALSE(world.MakePlan().refusal);
+  world.observation.cluster.spec.port = 65536;
+  ASSERT_TRUE(world.MakePlan().refusal);
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("spec.port: \"65536\": use a value from 1 to 65535"));
+}
+
 TEST(Paused, TouchesNothingAndSaysWhatItWouldDo) {
   World world = World::Healthy();
   world.observation.cluster.paused = true;
