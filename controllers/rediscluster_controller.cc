@@ -114,18 +114,25 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
 void RedisClusterController::Report(const Observation& observation, const Plan& plan,
                                     const std::vector<Outcome>& outcomes, const Json& object) {
   const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
-  const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
-  const auto before = [&](const char* field) { return ready.is_object() ? ready.value(field, "") : ""; };
+  const Json conditions = observation.cluster.status.value("conditions", Json::array());
+  const Json ready = FindCondition(conditions, "Ready");
+  const Json degraded = FindCondition(conditions, "Degraded");
+  const auto before = [&](const char* field) { return reconciler::StringAt(ready, {field}); };
   for (const auto& outcome : outcomes) {
     if (!outcome.error.empty() && before("message") == plan.message) continue;
     reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,
                     {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.message}, {"error", outcome.error}});
   }
   const bool failed = plan.reason == "ActionFailed";
-  if ((plan.refusal || failed) && before("message") != plan.message) {
-    reconciler::Log(LogLevel::kWarn, plan.message,
-                    {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.reason}});
-    deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
+  const auto warn = [&](const std::string& reason, const std::string& message) {
+    reconciler::Log(LogLevel::kWarn, message, {{"cluster", cluster}, {"step", plan.step}, {"reason", reason}});
+    deps_.events.Record(object, EventType::kWarning, reason, message);
+  };
+  // What is done beside a refusal changes the message of Ready, and is no other refusal.
+  if (plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message) {
+    warn(plan.refusal->reason, plan.refusal->message);
+  } else if (failed && before("message") != plan.message) {
+    warn(plan.reason, plan.message);
   } else if (plan.settled && before("status") != "True") {
     reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
     deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);

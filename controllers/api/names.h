@@ -30,6 +30,8 @@ inline constexpr const char* kPaused = "slotwright.dev/paused";
 inline constexpr const char* kPodHash = "slotwright.dev/pod-hash";
 /// On a pod: the directives of spec.config that Redis can change live, with the values that its server has, as JSON.
 inline constexpr const char* kLiveConfig = "slotwright.dev/live-config";
+/// On the ConfigMap: the specification that it was made from, as JSON; the last one that was valid.
+inline constexpr const char* kSpec = "slotwright.dev/spec";
 }  // namespace annotations
 
 /// "demo-2-0": shard 2, index 0. Index 0 is the master at creation and nothing more later on.

@@ -89,7 +89,8 @@ Result<RedisCluster> ParseRedisCluster(const Json& object) {
     cluster.generation = metadata.value("generation", std::int64_t{0});
     cluster.being_deleted = reconciler::IsBeingDeleted(object);
     cluster.paused = reconciler::AnnotationOf(object, annotations::kPaused) == "true";
-    cluster.spec = ParseSpec(object.at("spec"));
+    cluster.spec_json = object.at("spec");
+    cluster.spec = ParseSpec(cluster.spec_json);
     cluster.status = object.value("status", Json::object());
     cluster.formed_at = cluster.status.value("formedAt", "");
     cluster.ready_at = cluster.status.value("readyAt", "");
@@ -99,6 +100,14 @@ Result<RedisCluster> ParseRedisCluster(const Json& object) {
                 fmt::format("RedisCluster {} cannot be read ({}); apply the CRD of this version, which refuses such "
                             "values, and correct the field",
                             reconciler::KeyOf(object).ToString(), e.what()));
+  }
+}
+
+Result<RedisClusterSpec> ParseRedisClusterSpec(const Json& spec) {
+  try {
+    return ParseSpec(spec);
+  } catch (const Json::exception& e) {
+    return Fail(ErrorKind::kInvalid, fmt::format("the specification cannot be read ({})", e.what()));
   }
 }
 

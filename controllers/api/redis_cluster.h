@@ -77,9 +77,10 @@ struct RedisCluster {
   bool being_deleted = false;
   bool paused = false;
   RedisClusterSpec spec;
-  std::string formed_at;    ///< status.formedAt; empty before the slots were first assigned.
-  std::string ready_at;     ///< status.readyAt; empty before it was Ready for the first time.
-  reconciler::Json status;  ///< As last written; for transition times only.
+  reconciler::Json spec_json;  ///< What `spec` was read from.
+  std::string formed_at;       ///< status.formedAt; empty before the slots were first assigned.
+  std::string ready_at;        ///< status.readyAt; empty before it was Ready for the first time.
+  reconciler::Json status;     ///< As last written; for transition times only.
 
   [[nodiscard]] std::string password_secret() const {
     return spec.auth.secret_name.empty() ? name + "-auth" : spec.auth.secret_name;
@@ -91,6 +92,9 @@ struct RedisCluster {
 /// Absent fields get the CRD's defaults, so that an object from an older CRD reads the same. kInvalid names the field
 /// whose type is wrong, which a schema-checking API server would have refused.
 [[nodiscard]] reconciler::Result<RedisCluster> ParseRedisCluster(const reconciler::Json& object);
+
+/// The same of a specification alone, as RedisCluster::spec_json has it.
+[[nodiscard]] reconciler::Result<RedisClusterSpec> ParseRedisClusterSpec(const reconciler::Json& spec);
 
 /// A value that cannot be acted on, and the way out.
 struct FieldError {

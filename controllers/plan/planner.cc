@@ -7,34 +7,22 @@
 #include <array>
 #include <iterator>
 
+#include "controllers/api/names.h"
 #include "controllers/plan/slot_moves.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/resources/configuration.h"
 
 namespace slotwright {
 
 namespace {
 
 constexpr auto kSteps = std::to_array<Step>({
-    steps::Validate,
-    steps::EnsureObjects,
-    steps::EnsurePods,
-    steps::RefuseStrangers,
-    steps::AssignInitialSlots,
-    steps::TakeOver,
-    steps::JoinNodes,
-    steps::ReportLostShards,
-    steps::ForgetGhosts,
-    steps::CloseOpenSlots,
-    steps::RemoveRetiredShards,
-    steps::ReplaceStuckPods,
+    steps::EnsureObjects,  steps::EnsurePods,          steps::RefuseStrangers,       steps::AssignInitialSlots,
+    steps::TakeOver,       steps::JoinNodes,           steps::ReportLostShards,      steps::ForgetGhosts,
+    steps::CloseOpenSlots, steps::RemoveRetiredShards, steps::ReplaceStuckPods,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
-    steps::Rebalance,
-    steps::AwaitMigrations,
-    steps::RemoveSurplusReplicas,
-    steps::ApplyLiveConfig,
-    steps::RollPods,
-    steps::SpreadMasters,
-    steps::RefuseStorageChange,
+    steps::Rebalance,      steps::AwaitMigrations,     steps::RemoveSurplusReplicas, steps::ApplyLiveConfig,
+    steps::RollPods,       steps::SpreadMasters,       steps::RefuseStorageChange,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {
@@ -63,7 +51,7 @@ Plan Hold(Plan plan) {
 
 // Objects of a cluster that lives are repaired beside what was decided.
 void AddRepairs(const Observation& observation, Plan& plan) {
-  if (observation.cluster.formed_at.empty() || plan.step == "validate") return;
+  if (observation.cluster.formed_at.empty()) return;
   auto repairs = ObjectRepairs(observation);
   if (repairs.empty()) return;
   if (plan.settled) {
@@ -76,14 +64,54 @@ void AddRepairs(const Observation& observation, Plan& plan) {
   std::move(repairs.begin(), repairs.end(), std::back_inserter(plan.actions));
 }
 
+Plan Act(const Observation& observation, const ClusterView& view) {
+  Plan plan = Decide(observation, view);
+  AddRepairs(observation, plan);
+  return plan;
+}
+
+// What is refused today must not keep a cluster that lives from being healed: it is kept as the last specification that
+// was valid describes it. Nothing if there is none, or nothing can be done: no password, a pod that is not ours.
+std::optional<Observation> AsLastValid(const Observation& observation) {
+  if (observation.cluster.formed_at.empty()) return std::nullopt;
+  if (observation.password.state != PasswordView::State::kUsable) return std::nullopt;
+  const auto is_taken = [](const PodView& pod) { return !pod.ours && !pod.terminating; };
+  if (std::ranges::any_of(observation.pods, is_taken)) return std::nullopt;
+  Observation kept = observation;
+  if (Validate(kept.cluster).empty()) return kept;
+  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
+  if (found == observation.objects.end()) return std::nullopt;
+  if (IsTaken(observation.cluster, "ConfigMap", *found->second)) return std::nullopt;
+  auto cluster = AsWritten(observation.cluster, *found->second);
+  if (!cluster || !Validate(*cluster).empty()) return std::nullopt;
+  kept.cluster = *std::move(cluster);
+  return kept;
+}
+
+// The refusal stays the news; what is done meanwhile is said beside it.
+Plan GoOn(const Observation& observation, Plan refused) {
+  const auto kept = AsLastValid(observation);
+  if (!kept) return refused;
+  Plan plan = Act(*kept, Merge(*kept));
+  if (!plan.settled) refused.message += fmt::format("; meanwhile {}: {}", plan.reason, plan.message);
+  // Two refusals are one for whoever is to be told once.
+  if (plan.refusal) refused.refusal->message = refused.message;
+  refused.step = plan.step;
+  refused.actions = std::move(plan.actions);
+  refused.migration = plan.migration;
+  refused.look_again =
+      std::clamp<std::chrono::milliseconds>(plan.look_again, std::chrono::milliseconds(100), refused.look_again);
+  return refused;
+}
+
 }  // namespace
 
 Plan MakePlan(const Observation& observation, const ClusterView& view) {
   if (observation.cluster.being_deleted) {
     return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
   }
-  Plan plan = Decide(observation, view);
-  AddRepairs(observation, plan);
+  auto refused = steps::Validate(observation, view);
+  Plan plan = refused ? GoOn(observation, *std::move(refused)) : Act(observation, view);
   return observation.cluster.paused ? Hold(std::move(plan)) : plan;
 }
 

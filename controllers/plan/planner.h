@@ -65,6 +65,10 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view,
                                            const NodeView& master, const std::string& reason, const std::string& why);
 
+/// An object has a name that we need and is somebody else's. A retained claim belongs to nobody and is taken up again
+/// with its data.
+[[nodiscard]] bool IsTaken(const RedisCluster& cluster, const std::string& kind, const reconciler::Json& object);
+
 /// What is missing or differs of the objects that EnsureObjects looks after.
 [[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation);
 

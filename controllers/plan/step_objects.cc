@@ -26,12 +26,17 @@ bool IsClaim(const DesiredObject& object) { return object.type == reconciler::ty
 
 }  // namespace
 
+bool IsTaken(const RedisCluster& cluster, const std::string& kind, const Json& object) {
+  return kind != reconciler::types::kPersistentVolumeClaims.kind && reconciler::ControllerUidOf(object) != cluster.uid;
+}
+
 std::vector<Action> ObjectRepairs(const Observation& observation) {
   std::vector<Action> actions;
   if (observation.password.state == PasswordView::State::kMissingSecret) actions.emplace_back(CreatePassword{});
   for (auto& desired : DesiredObjects(observation.cluster)) {
     const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
     const bool exists = found != observation.objects.end();
+    if (exists && IsTaken(observation.cluster, desired.type.kind, *found->second)) continue;
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
     // Owner, labels and content must be there; what others added may stay.
     if (exists && Covers(*found->second, desired.object)) continue;

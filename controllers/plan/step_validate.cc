@@ -54,9 +54,7 @@ std::optional<Plan> RefuseTakenNames(const Observation& observation) {
   };
   for (const auto& [kind_and_name, object] : observation.objects) {
     const auto& [kind, name] = kind_and_name;
-    // A retained claim belongs to nobody and is taken up again with its data.
-    if (kind == "PersistentVolumeClaim") continue;
-    if (reconciler::ControllerUidOf(*object) != cluster.uid) return refuse(kind, name);
+    if (IsTaken(cluster, kind, *object)) return refuse(kind, name);
   }
   for (const auto& pod : observation.pods) {
     if (!pod.ours && !pod.terminating) return refuse("Pod", pod.name);

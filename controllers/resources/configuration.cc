@@ -265,6 +265,7 @@ Json ConfigMap(const RedisCluster& cluster) {
            {{"name", ConfigMapOf(cluster.name)},
             {"namespace", cluster.ns},
             {"labels", CommonLabels(cluster, "config")},
+            {"annotations", {{annotations::kSpec, cluster.spec_json.dump()}}},
             {"ownerReferences", OwnerReferences(cluster)}}},
           {"data",
            {{"redis.conf", RedisConf(cluster)},
@@ -272,6 +273,15 @@ Json ConfigMap(const RedisCluster& cluster) {
             {"alive.sh", kAliveScript},
             {"ready.sh", kReadyScript},
             {"stop.sh", kStopScript}}}};
+}
+
+std::optional<RedisCluster> AsWritten(RedisCluster cluster, const Json& config_map) {
+  cluster.spec_json = Json::parse(reconciler::AnnotationOf(config_map, annotations::kSpec), nullptr, false);
+  if (!cluster.spec_json.is_object()) return std::nullopt;
+  auto spec = ParseRedisClusterSpec(cluster.spec_json);
+  if (!spec) return std::nullopt;
+  cluster.spec = *std::move(spec);
+  return cluster;
 }
 
 }  // namespace slotwright

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,9 @@
 namespace slotwright {
 
 [[nodiscard]] reconciler::Json ConfigMap(const RedisCluster& cluster);
+/// The cluster with the specification that its ConfigMap was made from, which was valid; nothing if it is not noted
+/// there.
+[[nodiscard]] std::optional<RedisCluster> AsWritten(RedisCluster cluster, const reconciler::Json& config_map);
 
 /// The directives of RedisConf that take effect only when a server starts.
 [[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);

@@ -73,10 +73,10 @@ Condition Progressing(const Observation& observation, const Plan& plan) {
 
 // Refused, or less than it was: not while it is being made for the first time.
 Condition Degraded(const Observation& observation, const Plan& plan) {
+  if (plan.refusal) return {"Degraded", ConditionStatus::kTrue, plan.refusal->reason, plan.refusal->message};
   const bool hurt = !observation.cluster.formed_at.empty() && !plan.settled && plan.step == "health";
-  const bool degraded = plan.refusal.has_value() || hurt;
-  return {"Degraded", degraded ? ConditionStatus::kTrue : ConditionStatus::kFalse, degraded ? plan.reason : "Healthy",
-          degraded ? plan.message : "nothing is wrong that is known"};
+  return {"Degraded", hurt ? ConditionStatus::kTrue : ConditionStatus::kFalse, hurt ? plan.reason : "Healthy",
+          hurt ? plan.message : "nothing is wrong that is known"};
 }
 
 Condition SlotsCovered(const Observation& observation, const ClusterView& view) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "controllers/api/names.h"
+#include "controllers/plan/cluster_view.h"
 #include "reconciler/kube/http_transport.h"
 #include "tests/integration/harness.h"
 
@@ -80,6 +81,36 @@ TEST(BadInput, ABadEditOfARunningClusterHarmsNoPod) {
   harness.PatchSpec({{"config", nullptr}});
   ASSERT_TRUE(harness.BecomesReady());
   for (const auto& pod : harness.Look().observation.pods) EXPECT_EQ(before[pod.name], pod.uid);
+}
+
+TEST(BadInput, ABadEditKeepsNoClusterFromBeingHealed) {
+  Harness harness;
+  harness.StartOperator();
+  harness.Create(3, 1, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}});
+  ASSERT_TRUE(harness.BecomesReady());
+  harness.PatchSpec({{"masters", 4}, {"config", {{"port", "7000"}, {"maxmemory-policy", "noeviction"}}}});
+  ASSERT_TRUE(Harness::Eventually([&] { return harness.ReadyReason() == "InvalidSpec"; }));
+  const auto before = harness.Look().observation;
+  ASSERT_TRUE(harness.client().Delete(types::kPods, {"default", "demo-1-0"}));
+  const auto healed = [&] {
+    const auto look = harness.Look();
+    const ClusterView view = Merge(look.observation);
+    const PodView* pod = look.observation.FindPod("demo-1-0");
+    const auto in_sync = std::ranges::count_if(view.answering, [](const NodeView* node) { return node->InSync(); });
+    return pod != nullptr && pod->uid != before.FindPod("demo-1-0")->uid && view.answering.size() == 6 &&
+           in_sync == 3 && view.absent.empty();
+  };
+  EXPECT_TRUE(Harness::Eventually(healed, 60s));
+  EXPECT_EQ(PodsOf(harness), 6U) << "nothing of the refused edit was done";
+  EXPECT_EQ(harness.ReadyReason(), "InvalidSpec");
+  const std::string uid = harness.Look().observation.FindPod("demo-1-0")->uid;
+  harness.PatchSpec({{"masters", 3}, {"config", {{"port", nullptr}}}});
+  ASSERT_TRUE(harness.BecomesReady());
+  EXPECT_EQ(harness.Look().observation.FindPod("demo-1-0")->uid, uid) << "it was made as it should be";
+  for (const auto& result : harness.AskAll({"CONFIG", "GET", "maxmemory-policy"})) {
+    ASSERT_TRUE(result);
+    EXPECT_EQ((*result)[0].elements[1].text, "noeviction");
+  }
 }
 
 TEST(BadInput, SchemaViolationsAreRefusedWithTheFieldNamed) {

@@ -27,6 +27,14 @@ bool Follows(const Node& node, const NodeId& master) { return !node.me().master 
 
 }  // namespace
 
+bool SaysThatAllIsWell(const Json& status) {
+  const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
+  if (!ready.is_object()) return false;
+  if (ready.value("status", "") == "True") return true;
+  return status.contains("formedAt") && ready.value("reason", "") == "InvalidSpec" &&
+         ready.value("message", "").find("; meanwhile ") == std::string::npos;
+}
+
 bool World::IsOurs(const Node& node) const { return node.hostname().ends_with(HostnameSuffixOf("default", "demo")); }
 
 std::vector<Node*> World::Ours() const {
@@ -98,6 +106,9 @@ World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
   if (request.method == "DELETE" && request.target.find("/pods/") != std::string::npos) {
     return InspectDeletion(LastWord(request.target));
   }
+  if (request.body.find(kRefusedImage) != std::string::npos) {
+    return {"9: something is made from a specification that was refused, " + request.target};
+  }
   constexpr std::string_view kEviction = "/eviction";
   if (request.target.ends_with(kEviction)) {
     return InspectDeletion(LastWord(request.target.substr(0, request.target.size() - kEviction.size())));
@@ -137,22 +148,21 @@ World::Broken World::InspectDeletion(const std::string& pod) {
 
 // Promise 7: never early.
 World::Broken World::InspectReady(const Json& status) {
-  const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
-  if (!ready.is_object() || ready.value("status", "") != "True") return {};
+  if (!SaysThatAllIsWell(status)) return {};
   // What happened during the look itself can only be seen by the next one.
   if (simulator.Now() - last_misfortune_ < milliseconds(500)) return {};
   InspectTables();
   Broken broken;
-  if (Covered().size() != kSlotCount) broken.emplace_back("7: Ready, but slots are not covered");
+  if (Covered().size() != kSlotCount) broken.emplace_back("7: said to be well, but slots are not covered");
   for (const auto& [pod, process] : processes_) {
     if (process.uid.empty() || process.terminating) continue;
     const Node* node = NodeOf(pod);
     if (node == nullptr) {
-      broken.push_back("7: Ready, but there is no process behind " + pod);
+      broken.push_back("7: said to be well, but there is no process behind " + pod);
     } else if (!node->hung && !node->state_ok()) {
-      broken.push_back("7: Ready, but cluster_state is fail on " + pod);
+      broken.push_back("7: said to be well, but cluster_state is fail on " + pod);
     } else if (!node->me().master && !node->link_up()) {
-      broken.push_back("7: Ready, but not in sync: " + pod);
+      broken.push_back("7: said to be well, but not in sync: " + pod);
     }
   }
   return broken;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "tests/simulation/world.h"
 
 namespace slotwright::simulation {
@@ -32,7 +34,8 @@ class Story {
     ChooseFaults();
     world_.Apply(spec);
     if (Chance(0, 3) == 0) world_.AddStrangers();
-    if (Chance(0, 3) == 0)
+    const bool early = Chance(0, 3) == 0;
+    if (early)
       world_.Run(milliseconds(Chance(0, 3000)));  // edited before it is whole
     else if (!Settles("after the creation"))
       return;
@@ -40,10 +43,13 @@ class Story {
     const int edits = Chance(1, 3);
     const int calmness = Chance(0, 3);
     for (int i = 0; i < edits && problem_.empty(); ++i) {
+      PutRight();
       Edit();
       world_.Run(milliseconds(Chance(0, 8000)));
       if (Chance(0, calmness) == 0) Misfortune();
     }
+    if (refused_ && !early && !Settles("while the last change is refused")) return;
+    PutRight();
     if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
   }
 
@@ -58,7 +64,7 @@ class Story {
   }
 
   void Edit() {
-    switch (Chance(0, 3)) {
+    switch (Chance(0, 4)) {
       case 0:
       case 1:
         world_.Apply({{"masters", Chance(1, 5)}});
@@ -66,11 +72,21 @@ class Story {
       case 2:
         // Without replicas a new pod would lose its data, which is refused: another story.
         if (replicas_ == 0 && !storage_) break;
-        world_.Apply({{"image", fmt::format("redis:7.{}", Chance(0, 9))}});
+        world_.Apply({{"image", image_ = fmt::format("redis:7.{}", Chance(0, 9))}});
+        break;
+      case 3:
+        // Refused as a whole; whatever befalls the cluster meanwhile is healed all the same.
+        world_.Apply({{"image", kRefusedImage}, {"config", {{"port", "7000"}}}});
+        refused_ = true;
         break;
       default:
         world_.Apply({{"config", {{"maxmemory-policy", Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction"}}}});
     }
+  }
+
+  void PutRight() {
+    if (!std::exchange(refused_, false)) return;
+    world_.Apply({{"image", image_}, {"config", {{"port", nullptr}}}});
   }
 
   // Only such as a cluster with a replica or a volume survives, and one at a time.
@@ -168,7 +184,9 @@ class Story {
   World world_;
   int replicas_ = 0;
   bool storage_ = false;
-  bool harmed_ = false;  // something died that Redis replicates only asynchronously
+  std::string image_ = "redis:7.0";
+  bool refused_ = false;  // the last edit is one that the operator refuses
+  bool harmed_ = false;   // something died that Redis replicates only asynchronously
   std::string problem_;
 };
 

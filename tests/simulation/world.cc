@@ -272,9 +272,9 @@ bool World::Converges(Duration limit) {
   while (simulator.Now() < end && violations_.empty()) {
     Run(milliseconds(200));
     const auto object = user_->Get(kRedisClusters, kCluster);
-    const Json ready = FindCondition(object->value(Json::json_pointer("/status/conditions"), Json::array()), "Ready");
-    if (ready.is_object() && ready.value("status", "") == "True" &&
-        ready.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1)) {
+    const Json status = object->value("status", Json::object());
+    if (SaysThatAllIsWell(status) &&
+        status.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1)) {
       return true;
     }
   }

@@ -17,6 +17,12 @@
 
 namespace slotwright::simulation {
 
+/// Named only by specifications that are refused.
+inline constexpr const char* kRefusedImage = "redis:refused";
+
+/// Of a RedisCluster's status: Ready or, while its specification is refused, as the last valid one describes it.
+[[nodiscard]] bool SaysThatAllIsWell(const reconciler::Json& status);
+
 class World {
  public:
   explicit World(std::uint64_t seed);
@@ -29,7 +35,7 @@ class World {
   void PutSecret(const std::string& name, const std::string& key, const std::string& text);
   /// Lets time pass; the operator works and, when it dies, comes back.
   void Run(Duration duration);
-  /// Until Ready=True for the newest generation; false after `limit`.
+  /// Until the status says that all is well with the newest generation; false after `limit`.
   [[nodiscard]] bool Converges(Duration limit);
   /// Whether the operator changes nothing for that long.
   [[nodiscard]] bool StaysSilent(Duration duration);

@@ -2,11 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controllers/api/names.h"
 #include "tests/unit/planning/world.h"
 
 namespace slotwright::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -152,6 +154,125 @@ TEST(Refusal, KnowsTheSameBoundsAsTheSchema) {
   world.observation.cluster.spec.port = 65536;
   ASSERT_TRUE(world.MakePlan().refusal);
   EXPECT_THAT(world.MakePlan().message, HasSubstr("spec.port: \"65536\": use a value from 1 to 65535"));
+}
+
+struct Trouble {
+  const char* name;
+  void (*make)(World&);
+};
+
+void PrintTo(const Trouble& trouble, std::ostream* out) { *out << trouble.name; }
+
+class Invalid : public ::testing::TestWithParam<Trouble> {};
+
+// Whatever heals a cluster is done as if the last edit, which is refused, had not been made.
+TEST_P(Invalid, SpecificationKeepsNoClusterFromBeingHealed) {
+  World world = World::Healthy();
+  GetParam().make(world);
+  const auto healing = world.Actions();
+  ASSERT_THAT(healing, Not(IsEmpty()));
+  world.observation.cluster.spec.config["dir"] = "/x";
+  world.observation.cluster.spec.masters = 5;
+  world.observation.cluster.spec.image = "redis:8.0";
+  EXPECT_EQ(world.Actions(), healing);
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal);
+  EXPECT_EQ(plan.reason, "InvalidSpec");
+  EXPECT_THAT(plan.message, HasSubstr("spec.config.dir"));
+  EXPECT_THAT(plan.message, HasSubstr("; meanwhile "));
+  EXPECT_THAT(plan.refusal->message, Not(HasSubstr("meanwhile"))) << "it would be an event for each step";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Invalid,
+                         ::testing::Values(Trouble{"PodGone", [](World& w) { w.RemovePod("demo-1-1"); }},
+                                           Trouble{"AllPodsOfAShardGone",
+                                                   [](World& w) {
+                                                     w.RemovePod("demo-1-0");
+                                                     w.RemovePod("demo-1-1");
+                                                   }},
+                                           Trouble{"NodeReborn",
+                                                   [](World& w) {
+                                                     w.Reincarnate("demo-1-1");
+                                                     w.JoinAgain("demo-1-1");
+                                                   }},
+                                           Trouble{"NobodyIntroduced", [](World& w) { w.Reincarnate("demo-2-1"); }},
+                                           Trouble{"SlotLeftOpen",
+                                                   [](World& w) {
+                                                     w.Line("demo-0-0", "demo-0-0").open_slots = {
+                                                         {.slot = 7,
+                                                          .direction = OpenSlot::Direction::kMigrating,
+                                                          .peer = IdOf("demo-1-0")}};
+                                                     for (const char* master : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
+                                                       w.Node(master).keys_in_open_slots[7] = 0;
+                                                     }
+                                                   }},
+                                           Trouble{"ServiceGone",
+                                                   [](World& w) { w.observation.objects.erase({"Service", "demo"}); }}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+TEST(InvalidSpecification, IsNeverBuiltFrom) {
+  World world = World::Healthy();
+  const std::string hash = world.Pod("demo-1-1").hash;
+  world.RemovePod("demo-1-1");
+  world.observation.cluster.spec.config["dir"] = "/x";
+  world.observation.cluster.spec.config["maxmemory"] = "1gb";
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U);
+  const auto& pod = std::get<CreatePod>(plan.actions[0]).pod;
+  EXPECT_EQ(reconciler::AnnotationOf(pod, annotations::kPodHash), hash);
+  EXPECT_THAT(reconciler::AnnotationOf(pod, annotations::kLiveConfig), Not(HasSubstr("1gb")));
+}
+
+TEST(InvalidSpecification, OfAClusterWhoseLastValidOneIsNotKnownIsWaitedOut) {
+  for (const bool noted : {true, false}) {
+    World world = World::Healthy();
+    world.RemovePod("demo-1-1");
+    world.observation.cluster.spec.config["dir"] = "/x";
+    auto& map = world.observation.objects[{"ConfigMap", "demo-config"}];
+    auto without = *map;
+    if (!noted) without["metadata"].erase("annotations");
+    map = std::make_shared<const reconciler::Json>(without);
+    EXPECT_EQ(world.Actions().empty(), !noted);
+    EXPECT_TRUE(world.MakePlan().refusal);
+  }
+}
+
+TEST(InvalidSpecification, OfAClusterThatIsNotFormedIsNotActedUpon) {
+  World world;
+  world.RemovePod("demo-1-1");
+  world.observation.cluster.spec.config["dir"] = "/x";
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(InvalidSpecification, BesideAnotherRefusalSaysBothOnce) {
+  World world = World::Healthy();
+  world.Node("demo-1-0").table.reset();
+  world.Node("demo-1-0").unauthorized = true;
+  world.observation.cluster.spec.config["dir"] = "/x";
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal);
+  EXPECT_EQ(plan.refusal->reason, "InvalidSpec");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("spec.config.dir"));
+  EXPECT_THAT(plan.refusal->message, HasSubstr("PasswordNotAccepted: demo-1-0"));
+}
+
+TEST(TakenName, OfAnObjectKeepsNoClusterFromBeingHealed) {
+  World world = World::Healthy();
+  auto& service = world.observation.objects[{"Service", "demo"}];
+  auto other = *service;
+  other["metadata"]["ownerReferences"][0]["uid"] = "somebody-else";
+  other["spec"]["ports"][0]["port"] = 80;
+  service = std::make_shared<const reconciler::Json>(other);
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1"));
+  EXPECT_EQ(world.MakePlan().reason, "NameTaken");
+}
+
+TEST(TakenName, OfAPodStopsEverything) {
+  World world = World::Healthy();
+  world.Pod("demo-1-0").ours = false;
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
 TEST(Paused, TouchesNothingAndSaysWhatItWouldDo) {
