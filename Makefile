@@ -27,7 +27,7 @@ SEEDS ?= 10000
 FIRST ?= 100000
 .PHONY: campaign
 campaign: build ## Many simulated lives: make campaign SEEDS=100000 FIRST=1
-	@$(BUILD)/tests/simulation/simulate --seed $(FIRST) --count $(SEEDS)
+	@scripts/campaign.sh $(BUILD)/tests/simulation/simulate $(FIRST) $(SEEDS)
 
 .PHONY: chart-test
 chart-test: ## The Helm chart: rendered with every switch, and held to docs/security.md

@@ -6,7 +6,7 @@ packages=(
   g++ make cmake ninja-build ccache mold pkg-config git ca-certificates curl
   libcpprest-dev libboost-dev libboost-system-dev libssl-dev zlib1g-dev
   nlohmann-json3-dev libyaml-cpp-dev libhiredis-dev prometheus-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev libmimalloc-dev
   redis-server redis-tools
   python3 python3-redis python3-pip unzip python3-yaml
   shellcheck
