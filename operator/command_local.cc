@@ -221,7 +221,8 @@ int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress&
 }
 
 int Run(const Settings& settings) {
-  const auto stop = StopOnSignals();
+  // A second Ctrl-C is impatience, and would leave files behind.
+  const auto stop = StopOnSignals(3);
   local::LocalCluster::Options options{
       .state_dir = settings.state_dir, .port = settings.port, .crds = {}, .kubelet = {}};
   for (const auto& engine : settings.engines) {
@@ -238,7 +239,7 @@ int Run(const Settings& settings) {
   reconciler::ConfigureLog(reconciler::LogLevel::kInfo, reconciler::LogFormat::kText, log);
   progress.Say(fmt::format("Kubernetes {} (kubeconfig {})", (*cluster)->server(), (*cluster)->kubeconfig()));
   const int status = RunCluster(settings, **cluster, progress, stop);
-  progress.Say("stopping");
+  progress.Say("stopping the pods; that takes 10 s at most");
   const bool failed = status != 0 && !stop.stop_requested();
   (*cluster)->Stop(failed);
   progress.Say(failed ? fmt::format("stopped, nothing is left running; the operator's log is {}", log)

@@ -33,19 +33,20 @@ reconciler::Result<KubeConnection> Connect(const KubeOptions& options) {
 namespace {
 
 sem_t signal_came;
-volatile std::sig_atomic_t signals_seen = 0;
+volatile std::sig_atomic_t signals_left = 0;
 
 // Only what a signal handler may do.
 void OnSignal(int which) {
-  signals_seen = signals_seen + 1;
-  if (signals_seen > 1) ::_exit(128 + which);
+  signals_left = signals_left - 1;
+  if (signals_left == 0) ::_exit(128 + which);
   ::sem_post(&signal_came);
 }
 
 }  // namespace
 
-std::stop_token StopOnSignals() {
+std::stop_token StopOnSignals(int last) {
   static std::stop_source source;
+  signals_left = last;
   ::sem_init(&signal_came, 0, 0);
   struct sigaction action{};
   action.sa_handler = OnSignal;

@@ -27,8 +27,8 @@ struct KubeConnection {
 };
 [[nodiscard]] reconciler::Result<KubeConnection> Connect(const KubeOptions& options);
 
-/// Fires when SIGINT or SIGTERM comes; a second one ends the process at once.
-[[nodiscard]] std::stop_token StopOnSignals();
+/// Fires when SIGINT, SIGTERM or SIGHUP comes; the `last` of them ends the process at once.
+[[nodiscard]] std::stop_token StopOnSignals(int last = 2);
 
 /// The version and how it was built, for --version and User-Agent.
 [[nodiscard]] std::string VersionText();
