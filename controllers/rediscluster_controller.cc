@@ -80,12 +80,14 @@ void RedisClusterController::WireEvents(reconciler::WorkQueue& queue) {
 }
 
 Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key, std::stop_token) {
-  const ObjectPtr object = deps_.caches.clusters.Get(key);
-  if (!object) {
+  const ObjectPtr cached = deps_.caches.clusters.Get(key);
+  if (!cached) {
     observer_.ForgetPassword(key);
+    statuses_.Forget(key);
     if (deps_.metrics != nullptr) deps_.metrics->Remove(key);
     return ReconcileOutcome{};
   }
+  const ObjectPtr object = statuses_.Newest(cached);
   const auto cluster = ParseRedisCluster(*object);
   if (!cluster) {
     deps_.events.Record(*object, EventType::kWarning, "Unreadable", cluster.error().message);
@@ -148,7 +150,6 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
                                                  const Plan& plan) {
   const auto& cluster = observation.cluster;
   Json status = BuildStatus(observation, view, plan);
-  // What we have written already; the cache may not show it yet, but then the patch changes nothing.
   if (cluster.status == status) return {};
   for (const auto& [field, value] : cluster.status.items()) {
     // A merge patch removes what it names null. What was once true stays so, whatever an old cache says.
@@ -160,6 +161,7 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   if (!written && written.error().kind != ErrorKind::kNotFound) {
     return std::unexpected(written.error().Within("writing the status"));
   }
+  if (written) statuses_.Remember(*written);
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "controllers/act/executor.h"
 #include "controllers/observe/observer.h"
 #include "controllers/plan/planner.h"
+#include "controllers/status/last_written.h"
 #include "reconciler/queue/work_queue.h"
 #include "reconciler/runtime/controller.h"
 #include "reconciler/runtime/event_recorder.h"
@@ -45,6 +46,7 @@ class RedisClusterController {
   Dependencies deps_;
   Observer observer_;
   Executor executor_;
+  LastWritten statuses_;
 };
 
 }  // namespace slotwright

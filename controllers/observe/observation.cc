@@ -25,14 +25,6 @@ const PodView* Observation::FindPod(const std::string& name) const {
   return found == pods.end() ? nullptr : &*found;
 }
 
-const PodView* Observation::UnreadyBeside(const PodView& pod) const {
-  const auto found = std::ranges::find_if(pods, [&](const PodView& other) {
-    return other.shard == pod.shard && other.name != pod.name && cluster.spec.Wants(other.shard, other.index) &&
-           !other.ready;
-  });
-  return found == pods.end() ? nullptr : &*found;
-}
-
 const NodeView* Observation::FindNode(const NodeId& id) const {
   const auto found =
       std::ranges::find_if(nodes, [&](const NodeView& node) { return node.Answers() && node.id() == id; });

@@ -87,9 +87,6 @@ struct Observation {
   /// exists while it has a pod or a disruption budget, which goes last.
   [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
-  /// Another pod of its shard that Kubernetes does not call ready, for which a disruption budget would spare it; null
-  /// if there is none.
-  [[nodiscard]] const PodView* UnreadyBeside(const PodView& pod) const;
   [[nodiscard]] const NodeView* FindNode(const NodeId& id) const;
 };
 

@@ -5,6 +5,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright::steps {
 
@@ -25,7 +26,7 @@ bool HasSuccessor(const Observation& observation, const ClusterView& view, const
 bool WasRemoved(const Observation& observation, const ClusterView::Absent& ghost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, ghost.hostname);
-  if (!place || cluster.spec.Wants(place->first, place->second)) return false;
+  if (!place || IsWanted(observation, place->first, place->second)) return false;
   return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;
 }
 

@@ -76,7 +76,7 @@ bool IsWhollyLost(const Observation& observation, const ClusterView& view, const
     if (node->me().master == lost.id && KnowsTheSlotsOf(*node, lost.id) && !KnowsNothing(*node)) return false;
     ++answering;
   }
-  return answering == observation.cluster.spec.pods_per_shard();
+  return answering >= observation.cluster.spec.pods_per_shard();
 }
 
 }  // namespace

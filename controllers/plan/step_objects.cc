@@ -4,6 +4,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright {
 
@@ -64,7 +65,8 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
   for (int shard = 0; shard < observation.ShardCount(); ++shard) {
     // A shard that is to go is kept whole while it owns slots.
     if (shard >= cluster.spec.masters && !view.claimed_by_shard.contains(shard)) continue;
-    for (int index = 0; index < cluster.spec.pods_per_shard(); ++index) {
+    const int pods = shard < cluster.spec.masters ? PodsWanted(observation, shard) : cluster.spec.pods_per_shard();
+    for (int index = 0; index < pods; ++index) {
       const std::string name = PodNameOf(cluster.name, shard, index);
       // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.
       const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));

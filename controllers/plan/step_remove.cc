@@ -6,6 +6,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright {
 
@@ -118,7 +119,7 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
     const NodeView* head = view.HeadOf(shard);
     const PodView* surplus = nullptr;
     for (const auto& pod : observation.pods) {
-      if (pod.shard != shard || pod.index < cluster.spec.pods_per_shard()) continue;
+      if (pod.shard != shard || IsWanted(observation, shard, pod.index)) continue;
       if (head != nullptr && head->pod == pod.name) {
         if (auto plan = HandOver(observation, view, *head, "RemovingNodes", "it is one pod too many")) return plan;
         continue;
@@ -126,7 +127,7 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
       surplus = &pod;
     }
     if (surplus == nullptr) continue;
-    const PodView* beside = observation.UnreadyBeside(*surplus);
+    const PodView* beside = UnreadyBeside(observation, *surplus);
     if (beside == nullptr) {
       deletions.emplace_back(EvictPod{surplus->name, surplus->uid});
     } else {

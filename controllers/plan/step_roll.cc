@@ -8,6 +8,7 @@
 #include "controllers/plan/outdated.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright::steps {
 
@@ -15,9 +16,8 @@ namespace {
 
 constexpr const char* kStep = "roll";
 
-// One that the specification asks for.
 bool IsToBeKept(const Observation& observation, const PodView& pod) {
-  return pod.ours && !pod.terminating && observation.cluster.spec.Wants(pod.shard, pod.index);
+  return pod.ours && !pod.terminating && IsWanted(observation, pod.shard, pod.index);
 }
 
 std::vector<const PodView*> OutdatedPods(const Observation& observation) {
@@ -38,6 +38,15 @@ Plan HeldBack(size_t outdated) {
           .look_again = kHealthPoll};
 }
 
+// If it ran it would be replaced or taken away. Without a master that answers it might be the last of its shard.
+bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodView& pod) {
+  const auto& spec = observation.cluster.spec;
+  if (IsWanted(observation, pod.shard, pod.index)) {
+    return spec.update != UpdateStrategy::kManual && IsOutdated(observation.cluster, pod);
+  }
+  return pod.shard < spec.masters && view.HeadOf(pod.shard) != nullptr;
+}
+
 // How many shards do without a replica at the same time.
 int ShardsAtOnce(const Observation& observation) { return std::max(1, observation.cluster.spec.masters / 3); }
 
@@ -46,12 +55,8 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
   const std::string why = fmt::format("{} pods run an older specification", outdated);
   if (auto plan = HandOver(observation, view, master, "UpdatingPods", why)) return plan;
   const PodView* pod = observation.FindPod(master.pod);
-  if (!observation.cluster.spec.storage) {
-    return Refuse(kStep, "UpdateWouldLoseData",
-                  fmt::format("{} has neither a replica nor storage, so replacing its pod would lose its data; set "
-                              "replicasPerMaster to 1 or more for the update",
-                              master.pod));
-  }
+  // Its stand-in is made as soon as it is ready.
+  if (!observation.cluster.spec.storage) return WaitForReadiness(kStep, "UpdatingPods", *pod);
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
             {EvictPod{pod->name, pod->uid}});
 }
@@ -59,17 +64,17 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
 }  // namespace
 
 std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
-  if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
   std::vector<Action> actions;
   for (const auto& pod : observation.pods) {
-    if (pod.trouble.empty() || pod.ready || !IsToBeKept(observation, pod) || !IsOutdated(observation.cluster, pod))
-      continue;
+    if (pod.trouble.empty() || pod.ready || !pod.ours || pod.terminating) continue;
     const bool answers =
         std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod.name; });
-    if (!answers) actions.emplace_back(DeletePod{pod.name, pod.uid});
+    if (answers || !IsOfNoUse(observation, view, pod)) continue;
+    actions.emplace_back(DeletePod{pod.name, pod.uid});
   }
   if (actions.empty()) return std::nullopt;
-  std::string message = fmt::format("{} pods of an older specification do not run and are replaced", actions.size());
+  std::string message =
+      fmt::format("{} pods do not run, and the specification asks for others or none instead", actions.size());
   return Do(kStep, "UpdatingPods", std::move(message), std::move(actions));
 }
 
@@ -93,7 +98,7 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
   const PodView* unready = nullptr;
   for (const auto& [shard, pod] : replicas) {
     if (static_cast<int>(actions.size()) == ShardsAtOnce(observation)) break;
-    const PodView* beside = observation.UnreadyBeside(*pod);
+    const PodView* beside = UnreadyBeside(observation, *pod);
     if (beside == nullptr) {
       actions.emplace_back(EvictPod{pod->name, pod->uid});
     } else {
@@ -115,7 +120,7 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
   const NodeView* best = nullptr;
   bool best_is_current = false;
   for (const NodeView* node : view.answering) {
-    if (node->me().master != master.id() || node->index >= cluster.spec.pods_per_shard()) continue;
+    if (node->me().master != master.id() || !IsWanted(observation, node->shard, node->index)) continue;
     const PodView* pod = observation.FindPod(node->pod);
     if (!node->InSync() || pod == nullptr) continue;
     // Never back to what is to be replaced itself, if that can be helped; then who is nearest.

@@ -15,7 +15,7 @@ milliseconds PollInterval(const Observation& observation) {
   const auto since = reconciler::StringAt(observation.cluster.status, {"operation", "stepSince"});
   if (since.empty()) return kQuick;
   const auto elapsed = std::chrono::duration_cast<milliseconds>(observation.now - reconciler::ParseTime(since));
-  return elapsed < std::chrono::seconds(20) ? kQuick : std::clamp(elapsed / 100, kQuick, kSlow);
+  return std::clamp(elapsed / 50, kQuick, kSlow);
 }
 
 Plan WaitForRedis(const Observation& observation, std::string step, std::string reason, std::string message) {

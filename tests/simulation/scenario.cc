@@ -61,6 +61,7 @@ class Story {
     if (Chance(0, 1) == 0) rates.lost_reply_percent = Chance(1, 8);
     if (Chance(0, 1) == 0) rates.refused_percent = Chance(1, 8);
     if (Chance(0, 3) == 0) world_.SetCacheLag(milliseconds(1), milliseconds(Chance(50, 2000)));
+    if (Chance(0, 3) != 0) world_.look_delay = milliseconds(Chance(50, 300));
   }
 
   void Edit() {
@@ -70,8 +71,6 @@ class Story {
         world_.Apply({{"masters", Chance(1, 5)}});
         break;
       case 2:
-        // Without replicas a new pod would lose its data, which is refused: another story.
-        if (replicas_ == 0 && !storage_) break;
         world_.Apply({{"image", image_ = fmt::format("redis:7.{}", Chance(0, 9))}});
         break;
       case 3:

@@ -253,7 +253,7 @@ void World::Step(MonotonicTime end) {
       life_->queue.AddRateLimited(*key);
     } else {
       life_->queue.Forget(*key);
-      if (outcome->requeue_after) life_->queue.AddAfter(*key, *outcome->requeue_after);
+      if (outcome->requeue_after) life_->queue.AddAfter(*key, std::max(*outcome->requeue_after, look_delay));
     }
     life_->queue.Done(*key);
   } catch (const OperatorDied&) {

@@ -73,6 +73,9 @@ class World {
 
   Simulator simulator;
   Effects effects{simulator};
+  /// An operator that has much to do looks no earlier than that after its last look; only what happens in Kubernetes
+  /// wakes it before.
+  Duration look_delay{0};
   void Trace();
 
  private:

@@ -288,7 +288,7 @@ TEST(Healing, LooksLessOftenTheLongerItWaits) {
     return world.MakePlan().look_again.count();
   };
   EXPECT_EQ(interval(1), 20);
-  EXPECT_EQ(interval(60), 600);
+  EXPECT_EQ(interval(10), 200);
   EXPECT_EQ(interval(3600), 2000);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controllers/api/conditions.h"
+#include "controllers/status/last_written.h"
 #include "controllers/status/status.h"
 #include "tests/unit/planning/world.h"
 
@@ -86,6 +87,37 @@ TEST(Status, IsTheSameAgainWhenNothingHappened) {
 TEST(Status, HoldsNoPasswordState) {
   World world = World::Healthy();
   EXPECT_EQ(StatusOf(world).dump().find("password"), std::string::npos);
+}
+
+reconciler::ObjectPtr Version(const std::string& version, const std::string& status, const std::string& uid = "u") {
+  return std::make_shared<const Json>(
+      Json{{"metadata", {{"namespace", "default"}, {"name", "demo"}, {"uid", uid}, {"resourceVersion", version}}},
+           {"spec", version},
+           {"status", status}});
+}
+
+TEST(LastWritten, IsTheStatusUntilTheCacheHasSeenIt) {
+  LastWritten statuses;
+  EXPECT_EQ(*statuses.Newest(Version("9", "cached")), *Version("9", "cached"));
+  statuses.Remember(*Version("10", "written"));
+  EXPECT_EQ((*statuses.Newest(Version("9", "cached")))["status"], "written");
+  EXPECT_EQ((*statuses.Newest(Version("9", "cached")))["spec"], "9") << "the rest is the cache's";
+  EXPECT_EQ((*statuses.Newest(Version("10", "cached")))["status"], "cached");
+  EXPECT_EQ((*statuses.Newest(Version("11", "cached")))["status"], "cached");
+}
+
+TEST(LastWritten, IsOfOneLifeOfAName) {
+  LastWritten statuses;
+  statuses.Remember(*Version("10", "written"));
+  EXPECT_EQ((*statuses.Newest(Version("9", "cached", "another")))["status"], "cached");
+  statuses.Forget({"default", "demo"});
+  EXPECT_EQ((*statuses.Newest(Version("9", "cached")))["status"], "cached");
+}
+
+TEST(LastWritten, IsNotTrustedWhereVersionsAreNoNumbers) {
+  LastWritten statuses;
+  statuses.Remember(*Version("10", "written"));
+  EXPECT_EQ((*statuses.Newest(Version("a9", "cached")))["status"], "cached");
 }
 
 }  // namespace

@@ -66,16 +66,6 @@ TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
-TEST(Roll, RefusesToReplaceTheOnlyCopy) {
-  World world = World::Healthy(3, 0);
-  world.observation.cluster.spec.image = "redis:8.2";
-  const Plan plan = world.MakePlan();
-  EXPECT_THAT(plan.actions, IsEmpty());
-  ASSERT_TRUE(plan.refusal);
-  EXPECT_EQ(plan.refusal->reason, "UpdateWouldLoseData");
-  EXPECT_THAT(plan.refusal->message, HasSubstr("set replicasPerMaster to 1"));
-}
-
 TEST(Roll, IsHeldBackByTheManualStrategy) {
   World world = World::Healthy(3, 1);
   world.observation.cluster.spec.image = "redis:8.2";
@@ -92,6 +82,23 @@ TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
   world.Pod("demo-0-1").ready = false;
   world.Kill("demo-0-1");
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+}
+
+// As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
+TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
+  World world = World::Healthy(3, 2);
+  world.observation.cluster.spec.replicas_per_master = 1;
+  world.TakeObjectsAsDesired();
+  world.RemovePod("demo-1-2");
+  world.RemovePod("demo-2-2");
+  auto pod = world.Pod("demo-0-2");
+  world.RemovePod("demo-0-2");
+  world.Introduce();
+  pod.ready = false;
+  pod.ip.clear();
+  pod.trouble = "Unschedulable: 0/3 nodes are available";
+  world.observation.pods.push_back(pod);
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-2"));
 }
 
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {

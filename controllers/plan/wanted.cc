@@ -1,0 +1,47 @@
+// See wanted.h.
+#include "controllers/plan/wanted.h"
+
+#include <algorithm>
+
+#include "controllers/plan/outdated.h"
+
+namespace slotwright {
+
+namespace {
+
+// The shard whose master's data is nowhere else and whose pod is to be replaced; -1 if there is none.
+int ShardWithAStandIn(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  const auto& spec = cluster.spec;
+  if (spec.replicas_per_master > 0 || spec.storage || spec.update == UpdateStrategy::kManual) return -1;
+  if (cluster.formed_at.empty()) return -1;
+  const auto found = std::ranges::find_if(observation.pods, [&](const PodView& pod) {
+    return pod.ours && pod.ready && !pod.terminating && spec.Wants(pod.shard, pod.index) && IsOutdated(cluster, pod);
+  });
+  if (found == observation.pods.end()) return -1;
+  // The next one's is made when the last one's is gone.
+  const bool other_has_one = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
+    return pod.shard < spec.masters && pod.shard != found->shard && pod.index >= spec.pods_per_shard();
+  });
+  return other_has_one ? -1 : found->shard;
+}
+
+}  // namespace
+
+int PodsWanted(const Observation& observation, int shard) {
+  return observation.cluster.spec.pods_per_shard() + (shard == ShardWithAStandIn(observation) ? 1 : 0);
+}
+
+bool IsWanted(const Observation& observation, int shard, int index) {
+  return shard < observation.cluster.spec.masters && index < PodsWanted(observation, shard);
+}
+
+const PodView* UnreadyBeside(const Observation& observation, const PodView& pod) {
+  const auto found = std::ranges::find_if(observation.pods, [&](const PodView& other) {
+    return other.shard == pod.shard && other.name != pod.name && IsWanted(observation, other.shard, other.index) &&
+           !other.ready;
+  });
+  return found == observation.pods.end() ? nullptr : &*found;
+}
+
+}  // namespace slotwright
