@@ -47,8 +47,12 @@ lint: ## clang-format, clang-tidy, shellcheck
 bench: build ## Creation of a cluster and migration of slots, side by side with redis-cli
 	@bench/run.sh $(BUILD)
 
+.PHONY: setup-e2e
+setup-e2e:
+	@scripts/setup.sh e2e
+
 .PHONY: e2e
-e2e: setup ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
+e2e: setup-e2e ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
 	@scripts/build.sh $(PRESET) slotwright-operator conformance_test
 	@SLOTWRIGHT=$(CURDIR)/$(BUILD)/operator/slotwright-operator e2e/all.sh
 
@@ -57,7 +61,7 @@ e2e-run: ## The scenarios alone, on the cluster of KUBECONFIG or of make e2e-up
 	@e2e/run.sh
 
 .PHONY: e2e-up
-e2e-up: ## A real Kubernetes (kind) on this machine; writes e2e/.state/kubeconfig
+e2e-up: setup-e2e ## A real Kubernetes (kind) on this machine; writes e2e/.state/kubeconfig
 	@e2e/up.sh
 
 .PHONY: e2e-down

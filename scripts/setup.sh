@@ -14,8 +14,15 @@ packages=(
 
 installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2> /dev/null | grep -qx installed; }
 
-# Usage: setup.sh [lint]
-[ "${1:-}" != lint ] || packages+=(clang-format-19 clang-tidy-19)
+# Usage: setup.sh [lint|e2e]
+case ${1:-} in
+  lint) packages+=(clang-format-19 clang-tidy-19) ;;
+  e2e)
+    packages+=(jq)
+    # Without a Docker engine that runs here the scripts start one of their own.
+    docker info > /dev/null 2>&1 || packages+=(docker.io containerd runc debootstrap iptables iproute2)
+    ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
@@ -34,7 +41,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "setup: installing ${#missing[@]} packages: ${missing[*]}"
-# The package would start a server of its own on 6379; we start ours when we need one.
+# Packages would start servers of their own (Redis on 6379, Docker); we start ours when we need them.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 if [ ! -e "$policy" ]; then

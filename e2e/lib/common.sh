@@ -51,7 +51,7 @@ need_commands() {
         command -v "$command" >/dev/null || missing+=("$command")
     done
     [ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]}" \
-        "On Debian run $E2E_DIR/packages.sh; elsewhere install them by the means of your system."
+        "On Debian and Ubuntu run scripts/setup.sh e2e; elsewhere install them by the means of your system."
 }
 
 # wait_until SECONDS COMMAND [ARG...]: polls until COMMAND succeeds; fails once the time is over.

