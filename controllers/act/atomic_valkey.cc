@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controllers/act/atomic_migration.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
 
@@ -28,7 +29,10 @@ std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, con
   std::vector<Job> jobs;
   for (const Reply& entry : reply->elements) {
     if (FieldOf(entry, "operation").text != "EXPORT") continue;
-    jobs.push_back({FieldOf(entry, "name").text, FieldOf(entry, "state").text, FieldOf(entry, "message").text});
+    // It may quote the target's answer as it came, with its end of line.
+    std::string_view message = FieldOf(entry, "message").text;
+    jobs.push_back(
+        {FieldOf(entry, "name").text, FieldOf(entry, "state").text, text::ForMessage(text::TakeLine(message))});
   }
   return jobs;
 }

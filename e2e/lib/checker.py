@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 WRITERS = 2
 KEYS_EACH = 300
-PAUSE = 0.004  # between two writes: the machine has other things to do
+PAUSE = 0.01  # between two writes: the machine has other things to do
 PATIENCE = 60
 TIMEOUT = 0.3
 

@@ -15,6 +15,7 @@ struct Workload {
   const char* name;
   Json before;
   Json after;  ///< null: the creation itself is the workload.
+  bool valkey = false;
 };
 
 enum class Fault { kNone, kCrash, kLostReply };
@@ -26,6 +27,7 @@ class Exhaustive : public ::testing::TestWithParam<Workload> {
   // Gives the number of effects of the workload; the end state and problems are compared inside.
   static int Run(const Workload& workload, Fault fault, int effect, std::string& end_state) {
     World world(11);
+    if (workload.valkey) world.UseValkey();
     int before = 0;
     const auto arm = [&] {
       if (fault == Fault::kCrash) world.effects.crash_after = before + effect;
@@ -75,6 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
     Workloads, Exhaustive,
     ::testing::Values(Workload{"Creation", kThree, nullptr}, Workload{"ScaleOut", kThree, {{"masters", 4}}},
                       Workload{"ScaleIn", kFour, {{"masters", 3}}},
+                      Workload{"ScaleOutOfValkey", kThree, {{"masters", 4}}, true},
+                      Workload{"ScaleInOfValkey", kFour, {{"masters", 3}}, true},
                       Workload{"MoreReplicas", kThree, {{"replicasPerMaster", 2}}},
                       Workload{"NoReplicas", kThree, {{"replicasPerMaster", 0}}},
                       Workload{"NewImage", kThree, {{"image", "redis:7.2"}}},

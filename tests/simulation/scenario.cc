@@ -18,6 +18,7 @@ class Story {
  public:
   Story(std::uint64_t seed, bool trace) : tracing_(trace), world_(seed) {
     if (trace) world_.Trace();
+    if (seed % 4 == 3) world_.UseValkey();
   }
 
   Verdict Tell() {

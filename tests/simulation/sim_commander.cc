@@ -16,7 +16,8 @@ NodeResult Fail(RedisError::Kind kind, std::string message) {
 }
 
 bool ChangesSomething(const Command& command) {
-  static const std::set<std::string> kHarmless = {"NODES", "INFO", "MYID", "COUNTKEYSINSLOT", "GETKEYSINSLOT"};
+  static const std::set<std::string> kHarmless = {"NODES",           "INFO",          "MYID",
+                                                  "COUNTKEYSINSLOT", "GETKEYSINSLOT", "GETSLOTMIGRATIONS"};
   if (command[0] == "CLUSTER") return !kHarmless.contains(command.at(1));
   return command[0] == "MIGRATE" || (command[0] == "CONFIG" && command.at(1) == "SET");
 }

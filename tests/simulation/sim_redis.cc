@@ -70,6 +70,7 @@ void Node::Cron() {
   }
   CheckPeers();
   Replicate();
+  CheckMigrations();
   CheckElection();
   CheckState();
 }
@@ -183,7 +184,7 @@ void Node::UpdateSlots(Peer& sender, const SlotSet& claimed) {
   }
   const Peer* master = Find(master_id);
   const bool master_lost_all = !from_master.empty() && master != nullptr && master->slots.empty();
-  if (master_lost_all && from_master == claimed && sender_id != disk_.id) {
+  if (!bus_.valkey && master_lost_all && from_master == claimed && sender_id != disk_.id) {
     FollowMaster(sender_id);
   } else if (!lost.empty()) {
     DropKeysOf(lost);

@@ -33,10 +33,20 @@ Reply Node::Execute(const Command& command, bool asking) {
   if (name == "PING") return {.type = Reply::Type::kStatus, .text = "PONG"};
   if (name == "ROLE") return {.type = Reply::Type::kArray, .elements = {Text(Me().master ? "master" : "slave")}};
   if (name == "CONFIG") return Config(command);
-  if (name == "COMMAND") return {.type = Reply::Type::kArray, .elements = {Reply{}}};
+  if (name == "COMMAND") return CommandInfo(command);
   if (name == "MIGRATE") return Migrate(command);
   if (name == "GET" || name == "APPEND") return OnKey(command, asking);
   return Error("ERR unknown command '" + name + "'");
+}
+
+// One element for each name: nil for a command that is not known, as all are that nobody asks for.
+Reply Node::CommandInfo(const Command& command) const {
+  Reply infos{.type = Reply::Type::kArray};
+  for (size_t i = 2; i < command.size(); ++i) {
+    const bool known = bus_.valkey && command[i] == "cluster|migrateslots";
+    infos.elements.push_back(known ? Reply{.type = Reply::Type::kArray, .elements = {Text(command[i])}} : Reply{});
+  }
+  return infos;
 }
 
 Reply Node::Config(const Command& command) {
@@ -71,6 +81,9 @@ Reply Node::Cluster(const Command& command) {
   }
   if (what == "SET-CONFIG-EPOCH") return SetConfigEpoch(*text::ParseInteger<std::int64_t>(command.at(2)));
   if (what == "ADDSLOTSRANGE") return AddSlotsRange(command);
+  if (bus_.valkey && what == "MIGRATESLOTS") return MigrateSlots(command);
+  if (bus_.valkey && what == "GETSLOTMIGRATIONS") return GetSlotMigrations();
+  if (bus_.valkey && what == "CANCELSLOTMIGRATIONS") return CancelSlotMigrations();
   if (what == "COUNTKEYSINSLOT" || what == "GETKEYSINSLOT") return KeysInSlot(command);
   return Error(fmt::format("ERR unknown subcommand '{}'. Try CLUSTER HELP.", what));
 }
@@ -135,6 +148,8 @@ Reply Node::SetSlot(const Command& command) {
     disk_.migrating.erase(slot);
     return Ok();
   }
+  if (IsMigrating(slot, true)) return Error("ERR Slot export in progress.");
+  if (IsMigrating(slot, false)) return Error("ERR Slot import in progress.");
   const bool mine = Me().slots.Contains(slot);
   if (how == "MIGRATING" && !mine) return Error(fmt::format("ERR I'm not the owner of hash slot {}", slot));
   if (how == "IMPORTING" && mine) return Error(fmt::format("ERR I'm already the owner of hash slot {}", slot));
@@ -160,15 +175,18 @@ Reply Node::SetSlotNode(Slot slot, Peer& owner) {
   if (!has_keys) disk_.migrating.erase(slot);
   for (auto& [other, entry] : disk_.table) entry.slots.Remove(slot);
   owner.slots.Add(slot);
-  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) {
-    std::uint64_t highest = disk_.current_epoch;
-    for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
-    if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
-    for (Node* node : bus_.All()) {
-      if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
-    }
-  }
+  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) AnnounceNewSlots();
   return Ok();
+}
+
+// Without a vote: whoever moves slots on purpose needs none.
+void Node::AnnounceNewSlots() {
+  std::uint64_t highest = disk_.current_epoch;
+  for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
+  if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
+  for (Node* node : bus_.All()) {
+    if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
+  }
 }
 
 Reply Node::Forget(const std::string& name) {
@@ -320,8 +338,10 @@ std::string Node::NodesText() const {
 }
 
 std::string Node::InfoText() const {
-  std::string text = fmt::format("# Server\r\nredis_version:7.0.15\r\nrun_id:{}\r\n# Replication\r\nrole:{}\r\n",
-                                 run_id_, Me().master ? "master" : "slave");
+  const char* version =
+      bus_.valkey ? "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2" : "redis_version:7.0.15";
+  std::string text = fmt::format("# Server\r\n{}\r\nrun_id:{}\r\n# Replication\r\nrole:{}\r\n", version, run_id_,
+                                 Me().master ? "master" : "slave");
   if (!Me().master) {
     const auto down = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - link_lost_);
     text += fmt::format("master_link_status:{}\r\nmaster_sync_in_progress:{}\r\nslave_repl_offset:{}\r\n",

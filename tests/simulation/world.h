@@ -71,6 +71,9 @@ class World {
   [[nodiscard]] std::vector<std::string> Pods() const;
   [[nodiscard]] Node* NodeOf(const std::string& pod) const;
 
+  /// All nodes are of Valkey 9 from now on.
+  void UseValkey() { bus_.valkey = true; }
+
   Simulator simulator;
   Effects effects{simulator};
   /// An operator that has much to do looks no earlier than that after its last look; only what happens in Kubernetes
@@ -103,6 +106,7 @@ class World {
   void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
   void StartProcess(const std::string& pod);
   void StopProcess(const std::string& pod);
+  [[nodiscard]] milliseconds HandOverBeforeTheEnd(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
   [[nodiscard]] std::string FreeAddress() const;
   [[nodiscard]] std::string Password();

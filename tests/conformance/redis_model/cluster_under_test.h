@@ -38,10 +38,15 @@ class ClusterUnderTest {
   [[nodiscard]] virtual std::chrono::steady_clock::time_point Now() const = 0;
 };
 
+enum class Engine { kRedis, kValkey };
+
 /// The model of tests/simulation on a simulated clock.
-[[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeSimulatedCluster();
-/// Server processes with the directives of production; SLOTWRIGHT_MODEL_SERVER names another program than redis-server.
-[[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeRealCluster();
+[[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeSimulatedCluster(Engine engine);
+/// Server processes with the directives of production.
+[[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeRealCluster(const std::string& program);
+/// What is run for that engine: redis-server or what SLOTWRIGHT_MODEL_SERVER names; the valkey-server that
+/// scripts/engines.sh fetches, or empty if it is not there.
+[[nodiscard]] std::string ProgramOf(Engine engine);
 
 [[nodiscard]] inline std::string HostnameFor(char node) { return std::string("node-") + node + ".test"; }
 inline constexpr const char* kPassword = "model-password";

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "controllers/act/atomic_migration.h"
+#include "controllers/observe/observer.h"
 #include "controllers/topology/text.h"
 
 namespace slotwright::redis_model {
@@ -214,6 +216,22 @@ std::string Play::NameOf(const NodeId& id) const {
 // The newest one with that letter.
 bool Play::Runs(const std::string& name) const {
   return running_.contains(name[0]) && !ids_.contains(name + "'") && ids_.contains(name);
+}
+
+void Play::Migrations(char node) {
+  const Reply jobs = cluster_.Execute(node, {"CLUSTER", "GETSLOTMIGRATIONS"}, false);
+  Note(fmt::format("{} has {} migrations", node, jobs.elements.size()));
+  for (const Reply& job : jobs.elements) {
+    std::string line;
+    for (const char* field : {"operation", "slot_ranges", "source_node", "target_node", "state", "message"}) {
+      line += fmt::format(" {}", FieldOf(job, field).text);
+    }
+    Note(" " + WithoutIds(line));
+  }
+}
+
+bool Play::Migrates(char node) {
+  return CountActiveMigrations(cluster_.Execute(node, {"CLUSTER", "GETSLOTMIGRATIONS"}, false)) > 0;
 }
 
 NodeTable Play::TableOf(char node) {

@@ -37,6 +37,9 @@ class Play {
   void AwaitInVain(const std::string& what, const std::function<bool()>& condition, milliseconds limit);
   /// Waits until nothing changes any more and writes down what every running node says of all.
   void Tables();
+  /// What the node says of the slot migrations that it carries out by itself, the newest first.
+  void Migrations(char node);
+  [[nodiscard]] bool Migrates(char node);
   void Note(const std::string& line) { lines_.push_back(line); }
 
   [[nodiscard]] NodeTable TableOf(char node);

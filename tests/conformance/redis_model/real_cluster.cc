@@ -52,9 +52,8 @@ std::vector<std::string> Arguments(char node, const Endpoint& endpoint) {
 
 class RealCluster final : public ClusterUnderTest {
  public:
-  RealCluster() : commander_(MakeTcpCommander()), directory_(FreshDirectory()) {
-    if (const char* binary = ::getenv("SLOTWRIGHT_MODEL_SERVER")) binary_ = binary;
-  }
+  explicit RealCluster(std::string program)
+      : program_(std::move(program)), commander_(MakeTcpCommander()), directory_(FreshDirectory()) {}
 
   ~RealCluster() override {
     processes_.clear();
@@ -65,7 +64,7 @@ class RealCluster final : public ClusterUnderTest {
   void Start(char node) override {
     const auto home = directory_ / std::string(1, node);
     std::filesystem::create_directories(home);
-    auto process = RedisProcess::Start({.binary = binary_,
+    auto process = RedisProcess::Start({.binary = program_,
                                         .endpoint = EndpointOf(node),
                                         .arguments = Arguments(node, EndpointOf(node)),
                                         .directory = home});
@@ -109,7 +108,7 @@ class RealCluster final : public ClusterUnderTest {
   [[nodiscard]] std::chrono::steady_clock::time_point Now() const override { return std::chrono::steady_clock::now(); }
 
  private:
-  std::string binary_ = "redis-server";
+  const std::string program_;
   std::unique_ptr<Commander> commander_;
   std::filesystem::path directory_;
   std::map<char, Endpoint> endpoints_;
@@ -118,6 +117,23 @@ class RealCluster final : public ClusterUnderTest {
 
 }  // namespace
 
-std::unique_ptr<ClusterUnderTest> MakeRealCluster() { return std::make_unique<RealCluster>(); }
+std::unique_ptr<ClusterUnderTest> MakeRealCluster(const std::string& program) {
+  return std::make_unique<RealCluster>(program);
+}
+
+std::string ProgramOf(Engine engine) {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = ::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (engine == Engine::kRedis) {
+    const std::string other = variable("SLOTWRIGHT_MODEL_SERVER");
+    return other.empty() ? "redis-server" : other;
+  }
+  const std::string engines = variable("SLOTWRIGHT_ENGINES");
+  const std::string folder = engines.empty() ? variable("HOME") + "/.cache/slotwright/engines" : engines;
+  const std::string program = folder + "/valkey-9.1.2/valkey-server";
+  return std::filesystem::exists(program) ? program : "";
+}
 
 }  // namespace slotwright::redis_model

@@ -21,6 +21,7 @@ namespace slotwright::redis_model {
 struct Script {
   const char* name;
   void (*play)(Play& play);
+  Engine engine = Engine::kRedis;
 };
 
 void PrintTo(const Script& script, std::ostream* out);
@@ -29,5 +30,6 @@ void PrintTo(const Script& script, std::ostream* out);
 [[nodiscard]] std::vector<Script> SlotScripts();
 [[nodiscard]] std::vector<Script> FailureScripts();
 [[nodiscard]] std::vector<Script> FailoverScripts();
+[[nodiscard]] std::vector<Script> MigrationScripts();
 
 }  // namespace slotwright::redis_model

@@ -15,6 +15,8 @@ using simulation::Simulator;
 
 class SimulatedCluster final : public ClusterUnderTest {
  public:
+  explicit SimulatedCluster(Engine engine) { bus_.valkey = engine == Engine::kValkey; }
+
   void Start(char node) override {
     bus_.Start(EndpointOf(node), HostnameFor(node), kPassword, std::move(disks_[node]));
     disks_[node].reset();
@@ -63,6 +65,8 @@ class SimulatedCluster final : public ClusterUnderTest {
 
 }  // namespace
 
-std::unique_ptr<ClusterUnderTest> MakeSimulatedCluster() { return std::make_unique<SimulatedCluster>(); }
+std::unique_ptr<ClusterUnderTest> MakeSimulatedCluster(Engine engine) {
+  return std::make_unique<SimulatedCluster>(engine);
+}
 
 }  // namespace slotwright::redis_model

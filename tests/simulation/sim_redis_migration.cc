@@ -1,0 +1,207 @@
+// Atomic slot migration as Valkey 9.1.2 has it: the source connects to the target, sends a snapshot and what changes
+// meanwhile, and hands the slots over at once.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/topology/text.h"
+#include "tests/simulation/sim_redis.h"
+
+namespace slotwright::simulation {
+
+namespace {
+
+constexpr const char* kFailed = "failed";
+
+Reply Error(std::string text) { return {.type = Reply::Type::kError, .text = "ERR " + std::move(text)}; }
+Reply Text(std::string text) { return {.type = Reply::Type::kString, .text = std::move(text)}; }
+
+void Fail(MigrationJob& job, std::string message) {
+  job.state = kFailed;
+  job.message = std::move(message);
+}
+
+std::string LostTo(const char* other) {
+  return fmt::format("Connection lost to {0}. Check CLUSTER GETSLOTMIGRATIONS on the {0} node for more information.",
+                     other);
+}
+
+struct Wanted {
+  SlotSet slots;
+  NodeId target;
+};
+
+}  // namespace
+
+MigrationJob* Node::FindJob(const std::string& name) {
+  const auto found = std::ranges::find(jobs_, name, &MigrationJob::name);
+  return found == jobs_.end() ? nullptr : &*found;
+}
+
+bool Node::IsMigrating(Slot slot, bool exports) const {
+  return std::ranges::any_of(jobs_, [&](const MigrationJob& job) {
+    return job.Active() && job.exports == exports && job.slots.Contains(slot);
+  });
+}
+
+// SLOTSRANGE first last [first last …] NODE id [SLOTSRANGE …]: all or nothing.
+Reply Node::MigrateSlots(const Command& command) {
+  std::vector<Wanted> wanted;
+  SlotSet all;
+  for (size_t i = 2; i < command.size();) {
+    if (command[i++] != "SLOTSRANGE") return Error("syntax error");
+    Wanted next;
+    while (i + 1 < command.size() && command[i] != "NODE") {
+      const auto first = text::ParseInteger<int>(command[i]);
+      const auto last = text::ParseInteger<int>(command[i + 1]);
+      if (!first || !last || *first < 0 || *last < 0 || *first >= kSlotCount || *last >= kSlotCount) {
+        return Error("Invalid or out of range slot");
+      }
+      if (*first > *last) {
+        return Error(fmt::format("Start slot number {} is greater than end slot number {}.", *first, *last));
+      }
+      const SlotSet range({SlotRange{static_cast<Slot>(*first), static_cast<Slot>(*last)}});
+      for (const Slot slot : range.Slots()) {
+        const Peer* owner = OwnerOf(slot);
+        if (owner == nullptr) return Error(fmt::format("Slot {} has no node served.", slot));
+        if (owner->id != disk_.id) return Error("Slots are not served by this node.");
+        if (IsMigrating(slot, true)) return Error(fmt::format("I am already migrating slot {}.", slot));
+      }
+      for (const SlotRange before : all.Ranges()) {
+        if ((SlotSet({before}) & range).empty()) continue;
+        return Error(fmt::format("Slot range {}-{} overlaps with previous range {}-{}.", *first, *last, before.first,
+                                 before.last));
+      }
+      all = all | range;
+      next.slots = next.slots | range;
+      i += 2;
+    }
+    if (i + 1 >= command.size() || command[i] != "NODE" || next.slots.empty()) return Error("syntax error");
+    const auto target = NodeId::Parse(command[i + 1]);
+    if (!target) return Error("Invalid node name: " + command[i + 1]);
+    if (Find(*target) == nullptr) return Error("Unknown node name: " + command[i + 1]);
+    if (*target == disk_.id) return Error("Target node can not be this node.");
+    next.target = *target;
+    wanted.push_back(std::move(next));
+    i += 2;
+  }
+  if (wanted.empty()) return Error("wrong number of arguments for 'cluster|migrateslots' command");
+  for (auto& next : wanted) {
+    const std::string name = bus_.NewId().ToString();
+    jobs_.insert(jobs_.begin(), {.name = name,
+                                 .exports = true,
+                                 .slots = next.slots,
+                                 .source = disk_.id,
+                                 .target = next.target,
+                                 .state = "connecting",
+                                 .message = ""});
+    bus_.simulator.After(bus_.simulator.RandomMs(1, 20), [&bus = bus_, self = disk_.id, name] {
+      if (Node* source = bus.ById(self)) source->BeginExport(name);
+    });
+  }
+  return {.type = Reply::Type::kStatus, .text = "OK"};
+}
+
+void Node::BeginExport(const std::string& name) {
+  MigrationJob* job = FindJob(name);
+  if (job == nullptr || !job->Active()) return;
+  const Peer* peer = Find(job->target);
+  Node* target = peer == nullptr ? nullptr : bus_.At(peer->endpoint);
+  const auto refused = [&](const std::string& by_target) {
+    Fail(*job, fmt::format("Received error during handshake to target: -ERR {}\r\n", by_target));
+  };
+  if (target == nullptr || target->hung || target->side != side) {
+    return Fail(*job, "Unable to connect to target node: Connection refused");
+  }
+  if (target->id() != job->target || target->password() != password_) return refused("Target node is another one");
+  if (target->Find(disk_.id) == nullptr) return refused("Target node does not know the source node");
+  if (!target->me().master) return refused("Slot migration can only be used on primary nodes.");
+  job->state = "snapshotting";
+  target->jobs_.insert(target->jobs_.begin(), *job);
+  target->jobs_.front().exports = false;
+  target->jobs_.front().state = "receiving-snapshot";
+  bus_.simulator.After(bus_.simulator.RandomMs(20, 400), [&bus = bus_, self = disk_.id, name] {
+    if (Node* source = bus.ById(self)) source->FinishExport(name);
+  });
+}
+
+// Both ends are whole and agree; what is under way has been waited for.
+void Node::FinishExport(const std::string& name) {
+  CheckMigrations();
+  MigrationJob* job = FindJob(name);
+  if (job == nullptr || !job->Active()) return;
+  Node* target = bus_.ById(job->target);
+  if (hung || target->hung) {
+    bus_.simulator.After(milliseconds(100), [&bus = bus_, self = disk_.id, name] {
+      if (Node* source = bus.ById(self)) source->FinishExport(name);
+    });
+    return;
+  }
+  target->CheckMigrations();
+  MigrationJob* other = target->FindJob(name);
+  if (!other->Active()) return CheckMigrations();
+  const SlotSet slots = job->slots;
+  for (const Slot slot : slots.Slots()) {
+    const auto keys = disk_.data.find(slot);
+    if (keys == disk_.data.end()) continue;
+    target->disk_.data[slot] = keys->second;
+    ++target->offset_;
+  }
+  job->state = other->state = "success";
+  for (auto& [id, peer] : target->disk_.table) peer.slots = peer.slots - slots;
+  target->Me().slots = target->Me().slots | slots;
+  target->AnnounceNewSlots();
+}
+
+// What has become impossible: each end sees it for itself.
+void Node::CheckMigrations() {
+  for (auto& job : jobs_) {
+    if (!job.Active() || job.state == "connecting") continue;
+    Node* other = bus_.ById(job.exports ? job.target : job.source);
+    const MigrationJob* theirs = other == nullptr ? nullptr : other->FindJob(job.name);
+    const bool cut = other != nullptr && other->side != side;
+    if (theirs == nullptr || cut || !theirs->Active()) {
+      Fail(job, LostTo(job.exports ? "target" : "source"));
+    } else if (!Me().master) {
+      Fail(job, "A failover occurred during slot migration.");
+    } else if (job.exports && !(job.slots - Me().slots).empty()) {
+      Fail(job, "Slots are no longer owned by myself.");
+    }
+  }
+}
+
+Reply Node::GetSlotMigrations() const {
+  Reply all{.type = Reply::Type::kArray};
+  for (const auto& job : jobs_) {
+    std::string ranges;
+    for (const SlotRange range : job.slots.Ranges()) {
+      ranges += fmt::format("{}{}-{}", ranges.empty() ? "" : " ", range.first, range.last);
+    }
+    Reply fields{.type = Reply::Type::kArray};
+    for (const auto& [field, value] :
+         std::initializer_list<std::pair<const char*, std::string>>{{"name", job.name},
+                                                                    {"operation", job.exports ? "EXPORT" : "IMPORT"},
+                                                                    {"slot_ranges", ranges},
+                                                                    {"target_node", job.target.ToString()},
+                                                                    {"source_node", job.source.ToString()},
+                                                                    {"state", job.state},
+                                                                    {"message", job.message}}) {
+      fields.elements.push_back(Text(field));
+      fields.elements.push_back(Text(value));
+    }
+    all.elements.push_back(std::move(fields));
+  }
+  return all;
+}
+
+Reply Node::CancelSlotMigrations() {
+  bool any = false;
+  for (auto& job : jobs_) {
+    if (!job.exports || !job.Active()) continue;
+    job.state = "cancelled";
+    any = true;
+  }
+  return any ? Reply{.type = Reply::Type::kStatus, .text = "OK"} : Error("No migrations ongoing");
+}
+
+}  // namespace slotwright::simulation
