@@ -52,7 +52,7 @@ done
 cat << NEXT
 
 Go on with:
-  export KUBECONFIG=$KUBECONFIG
+  export KUBECONFIG="$KUBECONFIG"
   kubectl get rdc,pods,svc,secrets -o wide        kubectl describe rdc/$name
   build/release/operator/slotwright status $name  build/release/operator/slotwright check $name
   redis-cli -c --askpass -h ${masters[0]}         # kubectl get secret $name-auth -o jsonpath='{.data.password}' | base64 -d

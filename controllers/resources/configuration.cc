@@ -78,19 +78,21 @@ command -v "$client" > /dev/null 2>&1 || exit 0
 // What disruption budgets count. A node that only answers holds nothing yet: while the master's new process waits for
 // its place, or a new replica for its first copy, the shard's other pod has the only one.
 constexpr const char* kReadyScript = R"sh(#!/bin/sh
-# Readiness: succeeds for a master in its place and for a replica in sync. Usage: ready.sh PORT RUN_DIR, with POD_IP in
-# the environment. The password comes to the client by its standard input.
+# Readiness: succeeds for a master in its place and for a replica in sync, and says why otherwise. Usage: ready.sh PORT
+# RUN_DIR, with POD_IP in the environment. The password comes to the client by its standard input.
+unready() { echo "$1"; exit 1; }
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 questions='CONFIG GET repl-diskless-sync-delay
 INFO replication'
-answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) || exit 1
+answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
+  unready 'the server does not answer'
 case $answers in
-  *1000000000*) exit 1 ;;
+  *1000000000*) unready 'it has no place in the cluster yet' ;;
   *role:master* | *master_link_status:up*) exit 0 ;;
 esac
-exit 1
+unready 'it is not in sync with its master'
 )sh";
 
 // A master that is told to end would be missed only after cluster-node-timeout, and its slots served again after an
