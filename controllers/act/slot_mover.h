@@ -42,6 +42,8 @@ class SlotMover {
   struct Batch;
   /// Sends to one node; empty if all replies are fine, else the first problem.
   std::string Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies);
+  /// The same for SETSLOTs.
+  std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
   std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, std::int64_t& moved);

@@ -65,7 +65,7 @@ server_install() {
 redis_image_pull() {
     local upstream=$1
     [[ $1 != valkey:* ]] || upstream=valkey/$1
-    docker pull "$upstream"
+    docker image inspect "$upstream" >/dev/null 2>&1 || docker pull "$upstream"
     docker tag "$upstream" "$1"
     kind load docker-image --name "$E2E_CLUSTER" "$1"
 }
