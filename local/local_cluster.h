@@ -27,8 +27,8 @@ class LocalCluster {
   [[nodiscard]] static reconciler::Result<std::unique_ptr<LocalCluster>> Start(Options options);
   ~LocalCluster();
 
-  /// Terminates all pods' processes (each gets its grace period), then the API server. Returns when nothing is left, but
-  /// for operator.log if that is to be kept.
+  /// Terminates all pods' processes (each gets its grace period), then the API server. Returns when nothing is left,
+  /// but for operator.log if that is to be kept.
   void Stop(bool keep_log = false);
 
   [[nodiscard]] const std::string& kubeconfig() const { return kubeconfig_; }

@@ -212,7 +212,8 @@ int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress&
   }
   if (settings.exit_when_ready) return 0;
   fmt::print(
-      "\nUp until Ctrl-C. In another terminal:\n  export KUBECONFIG=\"{}\"\n  kubectl get rdc,pods,svc,secrets -o wide\n",
+      "\nUp until Ctrl-C. In another terminal:\n  export KUBECONFIG=\"{}\"\n  kubectl get rdc,pods,svc,secrets -o "
+      "wide\n",
       cluster.kubeconfig());
   std::fflush(stdout);
   while (reconciler::SystemClock().SleepFor(std::chrono::hours(1), stop)) {

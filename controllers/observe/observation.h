@@ -20,8 +20,8 @@ struct PodView {
   std::string uid;
   int shard = -1;
   int index = -1;
-  std::string ip;     ///< Empty until the pod has one.
-  std::string node;   ///< The Kubernetes node.
+  std::string ip;    ///< Empty until the pod has one.
+  std::string node;  ///< The Kubernetes node.
   /// Where it is, by topology key: "kubernetes.io/hostname" is the node; others as far as the pod's labels say them
   /// (topology.kubernetes.io/zone and region do from Kubernetes 1.35 on).
   std::map<std::string, std::string> domains;

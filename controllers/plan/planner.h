@@ -37,7 +37,8 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
 /// Deletes pods and objects of shards that are too many and own nothing any more.
 [[nodiscard]] std::optional<Plan> RemoveRetiredShards(const Observation&, const ClusterView&);
-/// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change recover.
+/// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change
+/// recover.
 [[nodiscard]] std::optional<Plan> ReplaceStuckPods(const Observation&, const ClusterView&);
 /// Empties masters that leave, and evens the slots of the others.
 [[nodiscard]] std::optional<Plan> Rebalance(const Observation&, const ClusterView&);

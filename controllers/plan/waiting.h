@@ -13,8 +13,8 @@ namespace slotwright {
 inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 
 /// Polls Redis quickly while something is under way, and less often the longer it has been waiting for the same: each
-/// fiftieth of that time, at least 20 ms, at most 2 s. A wait becomes longer by 2 % at most, and a hundred nodes are not
-/// asked a thousand times for what takes them 20 s.
+/// fiftieth of that time, at least 20 ms, at most 2 s. A wait becomes longer by 2 % at most, and a hundred nodes are
+/// not asked a thousand times for what takes them 20 s.
 [[nodiscard]] std::chrono::milliseconds PollInterval(const Observation& observation);
 
 /// Nothing to do but wait for Redis.

@@ -8,8 +8,8 @@
 
 namespace slotwright {
 
-/// The status is the operator's memory (what is under way, since when, what was said): who looks at an older one than he
-/// wrote says things twice, and leaves behind what he did not know to be there. Thread-safe.
+/// The status is the operator's memory (what is under way, since when, what was said): who looks at an older one than
+/// he wrote says things twice, and leaves behind what he did not know to be there. Thread-safe.
 class LastWritten {
  public:
   /// `cached`, or where our last write is newer, the same object with the status as it was written.

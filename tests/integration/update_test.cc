@@ -30,13 +30,12 @@ TEST_P(Rolling, ChangeOfTheImageLosesNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Upgrades, Rolling,
-                         ::testing::Values(Upgrade{"Redis70To82", "redis:7.0", "redis:8.2", "redis 8.2."},
-                                           Upgrade{"Redis70ToValkey91", "redis:7.0", "valkey/valkey:9.1",
-                                                   "valkey 9.1."},
-                                           Upgrade{"Valkey80To91", "valkey/valkey:8.0", "valkey/valkey:9.1",
-                                                   "valkey 9.1."}),
-                         [](const auto& param_info) { return param_info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Upgrades, Rolling,
+    ::testing::Values(Upgrade{"Redis70To82", "redis:7.0", "redis:8.2", "redis 8.2."},
+                      Upgrade{"Redis70ToValkey91", "redis:7.0", "valkey/valkey:9.1", "valkey 9.1."},
+                      Upgrade{"Valkey80To91", "valkey/valkey:8.0", "valkey/valkey:9.1", "valkey 9.1."}),
+    [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Rolling, OfMastersThatHoldTheOnlyCopyLosesNothing) {
   Life life(3, 0);

@@ -119,13 +119,13 @@ TEST(StandIn, HandsBackAndGoes) {
 TEST(StandIn, ThatCannotStartIsDeletedWhenTheSpecificationIsReverted) {
   World world = World::Healthy(3, 0);
   world.observation.pods.insert(world.observation.pods.begin() + 1, {.name = "demo-0-1",
-                                                                      .uid = "pod-0-1",
-                                                                      .shard = 0,
-                                                                      .index = 1,
-                                                                      .phase = "Pending",
-                                                                      .ours = true,
-                                                                      .hash = "of redis:none",
-                                                                      .trouble = "ErrImagePull: no such image"});
+                                                                     .uid = "pod-0-1",
+                                                                     .shard = 0,
+                                                                     .index = 1,
+                                                                     .phase = "Pending",
+                                                                     .ours = true,
+                                                                     .hash = "of redis:none",
+                                                                     .trouble = "ErrImagePull: no such image"});
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
 }
 
