@@ -55,6 +55,7 @@ Result<void> LocalCluster::LockStateDir() {
   }
   options_.state_dir = fs::absolute(options_.state_dir);
   const std::string path = options_.state_dir + "/lock";
+  made_state_dir_ = made_state_dir_ || fs::exists(path, error);  // one of us that was killed has made it
   const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (file < 0) {
     return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}; choose another folder with --state-dir",

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "reconciler/http/server.h"
 #include "tests/unit/kubelet/temporary_folder.h"
 
@@ -37,6 +39,17 @@ TEST(LocalClusterTest, ASecondOneInTheSameFolderIsRefusedAndLeavesTheFirstOnesFi
   EXPECT_TRUE(fs::exists((*first)->kubeconfig()));
   EXPECT_TRUE(fs::exists(folder + "/lock"));
   (*first)->Stop();
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST(LocalClusterTest, TheFolderOfOneThatWasKilledGoesWithTheNextOne) {
+  TemporaryFolder parent;
+  const std::string folder = parent.path() + "/state";
+  fs::create_directory(folder);
+  std::ofstream(folder + "/lock").close();
+  auto cluster = LocalCluster::Start(In(folder));
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  (*cluster)->Stop();
   EXPECT_FALSE(fs::exists(folder));
 }
 
