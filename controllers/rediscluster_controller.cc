@@ -156,12 +156,12 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
     if (!status.contains(field) && field != "formedAt" && field != "readyAt") status[field] = nullptr;
   }
   const Json patch = {{"status", status}};
-  const auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,
-                                          patch, {.subresource = "status", .field_manager = "", .force = false});
+  auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
+                                    {.subresource = "status", .field_manager = "", .force = false});
   if (!written && written.error().kind != ErrorKind::kNotFound) {
     return std::unexpected(written.error().Within("writing the status"));
   }
-  if (written) statuses_.Remember(*written);
+  if (written) statuses_.Remember(*std::move(written));
   return {};
 }
 

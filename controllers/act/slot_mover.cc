@@ -35,6 +35,13 @@ Command Migrate(const NodeRef& to, const std::string& password, const std::vecto
   return command;
 }
 
+// What a node did not do: it gave no answer, or an error; empty if all is fine.
+std::string ProblemOf(const NodeRef& node, const NodeResult& result) {
+  if (!result) return fmt::format("{}: {}", node.pod, result.error().message);
+  const auto failed = std::ranges::find_if(*result, &Reply::IsError);
+  return failed == result->end() ? "" : fmt::format("{}: {}", node.pod, failed->text);
+}
+
 }  // namespace
 
 struct SlotMover::Batch {
@@ -49,10 +56,8 @@ SlotMover::SlotMover(Commander& commander, reconciler::Clock& clock, std::string
 std::string SlotMover::Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies) {
   const auto results = commander_.Run({{node.endpoint, password_, std::move(commands), node.id}}, kPatience);
   if (after_effect_) after_effect_();
-  if (!results[0]) return fmt::format("{}: {}", node.pod, results[0].error().message);
-  replies = *results[0];
-  const auto failed = std::ranges::find_if(replies, &Reply::IsError);
-  return failed == replies.end() ? "" : fmt::format("{}: {}", node.pod, failed->text);
+  if (results[0]) replies = *results[0];
+  return ProblemOf(node, results[0]);
 }
 
 // Valkey 8 and newer answer SETSLOT only once their replicas have it, and on one connection one after the other. On
@@ -64,9 +69,7 @@ std::string SlotMover::SetSlots(const NodeRef& node, const std::vector<Command>&
   const auto results = commander_.Run(requests, kPatience);
   if (after_effect_) after_effect_();
   for (const auto& result : results) {
-    if (!result) return fmt::format("{}: {}", node.pod, result.error().message);
-    const auto failed = std::ranges::find_if(*result, &Reply::IsError);
-    if (failed != result->end()) return fmt::format("{}: {}", node.pod, failed->text);
+    if (auto problem = ProblemOf(node, result); !problem.empty()) return problem;
   }
   return "";
 }

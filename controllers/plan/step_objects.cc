@@ -61,11 +61,12 @@ std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterV
 
 std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
+  const int with_a_stand_in = ShardWithAStandIn(observation);
   std::vector<Action> actions;
   for (int shard = 0; shard < observation.ShardCount(); ++shard) {
     // A shard that is to go is kept whole while it owns slots.
     if (shard >= cluster.spec.masters && !view.claimed_by_shard.contains(shard)) continue;
-    const int pods = shard < cluster.spec.masters ? PodsWanted(observation, shard) : cluster.spec.pods_per_shard();
+    const int pods = cluster.spec.pods_per_shard() + (shard == with_a_stand_in ? 1 : 0);
     for (int index = 0; index < pods; ++index) {
       const std::string name = PodNameOf(cluster.name, shard, index);
       // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.

@@ -7,9 +7,6 @@
 
 namespace slotwright {
 
-namespace {
-
-// The shard whose master's data is nowhere else and whose pod is to be replaced; -1 if there is none.
 int ShardWithAStandIn(const Observation& observation) {
   const auto& cluster = observation.cluster;
   const auto& spec = cluster.spec;
@@ -26,14 +23,9 @@ int ShardWithAStandIn(const Observation& observation) {
   return other_has_one ? -1 : found->shard;
 }
 
-}  // namespace
-
-int PodsWanted(const Observation& observation, int shard) {
-  return observation.cluster.spec.pods_per_shard() + (shard == ShardWithAStandIn(observation) ? 1 : 0);
-}
-
 bool IsWanted(const Observation& observation, int shard, int index) {
-  return shard < observation.cluster.spec.masters && index < PodsWanted(observation, shard);
+  const auto& spec = observation.cluster.spec;
+  return spec.Wants(shard, index) || (index == spec.pods_per_shard() && shard == ShardWithAStandIn(observation));
 }
 
 const PodView* UnreadyBeside(const Observation& observation, const PodView& pod) {

@@ -5,12 +5,12 @@
 
 namespace slotwright {
 
-/// How many pods `shard` should have now. As many as the specification says, but while a master that has neither a
-/// replica nor storage runs an older specification its shard has one more: its data is nowhere else, so the new pod
-/// copies it, takes over, and hands back to the first one's successor. One shard at a time. REQUIRES: shard < masters.
-[[nodiscard]] int PodsWanted(const Observation& observation, int shard);
+/// While a master that has neither a replica nor storage runs an older specification its shard should have one pod more
+/// than the specification says: its data is nowhere else, so the new pod copies it, takes over, and hands back to the
+/// first one's successor. That shard, one at a time; -1 if there is none.
+[[nodiscard]] int ShardWithAStandIn(const Observation& observation);
 
-/// Whether there should be a pod with that place now.
+/// Whether there should be a pod with that place now: by the specification, or as a stand-in.
 [[nodiscard]] bool IsWanted(const Observation& observation, int shard, int index);
 
 /// Another wanted pod of its shard that Kubernetes does not call ready, for which a disruption budget would spare it;

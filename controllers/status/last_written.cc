@@ -2,6 +2,7 @@
 #include "controllers/status/last_written.h"
 
 #include <memory>
+#include <utility>
 
 #include "controllers/topology/text.h"
 
@@ -34,9 +35,10 @@ ObjectPtr LastWritten::Newest(const ObjectPtr& cached) const {
   return newest;
 }
 
-void LastWritten::Remember(const Json& object) {
+void LastWritten::Remember(Json object) {
+  const ObjectKey key = reconciler::KeyOf(object);
   const std::lock_guard lock(mutex_);
-  objects_[reconciler::KeyOf(object)] = object;
+  objects_[key] = std::move(object);
 }
 
 void LastWritten::Forget(const ObjectKey& key) {

@@ -15,7 +15,7 @@ class LastWritten {
   /// `cached`, or where our last write is newer, the same object with the status as it was written.
   [[nodiscard]] reconciler::ObjectPtr Newest(const reconciler::ObjectPtr& cached) const;
   /// `object`: the API server's answer to the write.
-  void Remember(const reconciler::Json& object);
+  void Remember(reconciler::Json object);
   void Forget(const reconciler::ObjectKey& key);
 
  private:

@@ -46,6 +46,9 @@ pods_ready() {
 
 pods_json() { in_test get pods -l "app.kubernetes.io/name=redis,app.kubernetes.io/instance=$1" -o json; }
 
+# paused NAME true|false: whether the operator leaves that cluster alone.
+paused() { in_test annotate rdc "$1" --overwrite "slotwright.dev/paused=$2"; }
+
 # all_have NAME IMAGE: no pod of the cluster has another image.
 all_have() { [ "$(pods_json "$1" | jq -r '.items[].spec.containers[].image' | sort -u)" = "$2" ]; }
 

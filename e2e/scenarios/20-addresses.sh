@@ -3,7 +3,6 @@
 
 on_kind || skip
 
-paused() { in_test annotate rdc demo --overwrite "slotwright.dev/paused=$1"; }
 pod_address() { in_test get pod "$1" -o 'jsonpath={.status.podIP}'; }
 on_node() { docker exec "$node" sh -c "$1"; }
 # Where the network plug-in host-local notes the addresses of that node's pods, and which one it gave last.
@@ -19,8 +18,8 @@ tell "$victim is to get $address, where $pod is the master"
 on_node 'ls /run/cni-ipam-state/*/last_reserved_ip.0' || skip
 
 # The operator must not make the master anew before its address has passed on.
-paused true
-trap 'paused false' EXIT
+paused demo true
+trap 'paused demo false' EXIT
 in_test delete pod "$pod"
 expect 60 "$address is free" freed
 on_node "cd /run/cni-ipam-state/* && printf %s ${address%.*}.$((${address##*.} - 1)) > last_reserved_ip.0"
@@ -29,7 +28,7 @@ expect 60 "there is a new $victim" replaced "$victim" "$uid"
 expect 60 "six pods are Ready" settled kept 6
 [ "$(pod_address "$victim")" = "$address" ]
 tell "$victim has it"
-paused false
+paused demo false
 trap - EXIT
 expect 120 "all is well" settled demo 6
 [ "$(pod_address "$pod")" != "$address" ]

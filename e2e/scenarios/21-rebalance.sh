@@ -1,7 +1,6 @@
 # slots moved by hand: only said, then evened in Automatic mode
 # shellcheck shell=bash
 
-paused() { in_test annotate rdc demo --overwrite "slotwright.dev/paused=$1"; }
 master() { in_test get rdc demo -o "jsonpath={.status.shards[$1].master.$2}"; }
 # slots_of SHARD: how many its master has.
 slots_of() {
@@ -12,12 +11,12 @@ said() { settled demo 6 && in_test get rdc demo -o json | grep 'slots are uneven
 even() { settled demo 6 && [ "$(slots_of 0)" -ge 5352 ]; } # 5461 less the threshold of 2 %
 
 in_test patch rdc demo --type=merge -p '{"spec": {"rebalance": {"mode": "Manual"}}}'
-paused true
-trap 'paused false' EXIT
+paused demo true
+trap 'paused demo false' EXIT
 # The password goes from the server's own file to the client's environment, inside of the pod.
 in_test exec "$(master 0 pod)" -- sh -c "REDISCLI_AUTH=\$(sed 's/^AUTH .//; s/.$//' /run/slotwright/auth) redis-cli --cluster reshard \
     $(master 0 address) --cluster-from $(master 0 id) --cluster-to $(master 1 id) --cluster-slots 500 --cluster-yes" | tail -n 2
-paused false
+paused demo false
 trap - EXIT
 expect 120 "uneven slots are said" said
 tell "of slots: $(slots_of 0) $(slots_of 1) $(slots_of 2)"

@@ -119,6 +119,8 @@ class Node {
 
   // Atomic migration (sim_redis_migration.cc).
   [[nodiscard]] Reply MigrateSlots(const Command& command);
+  [[nodiscard]] std::string WhyNotExported(SlotRange range, const SlotSet& before) const;
+  void StartExport(const SlotSet& slots, const NodeId& target);
   [[nodiscard]] Reply GetSlotMigrations() const;
   [[nodiscard]] Reply CancelSlotMigrations();
   void BeginExport(const std::string& name);

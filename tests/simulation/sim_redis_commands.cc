@@ -6,25 +6,10 @@
 #include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 #include "tests/simulation/sim_redis.h"
+#include "tests/simulation/sim_replies.h"
 #include "tests/support/cluster_nodes_text.h"
 
 namespace slotwright::simulation {
-
-namespace {
-
-Reply Ok() { return {.type = Reply::Type::kStatus, .text = "OK"}; }
-Reply Error(std::string text) { return {.type = Reply::Type::kError, .text = std::move(text)}; }
-Reply Text(std::string text) { return {.type = Reply::Type::kString, .text = std::move(text)}; }
-Reply Number(std::int64_t number) { return {.type = Reply::Type::kInteger, .integer = number}; }
-
-std::optional<Slot> SlotFrom(const std::string& text) {
-  const auto slot = text::ParseInteger<int>(text);
-  return slot && *slot >= 0 && *slot < kSlotCount ? std::optional(static_cast<Slot>(*slot)) : std::nullopt;
-}
-
-Reply BadSlot() { return Error("ERR Invalid or out of range slot"); }
-
-}  // namespace
 
 Reply Node::Execute(const Command& command, bool asking) {
   const std::string& name = command.at(0);

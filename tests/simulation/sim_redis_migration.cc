@@ -4,20 +4,15 @@
 
 #include <algorithm>
 
-#include "controllers/topology/text.h"
 #include "tests/simulation/sim_redis.h"
+#include "tests/simulation/sim_replies.h"
 
 namespace slotwright::simulation {
 
 namespace {
 
-constexpr const char* kFailed = "failed";
-
-Reply Error(std::string text) { return {.type = Reply::Type::kError, .text = "ERR " + std::move(text)}; }
-Reply Text(std::string text) { return {.type = Reply::Type::kString, .text = std::move(text)}; }
-
 void Fail(MigrationJob& job, std::string message) {
-  job.state = kFailed;
+  job.state = "failed";
   job.message = std::move(message);
 }
 
@@ -25,11 +20,6 @@ std::string LostTo(const char* other) {
   return fmt::format("Connection lost to {0}. Check CLUSTER GETSLOTMIGRATIONS on the {0} node for more information.",
                      other);
 }
-
-struct Wanted {
-  SlotSet slots;
-  NodeId target;
-};
 
 }  // namespace
 
@@ -46,60 +36,65 @@ bool Node::IsMigrating(Slot slot, bool exports) const {
 
 // SLOTSRANGE first last [first last …] NODE id [SLOTSRANGE …]: all or nothing.
 Reply Node::MigrateSlots(const Command& command) {
-  std::vector<Wanted> wanted;
+  std::vector<std::pair<SlotSet, NodeId>> wanted;
   SlotSet all;
   for (size_t i = 2; i < command.size();) {
-    if (command[i++] != "SLOTSRANGE") return Error("syntax error");
-    Wanted next;
-    while (i + 1 < command.size() && command[i] != "NODE") {
-      const auto first = text::ParseInteger<int>(command[i]);
-      const auto last = text::ParseInteger<int>(command[i + 1]);
-      if (!first || !last || *first < 0 || *last < 0 || *first >= kSlotCount || *last >= kSlotCount) {
-        return Error("Invalid or out of range slot");
-      }
-      if (*first > *last) {
-        return Error(fmt::format("Start slot number {} is greater than end slot number {}.", *first, *last));
-      }
-      const SlotSet range({SlotRange{static_cast<Slot>(*first), static_cast<Slot>(*last)}});
-      for (const Slot slot : range.Slots()) {
-        const Peer* owner = OwnerOf(slot);
-        if (owner == nullptr) return Error(fmt::format("Slot {} has no node served.", slot));
-        if (owner->id != disk_.id) return Error("Slots are not served by this node.");
-        if (IsMigrating(slot, true)) return Error(fmt::format("I am already migrating slot {}.", slot));
-      }
-      for (const SlotRange before : all.Ranges()) {
-        if ((SlotSet({before}) & range).empty()) continue;
-        return Error(fmt::format("Slot range {}-{} overlaps with previous range {}-{}.", *first, *last, before.first,
-                                 before.last));
-      }
-      all = all | range;
-      next.slots = next.slots | range;
-      i += 2;
+    if (command[i++] != "SLOTSRANGE") return Error("ERR syntax error");
+    SlotSet slots;
+    for (; i + 1 < command.size() && command[i] != "NODE"; i += 2) {
+      const auto first = SlotFrom(command[i]);
+      const auto last = SlotFrom(command[i + 1]);
+      if (!first || !last) return BadSlot();
+      const SlotRange range{*first, *last};
+      if (const auto problem = WhyNotExported(range, all); !problem.empty()) return Error("ERR " + problem);
+      all.Add(range);
+      slots.Add(range);
     }
-    if (i + 1 >= command.size() || command[i] != "NODE" || next.slots.empty()) return Error("syntax error");
+    if (i + 1 >= command.size() || command[i] != "NODE" || slots.empty()) return Error("ERR syntax error");
     const auto target = NodeId::Parse(command[i + 1]);
-    if (!target) return Error("Invalid node name: " + command[i + 1]);
-    if (Find(*target) == nullptr) return Error("Unknown node name: " + command[i + 1]);
-    if (*target == disk_.id) return Error("Target node can not be this node.");
-    next.target = *target;
-    wanted.push_back(std::move(next));
+    if (!target) return Error("ERR Invalid node name: " + command[i + 1]);
+    if (Find(*target) == nullptr) return Error("ERR Unknown node name: " + command[i + 1]);
+    if (*target == disk_.id) return Error("ERR Target node can not be this node.");
+    wanted.emplace_back(slots, *target);
     i += 2;
   }
-  if (wanted.empty()) return Error("wrong number of arguments for 'cluster|migrateslots' command");
-  for (auto& next : wanted) {
-    const std::string name = bus_.NewId().ToString();
-    jobs_.insert(jobs_.begin(), {.name = name,
-                                 .exports = true,
-                                 .slots = next.slots,
-                                 .source = disk_.id,
-                                 .target = next.target,
-                                 .state = "connecting",
-                                 .message = ""});
-    bus_.simulator.After(bus_.simulator.RandomMs(1, 20), [&bus = bus_, self = disk_.id, name] {
-      if (Node* source = bus.ById(self)) source->BeginExport(name);
-    });
+  if (wanted.empty()) return Error("ERR wrong number of arguments for 'cluster|migrateslots' command");
+  for (const auto& [slots, target] : wanted) StartExport(slots, target);
+  return Ok();
+}
+
+// `before`: what the same command has named already.
+std::string Node::WhyNotExported(SlotRange range, const SlotSet& before) const {
+  if (range.first > range.last) {
+    return fmt::format("Start slot number {} is greater than end slot number {}.", range.first, range.last);
   }
-  return {.type = Reply::Type::kStatus, .text = "OK"};
+  const SlotSet slots({range});
+  for (const Slot slot : slots.Slots()) {
+    const Peer* owner = OwnerOf(slot);
+    if (owner == nullptr) return fmt::format("Slot {} has no node served.", slot);
+    if (owner->id != disk_.id) return "Slots are not served by this node.";
+    if (IsMigrating(slot, true)) return fmt::format("I am already migrating slot {}.", slot);
+  }
+  for (const SlotRange other : before.Ranges()) {
+    if ((SlotSet({other}) & slots).empty()) continue;
+    return fmt::format("Slot range {}-{} overlaps with previous range {}-{}.", range.first, range.last, other.first,
+                       other.last);
+  }
+  return "";
+}
+
+void Node::StartExport(const SlotSet& slots, const NodeId& target) {
+  const std::string name = bus_.NewId().ToString();
+  jobs_.insert(jobs_.begin(), {.name = name,
+                               .exports = true,
+                               .slots = slots,
+                               .source = disk_.id,
+                               .target = target,
+                               .state = "connecting",
+                               .message = ""});
+  bus_.simulator.After(bus_.simulator.RandomMs(1, 20), [&bus = bus_, self = disk_.id, name] {
+    if (Node* source = bus.ById(self)) source->BeginExport(name);
+  });
 }
 
 void Node::BeginExport(const std::string& name) {
@@ -201,7 +196,7 @@ Reply Node::CancelSlotMigrations() {
     job.state = "cancelled";
     any = true;
   }
-  return any ? Reply{.type = Reply::Type::kStatus, .text = "OK"} : Error("No migrations ongoing");
+  return any ? Ok() : Error("ERR No migrations ongoing");
 }
 
 }  // namespace slotwright::simulation

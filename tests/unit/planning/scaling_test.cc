@@ -251,23 +251,7 @@ TEST(ScaleInReplicas, EvictsOneOfEachShard) {
 
 TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
   World world = World::Healthy(3, 1);
-  // demo-1-1 was promoted, demo-1-0 is its replica.
-  const SlotSet slots = world.Node("demo-1-0").me().slots;
-  for (auto& node : world.observation.nodes) {
-    auto& old_master = world.Line(node.pod, "demo-1-0");
-    auto& new_master = world.Line(node.pod, "demo-1-1");
-    new_master.flags.master = true;
-    new_master.flags.replica = false;
-    new_master.master.reset();
-    new_master.slots = slots;
-    old_master.flags.master = false;
-    old_master.flags.replica = true;
-    old_master.master = new_master.id;
-    old_master.slots = {};
-  }
-  world.Node("demo-1-1").server.master_role = true;
-  world.Node("demo-1-0").server.master_role = false;
-  world.Node("demo-1-0").server.master_link_up = true;
+  world.SwapRoles("demo-1-0", "demo-1-1");
   ASSERT_TRUE(world.MakePlan().settled) << world.MakePlan().message;
   world.observation.cluster.spec.replicas_per_master = 0;
   world.TakeObjectsAsDesired();

@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <utility>
-
 #include "tests/unit/planning/world.h"
 
 namespace slotwright::testing {
@@ -24,45 +22,19 @@ World WithAStandIn() {
   world.RemovePod("demo-2-1");
   world.observation.cluster.spec.replicas_per_master = 0;
   world.observation.cluster.spec.image = "redis:8.2";
-  world.observation.cluster.formed_at = world.observation.cluster.ready_at = "2026-11-23T05:59:00Z";
   world.TakeObjectsAsDesired();
   world.TakePodsAsDesired();
   for (auto& pod : world.observation.pods) {
     if (pod.index == 0) pod.hash = kOldHash;
   }
-  world.AssignSlots();
-  world.Introduce();
-  world.Attach();
-  for (auto& node : world.observation.nodes) {
-    node.info.state_ok = true;
-    node.quarantined = false;
-  }
+  world.Form();
   return world;
 }
 
 // The stand-in is master now, and the first its replica.
 World AfterTheHandOver() {
   World world = WithAStandIn();
-  auto& old_master = world.Node("demo-0-0");
-  auto& stand_in = world.Node("demo-0-1");
-  const NodeId new_id = stand_in.id();
-  const NodeId old_id = old_master.id();
-  for (auto& node : world.observation.nodes) {
-    SlotSet slots;
-    for (auto& line : node.table->lines) {
-      if (line.id == old_id) slots = std::exchange(line.slots, {});
-    }
-    for (auto& line : node.table->lines) {
-      if (line.id == new_id) line.slots = slots;
-      if (line.id != new_id && line.id != old_id) continue;
-      line.flags.master = line.id == new_id;
-      line.flags.replica = line.id == old_id;
-      line.master = line.id == old_id ? std::optional(new_id) : std::nullopt;
-    }
-  }
-  old_master.server.master_role = false;
-  old_master.server.master_link_up = true;
-  stand_in.server.master_role = true;
+  world.SwapRoles("demo-0-0", "demo-0-1");
   return world;
 }
 

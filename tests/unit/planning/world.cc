@@ -172,17 +172,36 @@ void World::Attach() {
   }
 }
 
-World World::Healthy(int masters, int replicas) {
-  World world(masters, replicas);
-  world.AssignSlots();
-  world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
-  world.observation.cluster.ready_at = "2026-11-23T05:59:01Z";
-  world.Introduce();
-  world.Attach();
-  for (auto& node : world.observation.nodes) {
+void World::Form() {
+  AssignSlots();
+  observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  observation.cluster.ready_at = "2026-11-23T05:59:01Z";
+  Introduce();
+  Attach();
+  for (auto& node : observation.nodes) {
     node.info.state_ok = true;
     node.quarantined = false;
   }
+}
+
+void World::SwapRoles(const std::string& master, const std::string& replica) {
+  for (auto& node : observation.nodes) {
+    auto& old_master = Line(node.pod, master);
+    auto& new_master = Line(node.pod, replica);
+    std::swap(old_master.flags.master, new_master.flags.master);
+    std::swap(old_master.flags.replica, new_master.flags.replica);
+    std::swap(old_master.slots, new_master.slots);
+    new_master.master.reset();
+    old_master.master = new_master.id;
+  }
+  Node(replica).server.master_role = true;
+  Node(master).server.master_role = false;
+  Node(master).server.master_link_up = true;
+}
+
+World World::Healthy(int masters, int replicas) {
+  World world(masters, replicas);
+  world.Form();
   return world;
 }
 

@@ -43,6 +43,10 @@ struct World {
   /// Index 1.. replicate index 0; in sync.
   void Attach();
   /// All of the above, state ok, formed.
+  void Form();
+  /// An orderly failover: the replica is the master now, and the master its replica, in sync.
+  void SwapRoles(const std::string& master, const std::string& replica);
+  /// A world that is formed.
   static World Healthy(int masters = 3, int replicas = 1);
 
   [[nodiscard]] Plan MakePlan() const { return slotwright::MakePlan(observation, Merge(observation)); }
