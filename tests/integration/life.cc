@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "controllers/plan/cluster_view.h"
 #include "controllers/plan/slot_moves.h"
@@ -55,6 +56,7 @@ const WriteChecker::Report& Life::Verify() {
   writers_->Stop();
   report_ = writers_->Verify();
   fmt::print("writers: {}\n", report_.ToString());
+  std::fflush(stdout);  // also if what comes next never ends
   return report_;
 }
 

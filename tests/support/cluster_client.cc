@@ -60,15 +60,19 @@ void ClusterClient::Refresh() {
     if (!table) continue;
     const std::lock_guard lock(mutex_);
     for (const auto& line : table->lines) {
-      if (line.endpoint.host.empty() || line.flags.fail || line.flags.handshake) continue;
-      if (std::ranges::find(nodes_, line.endpoint) == nodes_.end()) nodes_.push_back(line.endpoint);
+      if (!line.endpoint.host.empty() && !line.flags.fail && !line.flags.handshake) Remember(line.endpoint);
     }
   }
+}
+
+void ClusterClient::Remember(const Endpoint& node) {
+  if (std::ranges::find(nodes_, node) == nodes_.end()) nodes_.push_back(node);
 }
 
 void ClusterClient::Learn(Slot slot, const Endpoint& endpoint) {
   const std::lock_guard lock(mutex_);
   ways_[slot] = endpoint;
+  Remember(endpoint);
 }
 
 void ClusterClient::Unlearn(Slot slot) {

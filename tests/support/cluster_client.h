@@ -34,6 +34,8 @@ class ClusterClient {
   [[nodiscard]] Endpoint WayTo(Slot slot);
   /// Asks somebody who the nodes are now, at most every 50 ms: in time all addresses may be new ones.
   void Refresh();
+  /// Under mutex_.
+  void Remember(const Endpoint& node);
   void Learn(Slot slot, const Endpoint& endpoint);
   void Unlearn(Slot slot);
 
@@ -41,7 +43,7 @@ class ClusterClient {
   std::unique_ptr<Commander> commander_;
   std::mutex mutex_;
   std::map<Slot, Endpoint> ways_;
-  std::vector<Endpoint> nodes_;  // as last heard of
+  std::vector<Endpoint> nodes_;  // all that were ever heard of: redirections may be all one hears for long
   size_t next_node_ = 0;
   std::chrono::steady_clock::time_point refreshed_;
 };

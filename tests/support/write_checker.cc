@@ -9,11 +9,12 @@
 
 namespace slotwright::testing {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{30'000};
+constexpr milliseconds kPatience{30'000};
 
 double Milliseconds(steady_clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
@@ -83,6 +84,7 @@ void WriteChecker::Compare(const std::string& key, const Written& written, const
 
 WriteChecker::Report WriteChecker::Verify() {
   Report report;
+  const auto deadline = steady_clock::now() + kPatience;  // for all keys together
   std::vector<double> latencies;
   for (const auto& writer : writers_) {
     report.unknown += writer.unknown;
@@ -91,7 +93,10 @@ WriteChecker::Report WriteChecker::Verify() {
     latencies.insert(latencies.end(), writer.latencies_ms.begin(), writer.latencies_ms.end());
     for (const auto& [key, written] : writer.keys) {
       report.acknowledged += static_cast<std::int64_t>(written.acknowledged.size());
-      const auto value = client_.Execute({"GET", key}, kPatience);
+      const auto value = client_.Execute({"GET", key}, std::chrono::ceil<milliseconds>(deadline - steady_clock::now()));
+      if (!value && report.first_problem.empty()) {
+        report.first_problem = fmt::format("{} could not be read: {}", key, value.error().message);
+      }
       if (value && !value->text.empty()) ++report.keys;
       Compare(key, written, value ? value->text : "", report);
     }
