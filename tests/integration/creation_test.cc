@@ -6,6 +6,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
 #include "tests/integration/harness.h"
+#include "tests/support/engines.h"
 
 namespace slotwright::testing {
 namespace {
@@ -25,7 +26,7 @@ class Creation : public ::testing::TestWithParam<Shape> {};
 
 TEST_P(Creation, EndsInAClusterThatServesEverySlot) {
   const Shape& shape = GetParam();
-  if (!Harness::HasEngine(shape.image)) GTEST_SKIP() << "no program here for " << shape.image;
+  if (ServerFor(shape.image).empty()) GTEST_SKIP() << "no program here for " << shape.image;
   Harness harness;
   harness.StartOperator();
   harness.Create(shape.masters, shape.replicas, Json::object(), shape.image);

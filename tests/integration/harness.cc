@@ -10,7 +10,6 @@
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
-#include "local/kubelet/image_resolver.h"
 #include "operator/crd.h"
 #include "reconciler/base/base64.h"
 #include "reconciler/base/log.h"
@@ -58,13 +57,6 @@ Harness::~Harness() {
   cluster_->Stop();
   std::error_code ignored;
   std::filesystem::remove_all(state_dir_, ignored);
-}
-
-bool Harness::HasEngine(const std::string& image) {
-  const std::string links = MakeStateDir();
-  const bool found = local::ImageResolver({}, local::KubeletOptions().engine_folders, links).Resolve(image).has_value();
-  std::filesystem::remove_all(links);
-  return found;
 }
 
 void Harness::StartOperator() {

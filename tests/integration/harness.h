@@ -23,9 +23,6 @@ class Harness {
   Harness();
   ~Harness();
 
-  /// Whether this machine has a program for that image: scripts/engines.sh cannot fetch every one everywhere.
-  static bool HasEngine(const std::string& image);
-
   void StartOperator();
   void StopOperator();
   /// Of the operator that is started next.

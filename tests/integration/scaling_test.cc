@@ -5,6 +5,7 @@
 
 #include "controllers/plan/cluster_view.h"
 #include "tests/integration/life.h"
+#include "tests/support/engines.h"
 
 namespace slotwright::testing {
 namespace {
@@ -19,7 +20,7 @@ struct Engine {
 class Scaling : public ::testing::TestWithParam<Engine> {};
 
 TEST_P(Scaling, OutAndInAgainLosesNothing) {
-  if (!Harness::HasEngine(GetParam().image)) GTEST_SKIP() << "no program here for " << GetParam().image;
+  if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
   Life life(3, 1, reconciler::Json::object(), GetParam().image);
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 5}});

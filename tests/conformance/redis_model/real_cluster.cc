@@ -10,6 +10,7 @@
 #include "controllers/resources/configuration.h"
 #include "controllers/resources/resources.h"
 #include "tests/conformance/redis_model/cluster_under_test.h"
+#include "tests/support/engines.h"
 #include "tests/support/redis_process.h"
 
 namespace slotwright::redis_model {
@@ -122,18 +123,10 @@ std::unique_ptr<ClusterUnderTest> MakeRealCluster(const std::string& program) {
 }
 
 std::string ProgramOf(Engine engine) {
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = ::getenv(name);
-    return value == nullptr ? "" : value;
-  };
-  if (engine == Engine::kRedis) {
-    const std::string other = variable("SLOTWRIGHT_MODEL_SERVER");
-    return other.empty() ? "redis-server" : other;
-  }
-  const std::string engines = variable("SLOTWRIGHT_ENGINES");
-  const std::string folder = engines.empty() ? variable("HOME") + "/.cache/slotwright/engines" : engines;
-  const std::string program = folder + "/valkey-9.1.2/valkey-server";
-  return std::filesystem::exists(program) ? program : "";
+  if (engine == Engine::kValkey) return testing::ServerFor("valkey:9.1");
+  const char* other = ::getenv("SLOTWRIGHT_MODEL_SERVER");
+  const std::string server = other == nullptr ? testing::ServerFor("redis:7.0") : other;
+  return server.empty() ? "redis-server" : server;
 }
 
 }  // namespace slotwright::redis_model

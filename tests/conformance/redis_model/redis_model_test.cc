@@ -78,8 +78,7 @@ OnRealServers& RealServers() {
 class RedisModel : public ::testing::TestWithParam<Script> {};
 
 TEST_P(RedisModel, AnswersAsRealServersDo) {
-  if (ProgramOf(GetParam().engine).empty())
-    GTEST_SKIP() << "no valkey-server of version 9; scripts/engines.sh fetches it";
+  if (ProgramOf(GetParam().engine).empty()) GTEST_SKIP() << "no such server here; scripts/engines.sh fetches it";
   const auto cluster = MakeSimulatedCluster(GetParam().engine);
   const Outcome simulated = PlayOn(*cluster, GetParam());
   const Outcome real = RealServers().Of(GetParam());

@@ -8,9 +8,11 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 constexpr const char* kOldHash = "of redis:7.0";
 
@@ -99,6 +101,14 @@ TEST(StandIn, ThatCannotStartIsDeletedWhenTheSpecificationIsReverted) {
                                                                      .hash = "of redis:none",
                                                                      .trouble = "ErrImagePull: no such image"});
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+}
+
+TEST(StandIn, IsForgottenOnlyWhenItIsNotWantedAnyMore) {
+  World world = WithAStandIn();
+  world.RemovePod("demo-0-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-0-1"));
+  world.TakePodsAsDesired();
+  EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("forget"))));
 }
 
 // A new specification before the first one was through.

@@ -85,7 +85,7 @@ TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
 }
 
 // As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
-TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
+World WithAPodThatNeverRan() {
   World world = World::Healthy(3, 2);
   world.observation.cluster.spec.replicas_per_master = 1;
   world.TakeObjectsAsDesired();
@@ -98,7 +98,17 @@ TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
   pod.ip.clear();
   pod.trouble = "Unschedulable: 0/3 nodes are available";
   world.observation.pods.push_back(pod);
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-2"));
+  return world;
+}
+
+TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
+  EXPECT_THAT(WithAPodThatNeverRan().Actions(), ElementsAre("delete Pod demo-0-2"));
+}
+
+TEST(Roll, KeepsAPodThatDoesNotRunWhileItsShardHasNoMaster) {
+  World world = WithAPodThatNeverRan();
+  world.Kill("demo-0-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-0-2")))) << "it may have the last copy";
 }
 
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {

@@ -1,0 +1,12 @@
+// Which servers this machine has for tests.
+#pragma once
+
+#include <string>
+
+namespace slotwright::testing {
+
+/// The server program that local mode would run for an image; empty if this machine has none. scripts/engines.sh cannot
+/// fetch every one everywhere.
+[[nodiscard]] std::string ServerFor(const std::string& image);
+
+}  // namespace slotwright::testing
