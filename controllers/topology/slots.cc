@@ -51,9 +51,19 @@ void SlotSet::Add(SlotRange range) {
 }
 
 void SlotSet::Remove(Slot slot) {
-  SlotSet one;
-  one.ranges_.push_back({slot, slot});
-  *this = *this - one;
+  const auto range = std::ranges::lower_bound(ranges_, slot, {}, &SlotRange::last);
+  if (range == ranges_.end() || range->first > slot) return;
+  if (range->first == range->last) {
+    ranges_.erase(range);
+  } else if (slot == range->first) {
+    ++range->first;
+  } else if (slot == range->last) {
+    --range->last;
+  } else {
+    const SlotRange before{range->first, static_cast<Slot>(slot - 1)};
+    range->first = static_cast<Slot>(slot + 1);
+    ranges_.insert(range, before);
+  }
 }
 
 bool SlotSet::Contains(Slot slot) const {

@@ -62,9 +62,7 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
   if (fate == Effects::Fate::kLostReply)
     carried_out = static_cast<size_t>(bus_.simulator.Random(1, static_cast<int>(carried_out)));
   std::vector<Reply> replies;
-  const auto carry_out = [&] {
-    for (size_t i = 0; i < carried_out; ++i) replies.push_back(node->Execute(request.commands[i], false));
-  };
+  const auto carry_out = [&] { replies = node->ExecutePipeline(request.commands, carried_out); };
   if (!changes) {
     carry_out();
     return replies;

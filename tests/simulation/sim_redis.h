@@ -71,6 +71,8 @@ class Node {
 
   /// One command of a client or of the operator. `asking`: ASKING came before it.
   [[nodiscard]] Reply Execute(const Command& command, bool asking);
+  /// The first `count` of `commands`, in one go: what they have for others to hear is sent once, at the end.
+  [[nodiscard]] std::vector<Reply> ExecutePipeline(const std::vector<Command>& commands, size_t count);
   /// What happens ten times a second.
   void Cron();
 
@@ -115,6 +117,7 @@ class Node {
   void FollowMaster(const NodeId& master);
   void DropKeysOf(const SlotSet& slots);
   [[nodiscard]] int Majority() const;
+  void TakeNewEpoch();
   void AnnounceNewSlots();
 
   // Atomic migration (sim_redis_migration.cc).
@@ -130,6 +133,7 @@ class Node {
   [[nodiscard]] bool IsMigrating(Slot slot, bool exports) const;
 
   // Commands.
+  [[nodiscard]] Reply Answer(const Command& command, bool asking);
   [[nodiscard]] Reply Cluster(const Command& command);
   [[nodiscard]] Reply CommandInfo(const Command& command) const;
   [[nodiscard]] Reply Config(const Command& command);
@@ -167,6 +171,7 @@ class Node {
   std::optional<MonotonicTime> sync_done_;
   MonotonicTime link_lost_;
   bool ever_synced_ = false;
+  bool has_new_slots_ = false;      ///< That the others have not heard of.
   std::vector<MigrationJob> jobs_;  ///< The newest first.
 };
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
@@ -12,6 +13,19 @@
 namespace slotwright::simulation {
 
 Reply Node::Execute(const Command& command, bool asking) {
+  Reply reply = Answer(command, asking);
+  if (std::exchange(has_new_slots_, false)) AnnounceNewSlots();
+  return reply;
+}
+
+std::vector<Reply> Node::ExecutePipeline(const std::vector<Command>& commands, size_t count) {
+  std::vector<Reply> replies;
+  for (size_t i = 0; i < count; ++i) replies.push_back(Answer(commands[i], false));
+  if (std::exchange(has_new_slots_, false)) AnnounceNewSlots();
+  return replies;
+}
+
+Reply Node::Answer(const Command& command, bool asking) {
   const std::string& name = command.at(0);
   if (name == "CLUSTER") return Cluster(command);
   if (name == "INFO") return Text(InfoText());
@@ -160,15 +174,21 @@ Reply Node::SetSlotNode(Slot slot, Peer& owner) {
   if (!has_keys) disk_.migrating.erase(slot);
   for (auto& [other, entry] : disk_.table) entry.slots.Remove(slot);
   owner.slots.Add(slot);
-  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) AnnounceNewSlots();
+  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) {
+    TakeNewEpoch();
+    has_new_slots_ = true;
+  }
   return Ok();
 }
 
 // Without a vote: whoever moves slots on purpose needs none.
-void Node::AnnounceNewSlots() {
+void Node::TakeNewEpoch() {
   std::uint64_t highest = disk_.current_epoch;
   for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
   if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
+}
+
+void Node::AnnounceNewSlots() {
   for (Node* node : bus_.All()) {
     if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
   }
