@@ -67,10 +67,10 @@ class Observer {
   std::map<reconciler::ObjectKey, CachedPassword> passwords_;
 };
 
-/// Fills `node` from the replies to CLUSTER NODES, CLUSTER INFO and INFO. `hostname` is what its pod announces.
 /// Of the answer to Valkey's CLUSTER GETSLOTMIGRATIONS: maps, each with a "state".
 [[nodiscard]] int CountActiveMigrations(const Reply& reply);
 
+/// Fills `node` from the replies to CLUSTER NODES, CLUSTER INFO and INFO. `hostname` is what its pod announces.
 void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname, NodeView& node);
 
 }  // namespace slotwright

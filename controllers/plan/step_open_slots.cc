@@ -30,6 +30,14 @@ std::vector<const NodeView*> Masters(const ClusterView& view) {
   return masters;
 }
 
+// Null for masters, and for replicas whose master does not answer.
+const NodeView* LiveMasterOf(const ClusterView& view, const NodeView& replica) {
+  const auto id = replica.me().master;
+  if (!id) return nullptr;
+  const auto found = view.by_id.find(*id);
+  return found != view.by_id.end() && found->second->me().flags.master ? found->second : nullptr;
+}
+
 const OpenSlot* FindOpen(const NodeView& node, Slot slot) {
   const auto& open = node.me().open_slots;
   const auto found = std::ranges::find(open, slot, &OpenSlot::slot);
@@ -77,6 +85,10 @@ class Remedies {
     }
   }
 
+  // Valkey tells replicas before it does anything itself (since 8). Of a SETSLOT that is refused in the end, since one
+  // of them did not answer, they keep what their master never had; its next one clears that away.
+  void AddOfReplica(Slot slot, const NodeView& master) { ended_[&master].Add(slot); }
+
   [[nodiscard]] std::vector<Action> Actions() const {
     std::vector<Action> actions;
     std::set<const NodeView*> sources;
@@ -123,18 +135,31 @@ class Remedies {
 
 }  // namespace
 
-std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView& view) {
+std::optional<Plan> CloseOpenSlots(const Observation& observation, const ClusterView& view) {
   std::set<Slot> open;
   for (const NodeView* node : Masters(view)) {
     for (const auto& slot : node->me().open_slots) open.insert(slot.slot);
   }
   Remedies remedies(view);
   for (const Slot slot : open) remedies.Add(slot);
+  std::set<Slot> of_replicas;
+  for (const NodeView* node : view.answering) {
+    const NodeView* master = LiveMasterOf(view, *node);
+    if (master == nullptr) continue;
+    for (const auto& slot : node->me().open_slots) {
+      if (open.contains(slot.slot)) continue;  // the masters' remedies first
+      remedies.AddOfReplica(slot.slot, *master);
+      of_replicas.insert(slot.slot);
+    }
+  }
+  open.merge(of_replicas);
   auto actions = remedies.Actions();
   if (actions.empty()) return std::nullopt;
-  return Do("open-slots", "ClosingOpenSlots",
-            fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
-            std::move(actions));
+  Plan plan = Do("open-slots", "ClosingOpenSlots",
+                 fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
+                 std::move(actions));
+  plan.look_again = PollInterval(observation);
+  return plan;
 }
 
 }  // namespace slotwright::steps

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "controllers/plan/cluster_view.h"
 #include "tests/integration/life.h"
@@ -81,6 +82,31 @@ TEST(ScaleOut, RevertedInTheMiddleOfAMigrationOfTheServersOwnLosesNothing) {
   life.harness.PatchSpec({{"masters", 3}});
   life.ExpectAllIsWell();
   EXPECT_EQ(life.harness.Look().observation.pods.size(), 6U);
+}
+
+// Since Valkey 8 a SETSLOT waits two seconds for each replica and is refused (NOREPLICAS) if one does not answer.
+// Whether the replica hangs just then is a matter of luck, which is tried four times.
+TEST(ScaleOut, IsFinishedAlsoIfAReplicaHangsMeanwhile) {
+  const char* image = "valkey/valkey:8.0";
+  if (ServerFor(image).empty()) GTEST_SKIP() << "no program here for " << image;
+  Life life(3, 1, reconciler::Json::object(), image, 100'000);
+  const auto refused = [&] {
+    const Reply errors = life.harness.Ask(life.NodeOf("demo-3-0").endpoint, {"INFO", "errorstats"});
+    return errors.text.find("errorstat_NOREPLICAS") != std::string::npos;
+  };
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 4}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Rebalancing"; }));
+  const pid_t pid = life.PidOf("demo-3-1");  // what all slots that move wait for
+  for (int attempt = 1; attempt <= 4 && !refused(); ++attempt) {
+    ASSERT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-3-0").me().slots.size() > attempt * 500; }));
+    ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+    (void)Harness::Eventually(refused, 4s);
+    ASSERT_EQ(::kill(pid, SIGCONT), 0);
+  }
+  fmt::print("{}\n", refused() ? "a SETSLOT was refused" : "no SETSLOT was refused");
+  life.ExpectAllIsWell();
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
 }
 
 TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {

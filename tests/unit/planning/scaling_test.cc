@@ -339,6 +339,22 @@ TEST_F(OpenSlots, AreLeftAloneWhileACountIsMissing) {
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
+// Valkey 8 tells replicas first; here another replica did not answer, and the master refused.
+TEST_F(OpenSlots, OfAReplicaAloneAreEndedByItsMaster) {
+  Open("demo-1-1", OpenSlot::Direction::kImporting, "demo-0-0");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the migration of slots 7 on demo-1-0")));
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("end the migration")))) << "nobody can tell it";
+}
+
+TEST_F(OpenSlots, OfAReplicaAndItsMasterAreTheMasters) {
+  Open("demo-1-1", OpenSlot::Direction::kImporting, "demo-0-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Keys(5, 3, 0);
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
+}
+
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);
