@@ -7,6 +7,7 @@
 #include <set>
 
 #include "controllers/api/names.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright {
 
@@ -20,18 +21,18 @@ struct Membership {
   friend bool operator==(const Membership&, const Membership&) = default;
 };
 
-std::map<NodeId, Membership> MembershipsOf(const NodeTable& table) {
+std::map<NodeId, Membership> MembershipsOf(const ClusterView& view, const NodeTable& table) {
   std::map<NodeId, Membership> members;
   for (const auto& line : table.lines) {
-    if (line.flags.handshake) continue;
+    if (line.flags.handshake || view.IsLeftOver(line.id)) continue;
     members[line.id] = {line.flags.master, line.master.value_or(NodeId()), line.slots};
   }
   return members;
 }
 
-std::string DescribeDifference(const NodeView& left, const NodeView& right) {
-  const auto a = MembershipsOf(*left.table);
-  const auto b = MembershipsOf(*right.table);
+std::string DescribeDifference(const ClusterView& view, const NodeView& left, const NodeView& right) {
+  const auto a = MembershipsOf(view, *left.table);
+  const auto b = MembershipsOf(view, *right.table);
   for (const auto& [id, membership] : a) {
     const auto other = b.find(id);
     if (other == b.end()) return fmt::format("{} does not know {}, {} does", right.pod, id.Short(), left.pod);
@@ -62,7 +63,24 @@ void SettleOwnership(ClusterView& view) {
   }
 }
 
-void FindAbsent(ClusterView& view) {
+// A dead node whose pod has no other node may come back with its data. Of one that is known from gossip alone nobody
+// has heard the hostname: it was no pod's node if each pod has another one.
+bool HasSuccessor(const Observation& observation, const ClusterView& view, const ClusterView::Absent& node) {
+  const auto& cluster = observation.cluster;
+  if (node.hostname.empty()) return node.unreachable_everywhere && EveryPodAnswers(observation, view);
+  return std::ranges::any_of(view.answering, [&](const NodeView* other) {
+    return HostnameOf(cluster.ns, cluster.name, other->pod) == node.hostname;
+  });
+}
+
+bool WasRemoved(const Observation& observation, const ClusterView::Absent& node) {
+  const auto& cluster = observation.cluster;
+  const auto place = PlaceOfHostname(cluster.ns, cluster.name, node.hostname);
+  if (!place || IsWanted(observation, place->first, place->second)) return false;
+  return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;
+}
+
+void FindAbsent(const Observation& observation, ClusterView& view) {
   std::map<NodeId, ClusterView::Absent> absent;
   std::set<NodeId> masters_of_live_replicas;
   for (const NodeView* viewer : view.answering) {
@@ -83,11 +101,17 @@ void FindAbsent(ClusterView& view) {
   }
   for (auto& [id, node] : absent) {
     node.has_live_replicas = masters_of_live_replicas.contains(id);
+    node.removed = WasRemoved(observation, node);
+    node.replaced = HasSuccessor(observation, view, node);
     view.absent.push_back(node);
   }
 }
 
 }  // namespace
+
+bool ClusterView::IsLeftOver(const NodeId& id) const {
+  return std::ranges::any_of(absent, [&](const Absent& node) { return node.id == id && node.LeftOver(); });
+}
 
 const NodeView* ClusterView::MasterOf(int shard) const {
   const NodeView* best = nullptr;
@@ -136,9 +160,9 @@ ClusterView Merge(const Observation& observation) {
     }
   }
   SettleOwnership(view);
-  FindAbsent(view);
+  FindAbsent(observation, view);
   for (size_t i = 1; i < view.answering.size() && view.disagreement.empty(); ++i) {
-    view.disagreement = DescribeDifference(*view.answering[0], *view.answering[i]);
+    view.disagreement = DescribeDifference(view, *view.answering[0], *view.answering[i]);
   }
   return view;
 }

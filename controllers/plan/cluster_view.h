@@ -32,17 +32,22 @@ struct ClusterView {
     bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
     bool connected = false;               ///< Some viewer has a connection to it and gets answers.
     bool has_live_replicas = false;
+    bool removed = false;   ///< Its pod was taken away and will not be made again.
+    bool replaced = false;  ///< Its pod lives on under another id.
+    /// Nobody needs it: all that is left to do is to forget it.
+    [[nodiscard]] bool LeftOver() const { return !owns_slots && !has_live_replicas && (removed || replaced); }
     std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
   };
   std::vector<Absent> absent;
+  [[nodiscard]] bool IsLeftOver(const NodeId& id) const;
 
   /// The answering node of that shard which owns slots; the one with most if there are several; null if none.
   [[nodiscard]] const NodeView* MasterOf(int shard) const;
   /// MasterOf, or for a shard that owns nothing yet the node that its others replicate or should. Null while slots of
   /// the shard belong to a node that does not answer.
   [[nodiscard]] const NodeView* HeadOf(int shard) const;
-  /// Empty if all answering nodes list the same members with the same roles and slots; else a sentence about the first
-  /// difference.
+  /// Empty if all answering nodes list the same members with the same roles and slots, not counting what is left over;
+  /// else a sentence about the first difference.
   std::string disagreement;
 };
 

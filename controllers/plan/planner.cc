@@ -22,7 +22,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::CloseOpenSlots, steps::RemoveRetiredShards, steps::ReplaceStuckPods,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
     steps::Rebalance,      steps::AwaitMigrations,     steps::RemoveSurplusReplicas, steps::ApplyLiveConfig,
-    steps::RollPods,       steps::SpreadMasters,       steps::RefuseStorageChange,
+    steps::RollPods,       steps::SpreadMasters,       steps::RefuseStorageChange,   steps::AwaitForgetting,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {

@@ -55,8 +55,11 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> SpreadMasters(const Observation&, const ClusterView&);
 /// Refuses a size or class that the claims cannot take.
 [[nodiscard]] std::optional<Plan> RefuseStorageChange(const Observation&, const ClusterView&);
-/// Whatever still keeps the cluster from being Ready, in words.
+/// Whatever makes the cluster less than well, in words. Dead nodes that are left over do not: replacing all pods one
+/// after another would take a node timeout more for each.
 [[nodiscard]] std::optional<Plan> AwaitHealth(const Observation&, const ClusterView&);
+/// Waits until no table lists what is left over.
+[[nodiscard]] std::optional<Plan> AwaitForgetting(const Observation&, const ClusterView&);
 }  // namespace steps
 
 /// The shard is one too many, and neither a slot nor an unfinished migration speaks for it.

@@ -2,43 +2,16 @@
 // or taken away.
 #include <fmt/format.h>
 
-#include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
-#include "controllers/plan/wanted.h"
 
 namespace slotwright::steps {
-
-namespace {
-
-// A dead node whose pod has no other node may come back with its data. Of one that is known from gossip alone nobody
-// has heard the hostname: it was no pod's node if each pod has another one.
-bool HasSuccessor(const Observation& observation, const ClusterView& view, const ClusterView::Absent& ghost) {
-  const auto& cluster = observation.cluster;
-  if (ghost.hostname.empty()) return ghost.unreachable_everywhere && EveryPodAnswers(observation, view);
-  for (const NodeView* node : view.answering) {
-    if (HostnameOf(cluster.ns, cluster.name, node->pod) == ghost.hostname) return true;
-  }
-  return false;
-}
-
-// Its pod was taken away and will not be made again, so there is nothing to wait for.
-bool WasRemoved(const Observation& observation, const ClusterView::Absent& ghost) {
-  const auto& cluster = observation.cluster;
-  const auto place = PlaceOfHostname(cluster.ns, cluster.name, ghost.hostname);
-  if (!place || IsWanted(observation, place->first, place->second)) return false;
-  return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;
-}
-
-}  // namespace
 
 std::optional<Plan> ForgetGhosts(const Observation& observation, const ClusterView& view) {
   std::vector<Action> actions;
   std::string names;
   for (const auto& ghost : view.absent) {
-    if (ghost.owns_slots || ghost.has_live_replicas) continue;
-    const bool replaced = !ghost.connected && HasSuccessor(observation, view, ghost);
-    if (!replaced && !WasRemoved(observation, ghost)) continue;
+    if (!ghost.LeftOver() || (ghost.connected && !ghost.removed)) continue;
     names += (names.empty() ? "" : ", ") + ghost.id.Short();
     for (const NodeView* viewer : ghost.viewers) actions.emplace_back(Forget{RefTo(*viewer), ghost.id});
   }
@@ -47,6 +20,13 @@ std::optional<Plan> ForgetGhosts(const Observation& observation, const ClusterVi
                  std::move(actions));
   plan.look_again = PollInterval(observation);
   return plan;
+}
+
+std::optional<Plan> AwaitForgetting(const Observation& observation, const ClusterView& view) {
+  if (view.absent.empty()) return std::nullopt;
+  return WaitForRedis(observation, "ghosts", "DeadNodeInTable",
+                      fmt::format("node {} ({}) is gone, and forgotten as soon as nobody has a connection to it",
+                                  view.absent[0].id.Short(), view.absent[0].hostname));
 }
 
 }  // namespace slotwright::steps

@@ -44,6 +44,7 @@ Finding SilentNodes(const Observation& observation) {
 
 Finding AbsentNodes(const ClusterView& view) {
   for (const auto& absent : view.absent) {
+    if (absent.LeftOver()) continue;
     return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
                                             absent.hostname.empty() ? "unknown" : absent.hostname,
                                             absent.owns_slots ? " and owns slots until a replica takes over" : "")}};
@@ -55,7 +56,7 @@ Finding Disagreement(const ClusterView& view) {
   for (const NodeView* node : view.answering) {
     for (const auto& line : node->table->lines) {
       if (line.flags.handshake) return {{"JoiningNodes", fmt::format("{} is still joining", node->pod)}};
-      if (line.flags.fail || line.flags.pfail) {
+      if ((line.flags.fail || line.flags.pfail) && !view.IsLeftOver(line.id)) {
         return {{"NodeUnreachable", fmt::format("{} cannot reach {}", node->pod, line.id.Short())}};
       }
     }

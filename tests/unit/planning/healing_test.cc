@@ -100,6 +100,30 @@ TEST(Healing, ForgetsADeadNodeToWhichLinksAreOpenedInVain) {
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(5), Each(HasSubstr("forget"))));
 }
 
+// On Kubernetes the dead look alive for a node timeout, and a roll leaves one behind for each pod.
+TEST(Healing, OfWhatIsLeftOverHoldsNoRollUpButReady) {
+  World world = WithAGhostOfAReplica();
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      line.link_connected = true;
+      line.flags.fail = false;
+    }
+  }
+  // Gossip does not tell a new node of it.
+  NodeView& reborn = world.Node("demo-1-1");
+  std::erase_if(reborn.table->lines, [](const NodeLine& line) { return line.id == IdOf("demo-1-1"); });
+  reborn.quarantined = false;
+  reborn.info.state_ok = true;
+  reborn.server.master_role = false;
+  reborn.server.master_link_up = true;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_FALSE(world.MakePlan().settled);
+  EXPECT_EQ(world.MakePlan().reason, "DeadNodeInTable");
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
+}
+
 TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   World world = WithAGhostOfAReplica();
   for (auto& line : world.Node("demo-2-0").table->lines) {
