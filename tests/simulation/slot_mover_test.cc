@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/simulation/sim_redis.h"
 
 namespace slotwright::simulation {
@@ -27,6 +29,7 @@ class MoverTest : public ::testing::Test, public Commander {
     for (const auto& request : requests) {
       Node* node = bus_.At(request.endpoint);
       std::vector<Reply> replies;
+      connections_ = std::max(connections_, requests.size());
       for (const auto& command : request.commands) replies.push_back(node->Execute(command, false));
       results.emplace_back(std::move(replies));
       if (after_) after_(request.commands.front());
@@ -34,9 +37,9 @@ class MoverTest : public ::testing::Test, public Commander {
     return results;
   }
 
-  MoveProgress Move() {
+  MoveProgress Move(Slot last = 300) {
     SlotSet slots;
-    slots.Add(SlotRange{0, 300});
+    slots.Add(SlotRange{0, last});
     SlotMover mover(*this, simulator_, "", nullptr);
     return mover.Move({{"a", source_->id(), source_->endpoint()}, {"b", target_->id(), target_->endpoint()}, slots},
                       simulator_.Now() + seconds(60));
@@ -54,6 +57,7 @@ class MoverTest : public ::testing::Test, public Commander {
   Bus bus_{simulator_, milliseconds(5000)};
   Node* source_ = nullptr;
   Node* target_ = nullptr;
+  size_t connections_ = 0;  // used at once
   std::function<void(const Command&)> after_;
 };
 
@@ -77,6 +81,26 @@ TEST_F(MoverTest, MovesManyKeysOfOneSlotInSeveralRounds) {
   EXPECT_EQ(progress.keys, 1000);
   EXPECT_EQ(source_->KeyCount(), 0);
   EXPECT_EQ(target_->KeyCount(), 1000);
+}
+
+TEST_F(MoverTest, MovesManySlotsOverSeveralConnections) {
+  constexpr Slot kLast = 1999;
+  int moved = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    (void)source_->Execute({"APPEND", key, "v"}, false);
+    moved += KeySlot(key) <= kLast ? 1 : 0;
+  }
+  const auto progress = Move(kLast);
+  EXPECT_EQ(progress.error, "");
+  EXPECT_EQ(progress.slots, kLast + 1);
+  EXPECT_EQ(connections_, 4U);
+  EXPECT_EQ(target_->KeyCount(), moved);
+  EXPECT_EQ(source_->KeyCount(), 5000 - moved);
+  EXPECT_EQ(target_->me().slots, SlotSet({SlotRange{0, kLast}}));
+  for (const Node* node : {source_, target_}) {
+    EXPECT_TRUE(node->disk().importing.empty() && node->disk().migrating.empty()) << node->hostname();
+  }
 }
 
 }  // namespace
