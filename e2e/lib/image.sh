@@ -1,21 +1,33 @@
 # shellcheck shell=bash
-# Container images from folders, without a registry and without an engine: the format of `docker save`, one layer.
+# Container images from folders, without a registry and without an engine: the format of `docker save`.
 
-# image_pack NAME CONFIG ROOT OUT: the image of the folder ROOT, as files in the folder OUT. CONFIG is the OCI image
-# config's inner JSON object, such as {"Entrypoint": ["/pause"], "User": "65532"}.
+# image_pack NAME CONFIG ROOT OUT [BASE]: the image of the folder ROOT, as files in the folder OUT. CONFIG is the OCI image
+# config's inner JSON object, such as {"Entrypoint": ["/pause"], "User": "65532"}. With BASE, a packed image of one layer,
+# ROOT is what comes on top of it; nodes that have BASE unpack only that.
 image_pack() {
-    local name=$1 config=$2 root=$3 out=$4 digest
+    local name=$1 config=$2 root=$3 out=$4 base=${5:-} layers=(layer.tar) layer digests=()
     tar -C "$root" --numeric-owner --sort=name -cf "$out/layer.tar" .
-    digest=$(sha256sum "$out/layer.tar" | cut -d' ' -f1)
-    jq -cn --argjson config "$config" --arg diff "sha256:$digest" --arg architecture "$(image_architecture)" \
+    if [ -n "$base" ]; then
+        ln "$base/layer.tar" "$out/base.tar"
+        layers=(base.tar layer.tar)
+    fi
+    for layer in "${layers[@]}"; do
+        digests+=("sha256:$(sha256sum "$out/$layer" | cut -d' ' -f1)")
+    done
+    jq -cn --argjson config "$config" --arg architecture "$(image_architecture)" --args \
         '{architecture: $architecture, os: "linux",
           config: ({Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]} + $config),
-          rootfs: {type: "layers", diff_ids: [$diff]}}' >"$out/config.json"
-    jq -cn --arg name "$name" '[{Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"]}]' >"$out/manifest.json"
+          rootfs: {type: "layers", diff_ids: $ARGS.positional}}' "${digests[@]}" >"$out/config.json"
+    jq -cn --arg name "$name" --args '[{Config: "config.json", RepoTags: [$name], Layers: $ARGS.positional}]' \
+        "${layers[@]}" >"$out/manifest.json"
 }
 
 # image_stream DIR: a packed image as the tar stream that `docker load` and `ctr images import` read.
-image_stream() { tar -C "$1" -cf - manifest.json config.json layer.tar; }
+image_stream() {
+    local layers
+    mapfile -t layers < <(jq -r '.[0].Layers[]' "$1/manifest.json")
+    tar -C "$1" -cf - manifest.json config.json "${layers[@]}"
+}
 
 image_architecture() {
     case $(uname -m) in
@@ -25,10 +37,12 @@ image_architecture() {
     esac
 }
 
-# image_load_on_nodes DIR: loads a packed image on all nodes of the running cluster, side by side.
+# image_load_on_nodes DIR: loads a packed image on all workers of the running cluster, side by side; where it has none, on
+# the one node there is.
 image_load_on_nodes() {
-    local dir=$1 node pids=() failed=0
-    for node in $(kind get nodes --name "$E2E_CLUSTER"); do
+    local dir=$1 nodes node pids=() failed=0
+    nodes=$(kind get nodes --name "$E2E_CLUSTER")
+    for node in $(grep -v -- '-control-plane$' <<<"$nodes" || printf '%s' "$nodes"); do
         image_stream "$dir" | docker exec -i "$node" \
             ctr --namespace=k8s.io images import --digests --snapshotter=overlayfs - &
         pids+=($!)

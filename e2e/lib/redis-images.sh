@@ -10,6 +10,7 @@ redis_image() {
     [[ " ${REDIS_IMAGES[*]} " = *" $1 "* ]] ||
         die "nobody has said how to make the image $1" "Known: ${REDIS_IMAGES[*]}. See lib/redis-images.sh."
     cached "making Redis' Debian root" "$(redis_root)" redis_root_make
+    [ "$1" = redis:7.0 ] || redis_image redis:7.0 # the others are made on top of it
     cached "packing $1" "$(redis_image_dir "$1")" redis_image_make "$1"
 }
 
@@ -36,25 +37,26 @@ redis_root_make() {
 
 # redis_image_make NAME DIR
 redis_image_make() {
-    local root
-    root=$(redis_root)
-    if [ "$1" != redis:7.0 ]; then
-        root=$2/root
-        cp -a "$(redis_root)" "$root"
+    local name=$1 dir=$2 added=$2/root base
+    if [ "$name" = redis:7.0 ]; then
+        image_pack "$name" "$REDIS_CONFIG" "$(redis_root)" "$dir"
+        return
     fi
-    case $1 in
-        redis:8.2) server_install "$root" redis-8.2.3 redis ;;
-        valkey:8.0) server_install "$root" valkey-8.0.1 valkey ;;
-        valkey:9.1) server_install "$root" valkey-9.1.2 valkey ;;
+    install -d -m 755 "$added" "$added/usr" "$added/usr/local" "$added/usr/local/bin"
+    case $name in
+        redis:8.2) server_install "$added" redis-8.2.3 redis ;;
+        valkey:8.0) server_install "$added" valkey-8.0.1 valkey ;;
+        valkey:9.1) server_install "$added" valkey-9.1.2 valkey ;;
     esac
-    image_pack "$1" "$REDIS_CONFIG" "$root" "$2"
-    rm -rf "$2/root"
+    base=$(redis_image_dir redis:7.0)
+    image_pack "$name" "$REDIS_CONFIG" "$added" "$dir" "$base"
+    rm -rf "$added"
 }
 
 # server_install ROOT ENGINE PRODUCT: the server of that engine, before Debian's redis-server on the PATH and under its name.
 server_install() {
     local root=$1 product=$3
-    "$ENGINES_SCRIPT"
+    "$ENGINES_SCRIPT" "$2"
     install -m 755 "${SLOTWRIGHT_ENGINES:-$HOME/.cache/slotwright/engines}/$2/$product-server" "$root/usr/local/bin/"
     [ "$product" = valkey ] || return 0
     ln -s valkey-server "$root/usr/local/bin/redis-server"

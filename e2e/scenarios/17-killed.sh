@@ -25,7 +25,7 @@ change() {
     expect 120 "$3" settled demo "$2"
     touch "$go_on"
 }
-change 9 8 "four masters" '{"spec": {"masters": 4}}'
-change 15 8 "another directive" '{"spec": {"config": {"databases": "21"}}}'
-change 9 6 "three masters" '{"spec": {"masters": 3}}'
+change 6 8 "four masters" '{"spec": {"masters": 4}}'
+change 12 8 "another directive" '{"spec": {"config": {"databases": "21"}}}'
+change 6 6 "three masters" '{"spec": {"masters": 3}}'
 expect 60 "two operators are Ready" operators_ready 2
