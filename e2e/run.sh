@@ -70,8 +70,9 @@ diagnose() {
     done
 }
 
-# clean: takes away what the scenarios made; the definition too, as it was not there before.
+# clean: takes away what the scenarios made, unless E2E_CLEAN is empty; the definition too, as it was not there before.
 clean() {
+    [ -n "${E2E_CLEAN-yes}" ] || return 0
     kubectl get nodes -o name | xargs -r kubectl uncordon >/dev/null
     in_test delete rdc --all --timeout=60s >/dev/null 2>&1 || true
     helm uninstall slotwright --namespace "$SYSTEM" >/dev/null 2>&1 || true
