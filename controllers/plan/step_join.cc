@@ -92,10 +92,8 @@ std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView&
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;
-  Plan plan =
-      Do("join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));
-  plan.look_again = PollInterval(observation);
-  return plan;
+  return DoAndPoll(observation, "join", "JoiningNodes",
+                   fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));
 }
 
 }  // namespace slotwright::steps

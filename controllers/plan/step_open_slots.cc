@@ -155,11 +155,10 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
   open.merge(of_replicas);
   auto actions = remedies.Actions();
   if (actions.empty()) return std::nullopt;
-  Plan plan = Do("open-slots", "ClosingOpenSlots",
-                 fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
-                 std::move(actions));
-  plan.look_again = PollInterval(observation);
-  return plan;
+  return DoAndPoll(
+      observation, "open-slots", "ClosingOpenSlots",
+      fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
+      std::move(actions));
 }
 
 }  // namespace slotwright::steps

@@ -61,6 +61,13 @@ Plan Do(std::string step, std::string reason, std::string message, std::vector<A
           .look_again = milliseconds(10)};
 }
 
+Plan DoAndPoll(const Observation& observation, std::string step, std::string reason, std::string message,
+               std::vector<Action> actions) {
+  Plan plan = Do(std::move(step), std::move(reason), std::move(message), std::move(actions));
+  plan.look_again = PollInterval(observation);
+  return plan;
+}
+
 NodeRef RefTo(const NodeView& node) { return {.pod = node.pod, .id = node.id(), .endpoint = node.endpoint}; }
 
 }  // namespace slotwright

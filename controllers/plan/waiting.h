@@ -31,6 +31,9 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 [[nodiscard]] Plan RefuseLostData(std::string step, const SlotSet& lost);
 /// Actions to carry out now; then look again at once.
 [[nodiscard]] Plan Do(std::string step, std::string reason, std::string message, std::vector<Action> actions);
+/// Actions whose effect takes its time, or that may have to be repeated: then look again after PollInterval.
+[[nodiscard]] Plan DoAndPoll(const Observation& observation, std::string step, std::string reason, std::string message,
+                             std::vector<Action> actions);
 
 [[nodiscard]] NodeRef RefTo(const NodeView& node);
 

@@ -54,6 +54,15 @@ need_commands() {
         "On Debian and Ubuntu run scripts/setup.sh e2e; elsewhere install them by the means of your system."
 }
 
+# wait_all PID...: waits for all of them; fails if one did.
+wait_all() {
+    local pid failed=0
+    for pid; do
+        wait "$pid" || failed=1
+    done
+    return "$failed"
+}
+
 # wait_until SECONDS COMMAND [ARG...]: polls until COMMAND succeeds; fails once the time is over.
 wait_until() {
     local deadline=$((SECONDS + $1))

@@ -5,15 +5,14 @@
 # config's inner JSON object, such as {"Entrypoint": ["/pause"], "User": "65532"}. With BASE, a packed image of one layer,
 # ROOT is what comes on top of it; nodes that have BASE unpack only that.
 image_pack() {
-    local name=$1 config=$2 root=$3 out=$4 base=${5:-} layers=(layer.tar) layer digests=()
+    local name=$1 config=$2 root=$3 out=$4 base=${5:-} layers=(layer.tar) digests=()
     tar -C "$root" --numeric-owner --sort=name -cf "$out/layer.tar" .
     if [ -n "$base" ]; then
         ln "$base/layer.tar" "$out/base.tar"
         layers=(base.tar layer.tar)
+        digests=("$(jq -r '.rootfs.diff_ids[0]' "$base/config.json")")
     fi
-    for layer in "${layers[@]}"; do
-        digests+=("sha256:$(sha256sum "$out/$layer" | cut -d' ' -f1)")
-    done
+    digests+=("sha256:$(sha256sum "$out/layer.tar" | cut -d' ' -f1)")
     jq -cn --argjson config "$config" --arg architecture "$(image_architecture)" --args \
         '{architecture: $architecture, os: "linux",
           config: ({Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]} + $config),
@@ -40,7 +39,7 @@ image_architecture() {
 # image_load_on_nodes DIR: loads a packed image on all workers of the running cluster, side by side; where it has none, on
 # the one node there is.
 image_load_on_nodes() {
-    local dir=$1 nodes node pids=() failed=0
+    local dir=$1 nodes node pids=()
     nodes=$(kind get nodes --name "$E2E_CLUSTER")
     for node in $(grep -v -- '-control-plane$' <<<"$nodes" || printf '%s' "$nodes"); do
         image_stream "$dir" | docker exec -i "$node" \
@@ -48,8 +47,5 @@ image_load_on_nodes() {
         pids+=($!)
     done
     [ ${#pids[@]} -gt 0 ] || die "there is no cluster to load an image on" "Run $E2E_DIR/up.sh first."
-    for node in "${pids[@]}"; do
-        wait "$node" || failed=1
-    done
-    return "$failed"
+    wait_all "${pids[@]}"
 }

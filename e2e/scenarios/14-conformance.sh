@@ -13,9 +13,5 @@ for ((i = 0; i < shards; ++i)); do
     CONFORMANCE_KUBECONFIG=$KUBECONFIG GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i "$program" --gtest_brief=1 &
     pids+=($!)
 done
-failures=0
-for pid in "${pids[@]}"; do
-    wait "$pid" || failures=$((failures + 1))
-done
-[ "$failures" = 0 ]
+wait_all "${pids[@]}"
 kubectl delete crd widgets.conformance.slotwright.dev

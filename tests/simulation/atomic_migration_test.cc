@@ -32,10 +32,7 @@ class AtomicMigration : public ::testing::Test, public Commander {
   std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
     std::vector<NodeResult> results;
     for (const auto& request : requests) {
-      std::vector<Reply> replies;
-      for (const auto& command : request.commands)
-        replies.push_back(bus_.At(request.endpoint)->Execute(command, false));
-      results.emplace_back(std::move(replies));
+      results.emplace_back(bus_.At(request.endpoint)->ExecutePipeline(request.commands));
     }
     return results;
   }

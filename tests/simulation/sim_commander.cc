@@ -62,7 +62,7 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
   if (fate == Effects::Fate::kLostReply)
     carried_out = static_cast<size_t>(bus_.simulator.Random(1, static_cast<int>(carried_out)));
   std::vector<Reply> replies;
-  const auto carry_out = [&] { replies = node->ExecutePipeline(request.commands, carried_out); };
+  const auto carry_out = [&] { replies = node->ExecutePipeline(std::span(request.commands).first(carried_out)); };
   if (!changes) {
     carry_out();
     return replies;

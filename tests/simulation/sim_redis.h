@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -71,8 +72,8 @@ class Node {
 
   /// One command of a client or of the operator. `asking`: ASKING came before it.
   [[nodiscard]] Reply Execute(const Command& command, bool asking);
-  /// The first `count` of `commands`, in one go: what they have for others to hear is sent once, at the end.
-  [[nodiscard]] std::vector<Reply> ExecutePipeline(const std::vector<Command>& commands, size_t count);
+  /// All in one go: what they have for others to hear is sent once, at the end.
+  [[nodiscard]] std::vector<Reply> ExecutePipeline(std::span<const Command> commands);
   /// What happens ten times a second.
   void Cron();
 

@@ -14,14 +14,14 @@ namespace slotwright::simulation {
 
 Reply Node::Execute(const Command& command, bool asking) {
   Reply reply = Answer(command, asking);
-  if (std::exchange(has_new_slots_, false)) AnnounceNewSlots();
+  AnnounceNewSlots();
   return reply;
 }
 
-std::vector<Reply> Node::ExecutePipeline(const std::vector<Command>& commands, size_t count) {
+std::vector<Reply> Node::ExecutePipeline(std::span<const Command> commands) {
   std::vector<Reply> replies;
-  for (size_t i = 0; i < count; ++i) replies.push_back(Answer(commands[i], false));
-  if (std::exchange(has_new_slots_, false)) AnnounceNewSlots();
+  for (const Command& command : commands) replies.push_back(Answer(command, false));
+  AnnounceNewSlots();
   return replies;
 }
 
@@ -174,10 +174,7 @@ Reply Node::SetSlotNode(Slot slot, Peer& owner) {
   if (!has_keys) disk_.migrating.erase(slot);
   for (auto& [other, entry] : disk_.table) entry.slots.Remove(slot);
   owner.slots.Add(slot);
-  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) {
-    TakeNewEpoch();
-    has_new_slots_ = true;
-  }
+  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) TakeNewEpoch();
   return Ok();
 }
 
@@ -186,9 +183,11 @@ void Node::TakeNewEpoch() {
   std::uint64_t highest = disk_.current_epoch;
   for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
   if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
+  has_new_slots_ = true;
 }
 
 void Node::AnnounceNewSlots() {
+  if (!std::exchange(has_new_slots_, false)) return;
   for (Node* node : bus_.All()) {
     if (node != this && bus_.Reaches(*this, node->endpoint())) node->Receive(*this);
   }

@@ -28,10 +28,8 @@ class MoverTest : public ::testing::Test, public Commander {
     std::vector<NodeResult> results;
     for (const auto& request : requests) {
       Node* node = bus_.At(request.endpoint);
-      std::vector<Reply> replies;
       connections_ = std::max(connections_, requests.size());
-      for (const auto& command : request.commands) replies.push_back(node->Execute(command, false));
-      results.emplace_back(std::move(replies));
+      results.emplace_back(node->ExecutePipeline(request.commands));
       if (after_) after_(request.commands.front());
     }
     return results;

@@ -44,8 +44,8 @@ enum class Engine { kRedis, kValkey };
 [[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeSimulatedCluster(Engine engine);
 /// Server processes with the directives of production.
 [[nodiscard]] std::unique_ptr<ClusterUnderTest> MakeRealCluster(const std::string& program);
-/// What is run for that engine: a redis-server 7.0, or what SLOTWRIGHT_MODEL_SERVER names instead; a valkey-server 9.1.
-/// Empty if it is not there.
+/// What is run for that engine: a redis-server 7.0, whatever redis-server there is where none is 7.0, or what
+/// SLOTWRIGHT_MODEL_SERVER names instead; a valkey-server 9.1, empty if there is none.
 [[nodiscard]] std::string ProgramOf(Engine engine);
 
 [[nodiscard]] inline std::string HostnameFor(char node) { return std::string("node-") + node + ".test"; }

@@ -123,10 +123,14 @@ std::unique_ptr<ClusterUnderTest> MakeRealCluster(const std::string& program) {
 }
 
 std::string ProgramOf(Engine engine) {
-  if (engine == Engine::kValkey) return testing::ServerFor("valkey:9.1");
-  const char* other = ::getenv("SLOTWRIGHT_MODEL_SERVER");
-  const std::string server = other == nullptr ? testing::ServerFor("redis:7.0") : other;
-  return server.empty() ? "redis-server" : server;
+  // Found once: each search asks every server of this machine for its version.
+  static const std::string valkey = testing::ServerFor("valkey:9.1");
+  static const std::string redis = [] {
+    const char* other = ::getenv("SLOTWRIGHT_MODEL_SERVER");
+    const std::string server = other == nullptr ? testing::ServerFor("redis:7.0") : other;
+    return server.empty() ? "redis-server" : server;
+  }();
+  return engine == Engine::kValkey ? valkey : redis;
 }
 
 }  // namespace slotwright::redis_model

@@ -107,7 +107,9 @@ TEST(StandIn, IsForgottenOnlyWhenItIsNotWantedAnyMore) {
   World world = WithAStandIn();
   world.RemovePod("demo-0-1");
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-0-1"));
+  EXPECT_FALSE(Merge(world.observation).absent.at(0).LeftOver());
   world.TakePodsAsDesired();
+  EXPECT_TRUE(Merge(world.observation).absent.at(0).LeftOver());
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("forget"))));
 }
 
