@@ -113,7 +113,7 @@ ask() {
 nodes=$(ask "$POD_IP" 'CLUSTER NODES') || nodes=$(ask "$POD_IP" 'CLUSTER NODES')
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
-replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave $id .*/\1/p")
+replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave\(,fail?\)\{0,1\} $id .*/\1/p")
 hand_over_to() {
   case $(ask "$1" 'CLUSTER FAILOVER') in *ERR* | '') return 1 ;; esac
   # It gives up after 5 s.
@@ -127,15 +127,22 @@ hand_over_to() {
   return 1
 }
 
+silences=0
 while [ -n "$replicas" ]; do
   again=
   for replica in $replicas; do
-    case $(ask "$replica" 'INFO replication') in
+    answer=$(ask "$replica" 'INFO replication')
+    case $answer in
       *master_link_status:up*)
         hand_over_to "$replica" && sleep 1 && exit 0
         again=$replica
         ;;
       *master_link_status:*) again=$replica ;;
+      # One that starts or is busy may answer the next time; one that is dead does not hold up the end for long.
+      '')
+        silences=$((silences + 1))
+        [ "$silences" -ge 3 ] || again=$replica
+        ;;
     esac
   done
   [ -n "$again" ] || exit 0

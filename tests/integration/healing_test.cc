@@ -131,6 +131,24 @@ TEST(HandOver, WaitsForAReplicaThatIsStillCopying) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
+// A question waits 5 s for its answer; that one is lost does not mean that the replica is.
+TEST(HandOver, AsksAReplicaAgainThatDidNotAnswerOnce) {
+  Life life(3, 1, Json::object());
+  life.harness.StopOperator();
+  const pid_t pid = life.PidOf("demo-0-1");
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  life.DeletePod("demo-0-0");
+  std::this_thread::sleep_for(6s);
+  ASSERT_EQ(::kill(pid, SIGCONT), 0);
+  ASSERT_TRUE(Harness::Eventually(
+      [&] { return !life.harness.client().Get(reconciler::types::kPods, {"default", "demo-0-0"}); }));
+  EXPECT_TRUE(life.NodeOf("demo-0-1").me().flags.master);
+  life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
 // It has nobody to hand over to, and does not wait for anybody.
 TEST(HandOver, OfAMasterWithoutReplicasIsSkipped) {
   const Life life(3, 0);
