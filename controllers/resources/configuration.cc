@@ -131,8 +131,7 @@ silences=0
 while [ -n "$replicas" ]; do
   again=
   for replica in $replicas; do
-    answer=$(ask "$replica" 'INFO replication')
-    case $answer in
+    case $(ask "$replica" 'INFO replication') in
       *master_link_status:up*)
         hand_over_to "$replica" && sleep 1 && exit 0
         again=$replica
