@@ -65,8 +65,11 @@ NodeCommands CommandsFor(const AssignSlots& action) {
   return result;
 }
 
+// Somebody else's introduction may come in between: then it is too late for an epoch, which the nodes settle
+// themselves.
 NodeCommands CommandsFor(const Meet& action) {
-  NodeCommands result{&action.from, {}, ""};
+  NodeCommands result{&action.from, {}, "only when the node does not know any other node"};
+  if (action.epoch) result.commands.push_back({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(*action.epoch)});
   for (const auto& peer : action.peers) {
     result.commands.push_back(
         {"CLUSTER", "MEET", peer.endpoint.host, std::to_string(peer.endpoint.port), std::to_string(peer.bus_port)});

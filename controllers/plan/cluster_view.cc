@@ -140,6 +140,24 @@ const NodeView* ClusterView::HeadOf(int shard) const {
   return first;
 }
 
+std::uint64_t ClusterView::HighestEpoch() const {
+  std::uint64_t highest = 0;
+  for (const NodeView* node : answering) {
+    highest = std::max(highest, node->info.current_epoch);
+    for (const auto& line : node->table->lines) highest = std::max(highest, line.config_epoch);
+  }
+  return highest;
+}
+
+bool ClusterView::KeepsItsEpoch(const NodeView& master) const {
+  const std::uint64_t epoch = master.me().config_epoch;
+  return std::ranges::all_of(answering, [&](const NodeView* other) {
+    if (other == &master || !other->me().flags.master) return true;
+    const NodeLine* known = other->table->Find(master.id());
+    return other->me().config_epoch != epoch && known != nullptr && known->config_epoch == epoch;
+  });
+}
+
 bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   return view.answering.size() == observation.pods.size();
 }

@@ -46,6 +46,13 @@ struct ClusterView {
   /// MasterOf, or for a shard that owns nothing yet the node that its others replicate or should. Null while slots of
   /// the shard belong to a node that does not answer.
   [[nodiscard]] const NodeView* HeadOf(int shard) const;
+  /// The highest epoch that anybody has heard of: whoever takes a higher one shares it with nobody.
+  [[nodiscard]] std::uint64_t HighestEpoch() const;
+  /// Whether `master` keeps its epoch as long as nobody asks it to take another. Of two masters with the same epoch one
+  /// takes a higher one by itself, at any moment (clusterHandleConfigEpochCollision), and who has not heard of an epoch
+  /// may take it. A master with a new epoch takes back what it still calls its own: in the middle of a migration also a
+  /// slot whose keys it has given away, and the new owner deletes them.
+  [[nodiscard]] bool KeepsItsEpoch(const NodeView& master) const;
   /// Empty if all answering nodes list the same members with the same roles and slots, not counting what is left over;
   /// else a sentence about the first difference.
   std::string disagreement;

@@ -40,7 +40,7 @@ struct AssignSlots {
   SlotSet slots;
   std::optional<std::uint64_t> epoch;  ///< For a node that knows no other and has epoch 0 (CLUSTER SET-CONFIG-EPOCH).
 };
-/// `from` gets one CLUSTER MEET for each peer.
+/// `from` gets one CLUSTER MEET for each peer, after an epoch of its own if it is to be a master that knows nobody yet.
 struct Meet {
   struct Peer {
     Endpoint endpoint;
@@ -48,6 +48,7 @@ struct Meet {
   };
   NodeRef from;
   std::vector<Peer> peers;
+  std::optional<std::uint64_t> epoch;  ///< As in AssignSlots.
 };
 struct Replicate {
   NodeRef node;

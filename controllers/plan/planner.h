@@ -33,6 +33,8 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> TakeOver(const Observation&, const ClusterView&);
 /// Shards of which no copy is left: says so, or gives their slots free, by policy.
 [[nodiscard]] std::optional<Plan> ReportLostShards(const Observation&, const ClusterView&);
+/// Slots of which everybody says that another one owns them: their last owner gets them back.
+[[nodiscard]] std::optional<Plan> ReturnDeniedSlots(const Observation&, const ClusterView&);
 /// Ends slot migrations that were left half-way.
 [[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
 /// Deletes pods and objects of shards that are too many and own nothing any more.

@@ -54,16 +54,16 @@ void Distribute(std::vector<Candidate>& candidates, SlotSet free) {
   }
 }
 
-std::vector<Action> Assignments(const std::vector<Candidate>& candidates) {
+std::vector<Action> Assignments(const ClusterView& view, const std::vector<Candidate>& candidates) {
   std::vector<Action> actions;
-  std::uint64_t epoch = 0;
+  std::uint64_t epoch = view.HighestEpoch();
   for (const auto& candidate : candidates) {
-    ++epoch;
     if (candidate.gets.empty()) continue;
+    AssignSlots assign{RefTo(*candidate.node), candidate.gets, std::nullopt};
     // Different epochs from the start: otherwise the masters would spend their first seconds settling collisions.
     const bool fresh = candidate.node->info.known_nodes <= 1 && candidate.node->me().config_epoch == 0;
-    actions.emplace_back(AssignSlots{RefTo(*candidate.node), candidate.gets,
-                                     fresh ? std::optional<std::uint64_t>(epoch) : std::nullopt});
+    if (fresh) assign.epoch = ++epoch;
+    actions.emplace_back(std::move(assign));
   }
   return actions;
 }
@@ -104,7 +104,7 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
   }
   Distribute(*candidates, free);
   return Do(kStep, "AssigningSlots", fmt::format("{} of {} slots have no owner yet", free.size(), kSlotCount),
-            Assignments(*candidates));
+            Assignments(view, *candidates));
 }
 
 }  // namespace slotwright::steps

@@ -30,13 +30,21 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
   return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
+// New masters all start with epoch 0: they would settle that among themselves, with old masters drawn in.
+bool NeedsEpoch(const ClusterView& view, const NodeView& node) {
+  return node.info.known_nodes <= 1 && node.me().config_epoch == 0 && view.HeadOf(node.shard) == &node;
+}
+
 void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
+  std::uint64_t epoch = view.HighestEpoch();
   for (const NodeView* from : view.answering) {
-    Meet meet{.from = RefTo(*from), .peers = {}};
+    Meet meet{.from = RefTo(*from), .peers = {}, .epoch = std::nullopt};
     for (const NodeView* peer : view.answering) {
       if (peer != from && NeedsIntroduction(*from, *peer)) meet.peers.push_back({peer->endpoint, peer->me().bus_port});
     }
-    if (!meet.peers.empty()) actions.emplace_back(std::move(meet));
+    if (meet.peers.empty()) continue;
+    if (NeedsEpoch(view, *from)) meet.epoch = ++epoch;
+    actions.emplace_back(std::move(meet));
   }
 }
 
@@ -92,8 +100,8 @@ std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView&
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;
-  return DoAndPoll(observation, "join", "JoiningNodes",
-                   fmt::format("{} nodes are being joined", view.answering.size()), std::move(actions));
+  return DoAndPoll(observation, "join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()),
+                   std::move(actions));
 }
 
 }  // namespace slotwright::steps

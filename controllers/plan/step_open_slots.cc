@@ -92,8 +92,14 @@ class Remedies {
   [[nodiscard]] std::vector<Action> Actions() const {
     std::vector<Action> actions;
     std::set<const NodeView*> sources;
+    std::set<const NodeView*> targets;
     for (const auto& [pair, slots] : migrations_) {
-      if (!sources.insert(pair.first).second) continue;  // one after the other: the next look finds the rest
+      const auto& [from, to] = pair;
+      // One after the other: the next look finds the rest. A target takes new epochs, which a source must not.
+      if (sources.contains(from) || targets.contains(from) || sources.contains(to)) continue;
+      if (!view_.KeepsItsEpoch(*from)) continue;
+      sources.insert(from);
+      targets.insert(to);
       actions.emplace_back(MigrateSlots{RefTo(*pair.first), RefTo(*pair.second), slots});
     }
     for (const auto& [node, slots] : ended_) actions.emplace_back(SettleSlots{RefTo(*node), slots, std::nullopt});

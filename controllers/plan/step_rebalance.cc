@@ -18,9 +18,9 @@ std::vector<Action> OneForEachSource(const ClusterView& view, const std::vector<
   std::vector<Action> actions;
   std::set<NodeId> sources;
   for (const auto& move : moves) {
-    if (!sources.insert(move.from).second) continue;
-    actions.emplace_back(
-        MigrateSlots{RefTo(*view.by_id.at(move.from)), RefTo(*view.by_id.at(move.to)), move.slots, method});
+    const NodeView& source = *view.by_id.at(move.from);
+    if (!sources.insert(move.from).second || !view.KeepsItsEpoch(source)) continue;
+    actions.emplace_back(MigrateSlots{RefTo(source), RefTo(*view.by_id.at(move.to)), move.slots, method});
   }
   return actions;
 }
@@ -46,9 +46,13 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
   if (left == 0) return std::nullopt;
   const std::string why = leaving.empty() ? fmt::format("they are uneven over {} masters", staying.size())
                                           : fmt::format("{} masters leave", leaving.size());
-  Plan plan =
-      Do("rebalance", leaving.empty() ? "Rebalancing" : "DrainingMasters",
-         fmt::format("{} slots are to be moved: {}", left, why), OneForEachSource(view, moves, spec.rebalance.method));
+  const char* reason = leaving.empty() ? "Rebalancing" : "DrainingMasters";
+  std::string message = fmt::format("{} slots are to be moved: {}", left, why);
+  auto actions = OneForEachSource(view, moves, spec.rebalance.method);
+  Plan plan = actions.empty()
+                  ? WaitForRedis(observation, "rebalance", reason,
+                                 message + "; waiting until their owners have epochs of their own that all know")
+                  : Do("rebalance", reason, std::move(message), std::move(actions));
   plan.migration = MigrationProgress{.slots_left = left};
   return plan;
 }

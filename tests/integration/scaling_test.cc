@@ -168,6 +168,24 @@ TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
       << "nothing had moved";
 }
 
+// Given away at one end only, by somebody who then stopped: the new owner knows nothing of it.
+TEST(DeniedSlots, HaveAnOwnerAgain) {
+  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 0);
+  const auto first = life.NodeOf("demo-0-0");
+  const auto second = life.NodeOf("demo-1-0");
+  life.harness.StopOperator();
+  for (const auto& [from, to] : {std::pair(first, second), std::pair(second, first)}) {
+    const std::string slot = std::to_string(from.me().slots.Ranges().front().first);
+    ASSERT_TRUE(life.harness.Ask(from.endpoint, {"CLUSTER", "SETSLOT", slot, "NODE", to.id().ToString()}).IsOk());
+  }
+  const auto all_claimed = [&] { return Merge(life.harness.Look().observation).covered.size() == kSlotCount; };
+  EXPECT_FALSE(all_claimed());
+  life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually(all_claimed));
+  life.StartWriters();
+  life.ExpectAllIsWell();
+}
+
 TEST(Deletion, InTheMiddleOfARebalanceLeavesNothing) {
   Life life(3, 1, reconciler::Json::object(), "redis:7.0", 100'000);
   life.harness.PatchSpec({{"masters", 5}});

@@ -118,7 +118,8 @@ class Node {
   void FollowMaster(const NodeId& master);
   void DropKeysOf(const SlotSet& slots);
   [[nodiscard]] int Majority() const;
-  void TakeNewEpoch();
+  [[nodiscard]] bool TakeNewEpoch();
+  void TakeEpochForNewSlots();
   void AnnounceNewSlots();
 
   // Atomic migration (sim_redis_migration.cc).
@@ -138,6 +139,7 @@ class Node {
   [[nodiscard]] Reply Cluster(const Command& command);
   [[nodiscard]] Reply CommandInfo(const Command& command) const;
   [[nodiscard]] Reply Config(const Command& command);
+  [[nodiscard]] Reply BumpEpoch();
   [[nodiscard]] Reply SetConfigEpoch(std::int64_t epoch);
   [[nodiscard]] Reply AddSlotsRange(const Command& command);
   [[nodiscard]] Reply KeysInSlot(const Command& command) const;

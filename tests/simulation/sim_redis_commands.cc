@@ -79,6 +79,7 @@ Reply Node::Cluster(const Command& command) {
     return Ok();
   }
   if (what == "SET-CONFIG-EPOCH") return SetConfigEpoch(*text::ParseInteger<std::int64_t>(command.at(2)));
+  if (what == "BUMPEPOCH") return BumpEpoch();
   if (what == "ADDSLOTSRANGE") return AddSlotsRange(command);
   if (bus_.valkey && what == "MIGRATESLOTS") return MigrateSlots(command);
   if (bus_.valkey && what == "GETSLOTMIGRATIONS") return GetSlotMigrations();
@@ -174,16 +175,27 @@ Reply Node::SetSlotNode(Slot slot, Peer& owner) {
   if (!has_keys) disk_.migrating.erase(slot);
   for (auto& [other, entry] : disk_.table) entry.slots.Remove(slot);
   owner.slots.Add(slot);
-  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) TakeNewEpoch();
+  if (owner.id == disk_.id && disk_.importing.erase(slot) > 0) TakeEpochForNewSlots();
   return Ok();
 }
 
-// Without a vote: whoever moves slots on purpose needs none.
-void Node::TakeNewEpoch() {
+// Without a vote: whoever moves slots on purpose needs none. False if it has the highest one already.
+bool Node::TakeNewEpoch() {
   std::uint64_t highest = disk_.current_epoch;
   for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
-  if (Me().epoch == 0 || Me().epoch != highest) Me().epoch = disk_.current_epoch = highest + 1;
+  if (Me().epoch != 0 && Me().epoch == highest) return false;
+  Me().epoch = disk_.current_epoch = highest + 1;
+  return true;
+}
+
+void Node::TakeEpochForNewSlots() {
+  (void)TakeNewEpoch();
   has_new_slots_ = true;
+}
+
+Reply Node::BumpEpoch() {
+  const char* what = TakeNewEpoch() ? "BUMPED" : "STILL";
+  return {.type = Reply::Type::kStatus, .text = fmt::format("{} {}", what, Me().epoch)};
 }
 
 void Node::AnnounceNewSlots() {

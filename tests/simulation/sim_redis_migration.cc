@@ -145,7 +145,7 @@ void Node::FinishExport(const std::string& name) {
   job->state = other->state = "success";
   for (auto& [id, peer] : target->disk_.table) peer.slots = peer.slots - slots;
   target->Me().slots = target->Me().slots | slots;
-  target->TakeNewEpoch();
+  target->TakeEpochForNewSlots();
   target->AnnounceNewSlots();
 }
 

@@ -113,6 +113,27 @@ void GivesAwayOnOneSideOnly(Play& play) {
   play.Tables();
 }
 
+// A new epoch makes a claim good again, whatever the other one holds; what nobody claims stays so until somebody does.
+void TakesBackWithANewEpoch(Play& play) {
+  play.MakeCluster(3, 1);
+  play.Do('B', "CLUSTER SETSLOT 866 IMPORTING id:A");
+  play.Do('B', "CLUSTER SETSLOT 866 NODE id:B");
+  play.Do('B', "CLUSTER BUMPEPOCH");
+  play.Do('B', "APPEND hello b");
+  play.Tables();
+  play.Do('A', "CLUSTER BUMPEPOCH");
+  play.Do('A', "CLUSTER SETSLOT 866 NODE id:A");
+  play.Await("B has heard of it", [&] { return !play.TableOf('B').myself().slots.Contains(866); });
+  play.Do('B', "CLUSTER COUNTKEYSINSLOT 866");
+  play.Tables();
+  play.Do('A', "CLUSTER SETSLOT 866 NODE id:B");
+  play.Tables();
+  play.Do('A', "GET hello");
+  play.Do('B', "GET hello");
+  play.Do('A', "CLUSTER SETSLOT 866 NODE id:A");
+  play.Tables();
+}
+
 void KeepsOpenSlotsOverARestart(Play& play) {
   play.MakeCluster(3, 1);
   play.Do('A', "APPEND hello a");
@@ -205,6 +226,7 @@ std::vector<Script> SlotScripts() {
   return {{"MovesASlot", MovesASlot},
           {"RefusesToMove", RefusesToMove},
           {"GivesAwayOnOneSideOnly", GivesAwayOnOneSideOnly},
+          {"TakesBackWithANewEpoch", TakesBackWithANewEpoch},
           {"KeepsOpenSlotsOverARestart", KeepsOpenSlotsOverARestart},
           {"LosesTheSourceInTheMiddle", LosesTheSourceInTheMiddle},
           {"LosesItsLastSlot", LosesItsLastSlot},

@@ -1,0 +1,51 @@
+// Slots of which each says that another one owns them.
+//
+// That is what is left if a master that gives a slot away takes a new epoch in the middle of it: its claim beat the new
+// owner's, and then it gave the slot up all the same. It happens to people with redis-cli; ClusterView::KeepsItsEpoch
+// keeps us from it.
+#include <fmt/format.h>
+
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+// Nodes are not all asked at the same moment: a slot that changes hands meanwhile may look like that. So it goes back
+// without a new epoch to the owner with the highest one that is named: if somebody else has taken it with a higher one
+// since, this claim is void.
+const NodeView* LastOwner(const ClusterView& view, Slot slot) {
+  const NodeView* last = nullptr;
+  for (const NodeView* viewer : view.answering) {
+    for (const auto& line : viewer->table->lines) {
+      if (!line.slots.Contains(slot)) continue;
+      const auto named = view.by_id.find(line.id);
+      if (named == view.by_id.end()) return nullptr;  // away: it may say so itself
+      const NodeView* owner = named->second;
+      if (!owner->me().flags.master) continue;
+      if (last == nullptr || owner->me().config_epoch > last->me().config_epoch) last = owner;
+    }
+  }
+  return last;
+}
+
+}  // namespace
+
+std::optional<Plan> ReturnDeniedSlots(const Observation& observation, const ClusterView& view) {
+  if (!EveryPodAnswers(observation, view)) return std::nullopt;
+  const SlotSet denied = view.claimed - view.covered;
+  std::map<const NodeView*, SlotSet> returned;
+  for (const Slot slot : denied.Slots()) {
+    if (const NodeView* owner = LastOwner(view, slot)) returned[owner].Add(slot);
+  }
+  if (returned.empty()) return std::nullopt;
+  std::vector<Action> actions;
+  for (const auto& [owner, slots] : returned) actions.emplace_back(SettleSlots{RefTo(*owner), slots, owner->id()});
+  return DoAndPoll(
+      observation, "denied-slots", "ReturningSlots",
+      fmt::format("of {} slots each owner says that another one owns them: {}", denied.size(), denied.ToString()),
+      std::move(actions));
+}
+
+}  // namespace slotwright::steps
