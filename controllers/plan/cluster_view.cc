@@ -154,7 +154,7 @@ bool ClusterView::KeepsItsEpoch(const NodeView& master) const {
   return std::ranges::all_of(answering, [&](const NodeView* other) {
     if (other == &master || !other->me().flags.master) return true;
     const NodeLine* known = other->table->Find(master.id());
-    return other->me().config_epoch != epoch && known != nullptr && known->config_epoch == epoch;
+    return other->me().config_epoch != epoch && known != nullptr && known->config_epoch >= epoch;
   });
 }
 

@@ -80,6 +80,8 @@ TEST_F(SlotsToMove, StayWithAMasterThatMayTakeANewEpoch) {
 TEST_F(SlotsToMove, StayWithAMasterWhoseEpochSomebodyMightTake) {
   world.Line("demo-2-0", "demo-1-0").config_epoch = 1;
   EXPECT_THAT(world.Actions(), IsEmpty());
+  world.Line("demo-2-0", "demo-1-0").config_epoch = 6;  // it would take a higher one
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("from demo-1-0")));
 }
 
 TEST_F(SlotsToMove, MoveFromTheOthersMeanwhile) {
