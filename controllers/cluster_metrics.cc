@@ -102,8 +102,8 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   series.ready.Set(plan.settled ? 1 : 0);
   series.nodes_desired.Set(observation.cluster.spec.pods());
   series.masters_desired.Set(observation.cluster.spec.masters);
-  // Without a password nobody was asked: that is not zero.
-  const bool asked = observation.password.state == PasswordView::State::kUsable;
+  // What nobody could be asked is not zero.
+  const bool asked = observation.NodesCouldBeAsked();
   const auto seen = [asked](auto value) {
     return asked ? static_cast<double>(value) : std::numeric_limits<double>::quiet_NaN();
   };

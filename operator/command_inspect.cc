@@ -82,11 +82,14 @@ int ShowPlan(const Settings& settings) {
   return inspection->plan.refusal ? 1 : 0;
 }
 
+// An unset variable of a script would otherwise ask for all of them.
+const CLI::Validator kNotEmpty([](const std::string& name) { return name.empty() ? "it is empty" : ""; }, "");
+
 std::shared_ptr<Settings> AddTo(CLI::App& command) {
   auto settings = std::make_shared<Settings>();
   settings->kube.AddTo(command);
   command.add_option("-n,--namespace", settings->kube.ns, "Namespace (default: the context's)");
-  command.add_option("NAME", settings->name, "Name of the RedisCluster")->required();
+  command.add_option("NAME", settings->name, "Name of the RedisCluster")->required()->check(kNotEmpty);
   return settings;
 }
 
@@ -115,7 +118,7 @@ void AddPlanCommand(CLI::App& app, ExitStatus& exit) {
   settings->kube.AddTo(*command);
   command->add_option("-n,--namespace", settings->kube.ns, "Namespace (default: the context's)");
   auto* which = command->add_option_group("which");
-  which->add_option("--name,NAME", settings->name, "Name of the RedisCluster");
+  which->add_option("--name,NAME", settings->name, "Name of the RedisCluster")->check(kNotEmpty);
   which->add_option("-f,--filename", settings->file, "As if this file's RedisCluster had been applied")
       ->check(CLI::ExistingFile);
   which->require_option(1);

@@ -130,6 +130,11 @@ CheckReport Check(const Observation& observation, const Plan& plan) {
   const auto answering = static_cast<int>(view.answering.size());
   finding(answering == wanted, fmt::format("all {} nodes answer", wanted),
           fmt::format("{} of {} nodes answer", answering, wanted));
+  if (answering == 0) {
+    report.text +=
+        fmt::format("[SKIP] slots, agreement and state: nobody can be asked; {}: {}\n", plan.reason, plan.message);
+    return report;
+  }
   finding(view.covered.size() == kSlotCount, "all 16384 slots covered",
           fmt::format("{} slots are not covered: {}", kSlotCount - view.covered.size(),
                       (SlotSet::All() - view.covered).ToString()));

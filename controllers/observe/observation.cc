@@ -25,10 +25,8 @@ const PodView* Observation::FindPod(const std::string& name) const {
   return found == pods.end() ? nullptr : &*found;
 }
 
-const NodeView* Observation::FindNode(const NodeId& id) const {
-  const auto found =
-      std::ranges::find_if(nodes, [&](const NodeView& node) { return node.Answers() && node.id() == id; });
-  return found == nodes.end() ? nullptr : &*found;
+bool Observation::NodesCouldBeAsked() const {
+  return password.state == PasswordView::State::kUsable && std::ranges::none_of(nodes, &NodeView::unauthorized);
 }
 
 }  // namespace slotwright

@@ -87,7 +87,8 @@ struct Observation {
   /// exists while it has a pod or a disruption budget, which goes last.
   [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
-  [[nodiscard]] const NodeView* FindNode(const NodeId& id) const;
+  /// Without a password that they accept nothing is known about the nodes.
+  [[nodiscard]] bool NodesCouldBeAsked() const;
 };
 
 }  // namespace slotwright

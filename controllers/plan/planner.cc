@@ -17,12 +17,14 @@ namespace slotwright {
 namespace {
 
 constexpr auto kSteps = std::to_array<Step>({
-    steps::EnsureObjects,     steps::EnsurePods,      steps::RefuseStrangers,       steps::AssignInitialSlots,
-    steps::TakeOver,          steps::JoinNodes,       steps::ReportLostShards,      steps::ForgetGhosts,
-    steps::ReturnDeniedSlots, steps::CloseOpenSlots,  steps::RemoveRetiredShards,   steps::ReplaceStuckPods,
+    steps::EnsureObjects,       steps::EnsurePods,         steps::RefuseStrangers,
+    steps::ReplaceStuckPods,    steps::AssignInitialSlots, steps::TakeOver,
+    steps::JoinNodes,           steps::ReportLostShards,   steps::ForgetGhosts,
+    steps::ReturnDeniedSlots,   steps::CloseOpenSlots,     steps::RemoveRetiredShards,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
-    steps::Rebalance,         steps::AwaitMigrations, steps::RemoveSurplusReplicas, steps::ApplyLiveConfig,
-    steps::RollPods,          steps::SpreadMasters,   steps::RefuseStorageChange,   steps::AwaitForgetting,
+    steps::Rebalance,           steps::AwaitMigrations,    steps::RemoveSurplusReplicas,
+    steps::ApplyLiveConfig,     steps::RollPods,           steps::SpreadMasters,
+    steps::RefuseStorageChange, steps::AwaitForgetting,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {

@@ -13,7 +13,8 @@ std::optional<Plan> RefuseStrangers(const Observation& observation, const Cluste
     if (!node.unauthorized) continue;
     return Refuse("strangers", "PasswordNotAccepted",
                   fmt::format("{} at {} does not accept the password in Secret {}; put back the password that the pods "
-                              "were started with (changing it is not supported yet)",
+                              "were started with (changing it is not supported yet). A pod whose container was started "
+                              "again since has the changed one: delete that pod after that",
                               node.pod, node.endpoint.ToString(), cluster.password_secret()));
   }
   const std::string suffix = HostnameSuffixOf(cluster.ns, cluster.name);

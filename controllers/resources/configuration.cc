@@ -66,13 +66,16 @@ command -v "$server" > /dev/null 2>&1 || server=valkey-server
 exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
 )sh";
 
-// Any answer of the server's own, a refusal included, proves that it is alive: it may be loading for minutes.
+// Any answer proves that the server is alive: it may be loading for minutes, or take no more clients. Killing it would
+// lose what is in memory.
 constexpr const char* kAliveScript = R"sh(#!/bin/sh
 # Liveness: succeeds if the server answers at all. Usage: alive.sh PORT, with POD_IP in the environment.
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
-"$client" -h "$POD_IP" -p "$1" PING 2>&1 | grep -qE 'PONG|NOAUTH|LOADING|MASTERDOWN|BUSY|NOPERM'
+case $("$client" -h "$POD_IP" -p "$1" PING 2>&1) in
+  '' | *'Could not connect'*) exit 1 ;;
+esac
 )sh";
 
 // What disruption budgets count. A node that only answers holds nothing yet: while the master's new process waits for
@@ -86,13 +89,15 @@ command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 questions='CONFIG GET repl-diskless-sync-delay
 INFO replication'
+[ -f "$2/auth" ] || unready 'it is being started'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
   unready 'the server does not answer'
 case $answers in
   *1000000000*) unready 'it has no place in the cluster yet' ;;
   *role:master* | *master_link_status:up*) exit 0 ;;
+  *role:*) unready 'it is not in sync with its master' ;;
 esac
-unready 'it is not in sync with its master'
+unready "the server refuses to be asked: $(printf '%s\n' "$answers" | head -n 1)"
 )sh";
 
 // A master that is told to end would be missed only after cluster-node-timeout, and its slots served again after an

@@ -80,8 +80,9 @@ Condition Degraded(const Observation& observation, const Plan& plan) {
 }
 
 Condition SlotsCovered(const Observation& observation, const ClusterView& view) {
-  if (observation.password.state != PasswordView::State::kUsable && !observation.cluster.formed_at.empty()) {
-    return {"SlotsCovered", ConditionStatus::kUnknown, "NodesNotAsked", "without the password no node can be asked"};
+  if (!observation.NodesCouldBeAsked() && !observation.cluster.formed_at.empty()) {
+    return {"SlotsCovered", ConditionStatus::kUnknown, "NodesNotAsked",
+            "without a password that they accept the nodes cannot be asked"};
   }
   const bool all_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
   if (view.covered.size() < kSlotCount) {

@@ -53,8 +53,9 @@ void EventRecorder::Record(const Json& object, EventType type, const std::string
   const std::string text = Clip(message);
   const std::string object_key =
       StringAt(object, {"kind"}) + kSeparator + KeyOf(object).ToString() + kSeparator + UidOf(object);
-  const std::string key =
-      object_key + kSeparator + (type == EventType::kWarning ? "W" : "N") + reason + kSeparator + text;
+  // Each type has a budget of its own: progress that is told must not silence a warning.
+  const std::string budget = object_key + kSeparator + (type == EventType::kWarning ? "W" : "N");
+  const std::string key = budget + reason + kSeparator + text;
   const std::lock_guard lock(mutex_);
   const MonotonicTime now = clock_.Now();
   Prune();
@@ -65,10 +66,11 @@ void EventRecorder::Record(const Json& object, EventType type, const std::string
     entry.last = now;
     entry.event["count"] = entry.event["count"].get<int>() + 1;
     entry.event["lastTimestamp"] = FormatTime(clock_.WallNow());
-    if (!entry.queued && TakeToken(object_key)) Enqueue(key, entry);
+    if (!entry.queued && TakeToken(budget)) Enqueue(key, entry);
     return;
   }
-  if (!TakeToken(object_key)) return Drop("too many events for this object", NewEvent(object, type, reason, text));
+  if (!TakeToken(budget))
+    return Drop("too many events of this type for this object", NewEvent(object, type, reason, text));
   Entry& entry = entries_[key] = {.event = NewEvent(object, type, reason, text), .last = now};
   Enqueue(key, entry);
 }
@@ -197,9 +199,9 @@ std::string EventRecorder::NewName(const std::string& object_name) {
   return name + suffix;
 }
 
-bool EventRecorder::TakeToken(const std::string& object_key) {
+bool EventRecorder::TakeToken(const std::string& budget) {
   const MonotonicTime now = clock_.Now();
-  Bucket& bucket = buckets_.try_emplace(object_key, Bucket{.tokens = kBurst, .refilled = now}).first->second;
+  Bucket& bucket = buckets_.try_emplace(budget, Bucket{.tokens = kBurst, .refilled = now}).first->second;
   const std::chrono::duration<double> passed = now - bucket.refilled;
   bucket.tokens = std::min(kBurst, bucket.tokens + passed / kRefill);
   bucket.refilled = now;

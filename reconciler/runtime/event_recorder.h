@@ -70,7 +70,7 @@ class EventRecorder {
   [[nodiscard]] Json NewEvent(const Json& object, EventType type, const std::string& reason,
                               const std::string& message);
   [[nodiscard]] std::string NewName(const std::string& object_name);
-  [[nodiscard]] bool TakeToken(const std::string& object_key);
+  [[nodiscard]] bool TakeToken(const std::string& budget);
   void Enqueue(const std::string& key, Entry& entry);
   void Drop(const std::string& why, const Json& event);
   void Prune();

@@ -51,6 +51,27 @@ TEST(Readiness, OfAPodMeansAPlaceInTheCluster) {
   life.ExpectAllIsWell();
 }
 
+// Who refuses is alive: a container that is killed for it loses what it holds.
+TEST(Liveness, IsThatOfAServerWhichTakesNoMoreClients) {
+  const Life life(1, 0, Json::object(), "redis:7.0", 0);
+  const Endpoint endpoint = life.NodeOf("demo-0-0").endpoint;
+  const auto config = life.harness.client().Get(reconciler::types::kConfigMaps, {"default", "demo-config"});
+  ASSERT_TRUE(config);
+  const auto is_alive = [&](int port) {
+    return std::system(fmt::format("POD_IP={} timeout 2 /bin/sh -s {} << 'END'\n{}\nEND\n", endpoint.host, port,
+                                   config->at("data").at("alive.sh").get<std::string>())
+                           .c_str()) == 0;
+  };
+  EXPECT_TRUE(is_alive(endpoint.port));
+  EXPECT_FALSE(is_alive(endpoint.port + 1)) << "nobody is there";
+  ASSERT_TRUE(life.harness.Ask(endpoint, {"CONFIG", "SET", "maxclients", "1"}).IsOk());
+  EXPECT_TRUE(is_alive(endpoint.port));
+  const pid_t pid = life.PidOf("demo-0-0");
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  EXPECT_FALSE(is_alive(endpoint.port));
+  ASSERT_EQ(::kill(pid, SIGCONT), 0);
+}
+
 TEST(Healing, AReplicasPodThatIsDeletedLosesNothing) {
   Life life(3, 1, kQuickTimeout);
   life.StartWriters();

@@ -65,6 +65,13 @@ TEST(Status, DoesNotKnowTheSlotsWithoutThePassword) {
   EXPECT_EQ(ConditionIn(StatusOf(world), "SlotsCovered"), "Unknown");
 }
 
+TEST(Status, DoesNotKnowTheSlotsWithoutAPasswordThatIsAccepted) {
+  World world = World::Healthy();
+  world.Node("demo-1-0").table.reset();
+  world.Node("demo-1-0").unauthorized = true;
+  EXPECT_EQ(ConditionIn(StatusOf(world), "SlotsCovered"), "Unknown");
+}
+
 TEST(Status, OfAClusterThatLostANodeIsDegraded) {
   World world = World::Healthy();
   world.Kill("demo-2-1");

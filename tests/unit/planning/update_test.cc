@@ -84,6 +84,21 @@ TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
 }
 
+// Creation waits for all nodes: those that can never answer go first.
+TEST(Roll, ReplacesPodsThatNeverRanAlsoBeforeTheClusterIsMade) {
+  World world(3, 0);
+  for (auto& pod : world.observation.pods) {
+    pod.trouble = "ImagePullBackOff: no such image";
+    pod.ready = false;
+    pod.ip.clear();
+  }
+  world.observation.nodes.clear();
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "they are as the specification wants them";
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-0", "delete Pod demo-1-0", "delete Pod demo-2-0"));
+}
+
 // As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
 World WithAPodThatNeverRan() {
   World world = World::Healthy(3, 2);

@@ -198,6 +198,14 @@ TEST_F(EventRecorderTest, OneObjectCannotFloodTheServer) {
   EXPECT_THAT(api_->Objects(), SizeIs(25 + 1 + 1));
 }
 
+TEST_F(EventRecorderTest, ProgressDoesNotSilenceAWarning) {
+  for (int i = 0; i < 40; ++i) Record(std::to_string(i));
+  recorder_.Record(Cluster("demo"), EventType::kWarning, "DataLost", "gone");
+  recorder_.Flush();
+  EXPECT_THAT(api_->Objects(), SizeIs(25 + 1));
+  EXPECT_EQ(StringAt(api_->Objects().back(), {"reason"}), "DataLost");
+}
+
 TEST_F(EventRecorderTest, RepetitionsCannotFloodTheServerAndAreCountedAllTheSame) {
   for (int i = 0; i < 100; ++i) {
     Record("hello");
