@@ -61,8 +61,10 @@ TEST_F(ClusterTest, InTheForegroundTheOwnerGoesLast) {
   held["metadata"]["finalizers"] = {"conformance.slotwright.dev/hold"};
   Create(kConfigMaps, held);
   Delete("owner", "Foreground");
-  ASSERT_TRUE(Eventually(
-      [this] { return !StringAt(Get(kConfigMaps, "dependent"), {"metadata", "deletionTimestamp"}).empty(); }));
+  // As in Disappears: a real collector looks for new types each half minute.
+  ASSERT_TRUE(
+      Eventually([this] { return !StringAt(Get(kConfigMaps, "dependent"), {"metadata", "deletionTimestamp"}).empty(); },
+                 std::chrono::seconds(70)));
   EXPECT_EQ(Get(kWidgets, "owner")["metadata"]["finalizers"], Json({"foregroundDeletion"}));
   MergePatch(kConfigMaps, "dependent", {{"metadata", {{"finalizers", nullptr}}}});
   EXPECT_TRUE(Disappears(kConfigMaps, "dependent"));
