@@ -158,6 +158,8 @@ bool ClusterView::KeepsItsEpoch(const NodeView& master) const {
   });
 }
 
+bool TakesEpoch(const NodeView& node) { return node.info.known_nodes <= 1 && node.me().config_epoch == 0; }
+
 bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   return view.answering.size() == observation.pods.size();
 }

@@ -58,6 +58,9 @@ struct ClusterView {
   std::string disagreement;
 };
 
+/// CLUSTER SET-CONFIG-EPOCH is refused by who has an epoch or knows somebody.
+[[nodiscard]] bool TakesEpoch(const NodeView& node);
+
 /// No pod is without a node that answers: what else the tables list is none of them.
 [[nodiscard]] bool EveryPodAnswers(const Observation& observation, const ClusterView& view);
 

@@ -61,8 +61,7 @@ std::vector<Action> Assignments(const ClusterView& view, const std::vector<Candi
     if (candidate.gets.empty()) continue;
     AssignSlots assign{RefTo(*candidate.node), candidate.gets, std::nullopt};
     // Different epochs from the start: otherwise the masters would spend their first seconds settling collisions.
-    const bool fresh = candidate.node->info.known_nodes <= 1 && candidate.node->me().config_epoch == 0;
-    if (fresh) assign.epoch = ++epoch;
+    if (TakesEpoch(*candidate.node)) assign.epoch = ++epoch;
     actions.emplace_back(std::move(assign));
   }
   return actions;

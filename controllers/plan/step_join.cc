@@ -32,7 +32,7 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
 
 // New masters all start with epoch 0: they would settle that among themselves, with old masters drawn in.
 bool NeedsEpoch(const ClusterView& view, const NodeView& node) {
-  return node.info.known_nodes <= 1 && node.me().config_epoch == 0 && view.HeadOf(node.shard) == &node;
+  return TakesEpoch(node) && view.HeadOf(node.shard) == &node;
 }
 
 void AddMeets(const ClusterView& view, std::vector<Action>& actions) {

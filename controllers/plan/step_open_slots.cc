@@ -100,7 +100,7 @@ class Remedies {
       if (!view_.KeepsItsEpoch(*from)) continue;
       sources.insert(from);
       targets.insert(to);
-      actions.emplace_back(MigrateSlots{RefTo(*pair.first), RefTo(*pair.second), slots});
+      actions.emplace_back(MigrateSlots{RefTo(*from), RefTo(*to), slots});
     }
     for (const auto& [node, slots] : ended_) actions.emplace_back(SettleSlots{RefTo(*node), slots, std::nullopt});
     for (const auto& [pair, slots] : corrected_) {

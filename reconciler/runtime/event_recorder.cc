@@ -51,10 +51,9 @@ EventRecorder::~EventRecorder() { Stop(); }
 
 void EventRecorder::Record(const Json& object, EventType type, const std::string& reason, const std::string& message) {
   const std::string text = Clip(message);
-  const std::string object_key =
-      StringAt(object, {"kind"}) + kSeparator + KeyOf(object).ToString() + kSeparator + UidOf(object);
   // Each type has a budget of its own: progress that is told must not silence a warning.
-  const std::string budget = object_key + kSeparator + (type == EventType::kWarning ? "W" : "N");
+  const std::string budget = StringAt(object, {"kind"}) + kSeparator + KeyOf(object).ToString() + kSeparator +
+                             UidOf(object) + kSeparator + (type == EventType::kWarning ? "W" : "N");
   const std::string key = budget + reason + kSeparator + text;
   const std::lock_guard lock(mutex_);
   const MonotonicTime now = clock_.Now();
