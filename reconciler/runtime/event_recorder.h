@@ -19,7 +19,7 @@ enum class EventType { kNormal, kWarning };
 
 /// Thread-safe. Record never blocks; the queue holds 1000 events, newer ones are dropped and counted. The same (object,
 /// type, reason, message) less than ten minutes after the last time raises `count` of one Event; one object may add 25
-/// of each type Events at once and then one each 5 minutes (client-go's spam filter). A repetition counts like a new
+/// Events of each type at once and then one each 5 minutes (client-go's spam filter). A repetition counts like a new
 /// Event there, except while the one before it still waits to be sent. An event that cannot be sent because the API
 /// server is away waits and is tried again, twelve times at most.
 class EventRecorder {
