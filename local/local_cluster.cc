@@ -56,6 +56,14 @@ Result<void> LocalCluster::LockStateDir() {
   options_.state_dir = fs::absolute(options_.state_dir);
   const std::string path = options_.state_dir + "/lock";
   made_state_dir_ = made_state_dir_ || fs::exists(path, error);  // one of us that was killed has made it
+  for (const char* ours : {"kubeconfig", "kubelet"}) {
+    const std::string occupied = options_.state_dir + "/" + ours;
+    if (made_state_dir_ || !fs::exists(occupied, error)) continue;
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("{} exists and was not made by slotwright local, which would overwrite it; move it away or "
+                            "choose another folder with --state-dir",
+                            occupied));
+  }
   const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (file < 0) {
     return Fail(ErrorKind::kUnavailable, fmt::format("cannot write {}: {}; choose another folder with --state-dir",
@@ -114,8 +122,9 @@ Result<void> LocalCluster::WriteKubeConfig() {
 void LocalCluster::RemoveStateDir(bool keep_log) {
   std::error_code ignored;
   if (!kubeconfig_.empty()) fs::remove(kubeconfig_, ignored);
+  if (keep_log) return;  // and the lock, by which the next one knows that the folder is ours
   fs::remove(options_.state_dir + "/lock", ignored);
-  if (!keep_log) fs::remove(options_.state_dir + "/operator.log", ignored);
+  fs::remove(options_.state_dir + "/operator.log", ignored);
   if (made_state_dir_) fs::remove(options_.state_dir, ignored);  // only if empty: a user may have put something there
 }
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <thread>
 
@@ -70,6 +71,9 @@ Result<std::vector<reconciler::ObjectKey>> Apply(const reconciler::Client& clien
       const auto created = client.Create(*type, object);
       if (!created) return std::unexpected(created.error().Within(file));
       if (*type == kRedisClusters) clusters.push_back(reconciler::KeyOf(object));
+    }
+    if (documents->empty()) {
+      return reconciler::Fail(reconciler::ErrorKind::kInvalid, fmt::format("{} describes no object", file));
     }
   }
   return clusters;
@@ -228,7 +232,9 @@ int Run(const Settings& settings) {
       .state_dir = settings.state_dir, .port = settings.port, .crds = {}, .kubelet = {}};
   for (const auto& engine : settings.engines) {
     const auto equals = engine.find('=');
-    if (equals == std::string::npos) return Complain(fmt::format("--engine {}: use IMAGE=FOLDER", engine));
+    if (equals == std::string::npos || !std::filesystem::is_directory(engine.substr(equals + 1))) {
+      return Complain(fmt::format("--engine {}: use IMAGE=FOLDER with a folder that exists", engine));
+    }
     options.kubelet.images[engine.substr(0, equals)] = engine.substr(equals + 1);
   }
   options.crds = *reconciler::ParseYaml(std::string(kCrdYaml));
@@ -254,11 +260,15 @@ void AddLocalCommand(CLI::App& app, ExitStatus& exit) {
   auto settings = std::make_shared<Settings>();
   auto* command = app.add_subcommand(
       "local", "Run Kubernetes, the operator and real Redis processes on this machine, for trying and testing");
-  command->add_option("--apply", settings->files, "YAML files to apply; shows how their RedisClusters become ready")
-      ->check(CLI::ExistingFile);
-  command->add_option("--when-ready", settings->when_ready,
-                      "Shell command to run, with KUBECONFIG set, once all applied clusters are ready");
-  command->add_flag("--exit-when-ready", settings->exit_when_ready, "Then stop instead of staying up until Ctrl-C");
+  auto* apply =
+      command->add_option("--apply", settings->files, "YAML files to apply; shows how their RedisClusters become ready")
+          ->check(CLI::ExistingFile);
+  command
+      ->add_option("--when-ready", settings->when_ready,
+                   "Shell command to run, with KUBECONFIG set, once all applied clusters are ready")
+      ->needs(apply);
+  command->add_flag("--exit-when-ready", settings->exit_when_ready, "Then stop instead of staying up until Ctrl-C")
+      ->needs(apply);
   command->add_option("--timeout", settings->timeout_seconds, "Seconds to wait for the applied clusters")
       ->capture_default_str()
       ->check(CLI::Range(1, 86400));

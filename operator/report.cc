@@ -1,5 +1,6 @@
 // See report.h.
 #include "operator/report.h"
+#include "controllers/topology/text.h"
 
 #include <fmt/format.h>
 
@@ -139,8 +140,9 @@ CheckReport Check(const Observation& observation, const Plan& plan) {
           fmt::format("{} slots are not covered: {}", kSlotCount - view.covered.size(),
                       (SlotSet::All() - view.covered).ToString()));
   finding(view.disagreement.empty(), "all nodes agree about members, roles and slots", view.disagreement);
-  finding(view.absent.empty(), "no dead or strange node in any table",
-          fmt::format("{} nodes are listed that do not answer", view.absent.size()));
+  finding(
+      view.absent.empty(), "no dead or strange node in any table",
+      text::Counted(view.absent.size(), "node is listed that does not answer", "nodes are listed that do not answer"));
   const bool states_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
   finding(states_ok, "every node says cluster_state:ok", "some nodes say cluster_state:fail");
   finding(plan.settled, "nothing is left to do: " + plan.message, plan.reason + ": " + plan.message);

@@ -46,6 +46,20 @@ std::string ErrorOf(const NodeResult& result, std::string_view harmless = "") {
   return "";
 }
 
+// What a person can do about the first refusal; "" if there is none. replies[i] is that to the i-th directive.
+std::string RefusedDirective(const SetConfig& action, const RedisCluster& cluster, const std::vector<Reply>& replies) {
+  size_t i = 0;
+  for (const auto& [name, value] : action.directives) {
+    const Reply& reply = replies[i++];
+    if (!reply.IsError()) continue;
+    const std::string shown = ShownValue(name, value);
+    if (!cluster.spec.config.contains(name)) return fmt::format("{} {}: {}", name, shown, reply.text);
+    return fmt::format("spec.config.{}: \"{}\": the server does not take it ({}); correct it or take it out", name,
+                       shown, reply.text);
+  }
+  return "";
+}
+
 // An object that is not there, or that has been replaced by a namesake, has been deleted.
 Result<void> Gone(Result<void> deleted) {
   const bool gone =
@@ -197,12 +211,12 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
 // The server first: the note on the pod is only true afterwards. Setting a value twice does no harm.
 void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                            Outcome& outcome) const {
-  Command command = {"CONFIG", "SET"};
-  for (const auto& [name, value] : action.directives) command.insert(command.end(), {name, value});
+  std::vector<Command> commands;
+  for (const auto& [name, value] : action.directives) commands.push_back({"CONFIG", "SET", name, value});
   const auto results =
-      commander_.Run({{action.node.endpoint, password, {std::move(command)}, action.node.id}}, std::chrono::seconds(2));
+      commander_.Run({{action.node.endpoint, password, std::move(commands), action.node.id}}, std::chrono::seconds(2));
   Done(outcome.action);
-  outcome.error = ErrorOf(results[0]);
+  outcome.error = results[0] ? RefusedDirective(action, cluster, *results[0]) : results[0].error().message;
   if (!outcome.error.empty()) return;
   const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, action.note}}}}}};
   const auto noted =

@@ -106,6 +106,9 @@ struct FieldError {
   [[nodiscard]] std::string ToString() const;
 };
 
+/// A directive's value for people to read: hidden where a password may have been put by mistake, however it is spelt.
+[[nodiscard]] std::string ShownValue(const std::string& directive, const std::string& value);
+
 /// What the schema cannot say. Empty: fine.
 [[nodiscard]] std::vector<FieldError> Validate(const RedisCluster& cluster);
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "controllers/api/redis_cluster.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
 
@@ -71,11 +72,8 @@ bool IsDirectiveName(std::string_view name) {
 void ValidateConfig(const std::map<std::string, std::string>& config, std::vector<FieldError>& errors) {
   for (const auto& [name, value] : config) {
     const std::string field = "spec.config." + name;
-    // A password that was put here by mistake must not reach a log, however its directive is spelt.
-    const std::string lower = LowerCase(name);
-    const bool secret = lower.find("pass") != std::string::npos || lower.find("auth") != std::string::npos;
-    const std::string shown = secret ? "(hidden)" : value;
-    if (const auto* owned = FindOwned(lower)) {
+    const std::string shown = ShownValue(name, value);
+    if (const auto* owned = FindOwned(LowerCase(name))) {
       errors.push_back({field, shown, std::string(owned->remedy)});
     } else if (!IsDirectiveName(name)) {
       errors.push_back({field, shown, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
@@ -85,7 +83,26 @@ void ValidateConfig(const std::map<std::string, std::string>& config, std::vecto
   }
 }
 
+// Each node keeps two links to the bus of each other one, which Redis counts as clients (acceptCommonHandler in its
+// src/networking.c); replicas, probes, the operator and a person with redis-cli come on top. Too few, and the cluster
+// cannot even be repaired by CONFIG SET.
+void ValidateMaxClients(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  const auto found = spec.config.find("maxclients");
+  if (found == spec.config.end()) return;
+  const int least = 2 * spec.pods() + 64;
+  if (text::ParseInteger<int>(found->second).value_or(0) >= least) return;
+  errors.push_back({"spec.config.maxclients", found->second,
+                    fmt::format("use at least {}: two for each of {} pods and 64 for the operator, probes and clients",
+                                least, spec.pods())});
+}
+
 }  // namespace
+
+std::string ShownValue(const std::string& directive, const std::string& value) {
+  const std::string lower = LowerCase(directive);
+  const bool secret = lower.find("pass") != std::string::npos || lower.find("auth") != std::string::npos;
+  return secret ? "(hidden)" : value;
+}
 
 std::string FieldError::ToString() const { return fmt::format("{}: \"{}\": {}", field, value, remedy); }
 
@@ -102,6 +119,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   range("spec.port", spec.port, 1, 65535);
   if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});
   ValidateConfig(spec.config, errors);
+  ValidateMaxClients(spec, errors);
   if (spec.storage) {
     const auto bytes = ParseQuantity(spec.storage->size);
     if (!bytes || *bytes <= 0) {

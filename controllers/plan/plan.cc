@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "controllers/topology/text.h"
+
 namespace slotwright {
 
 namespace {
@@ -27,7 +29,9 @@ std::string ToString(const Action& action) {
           [](const CreatePod& a) { return fmt::format("create Pod {}", a.name); },
           [](const RecordFormed&) { return std::string("record that all slots have been assigned"); },
           [](const AssignSlots& a) { return fmt::format("assign slots {} to {}", a.slots.ToString(), Name(a.node)); },
-          [](const Meet& a) { return fmt::format("introduce {} to {} nodes", Name(a.from), a.peers.size()); },
+          [](const Meet& a) {
+            return fmt::format("introduce {} to {}", Name(a.from), text::Counted(a.peers.size(), "node", "nodes"));
+          },
           [](const Replicate& a) {
             return fmt::format("make {} a replica of {} ({})", Name(a.node), a.master_pod, a.master.Short());
           },

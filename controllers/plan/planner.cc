@@ -11,20 +11,23 @@
 #include "controllers/plan/slot_moves.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/resources/configuration.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
+
+using text::Counted;
 
 namespace {
 
 constexpr auto kSteps = std::to_array<Step>({
-    steps::EnsureObjects,       steps::EnsurePods,         steps::RefuseStrangers,
-    steps::ReplaceStuckPods,    steps::AssignInitialSlots, steps::TakeOver,
-    steps::JoinNodes,           steps::ReportLostShards,   steps::ForgetGhosts,
-    steps::ReturnDeniedSlots,   steps::CloseOpenSlots,     steps::RemoveRetiredShards,
+    steps::EnsureObjects,     steps::EnsurePods,         steps::RefuseStrangers,
+    steps::ReplaceStuckPods,  steps::AssignInitialSlots, steps::TakeOver,
+    steps::JoinNodes,         steps::ReportLostShards,   steps::ForgetGhosts,
+    steps::ReturnDeniedSlots, steps::CloseOpenSlots,     steps::RemoveRetiredShards,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
-    steps::Rebalance,           steps::AwaitMigrations,    steps::RemoveSurplusReplicas,
-    steps::ApplyLiveConfig,     steps::RollPods,           steps::SpreadMasters,
-    steps::RefuseStorageChange, steps::AwaitForgetting,
+    steps::Rebalance,         steps::AwaitMigrations,    steps::RemoveSurplusReplicas,
+    steps::RollPods,          steps::SpreadMasters,      steps::RefuseStorageChange,
+    steps::AwaitForgetting,
 });
 
 Plan Decide(const Observation& observation, const ClusterView& view) {
@@ -35,9 +38,11 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
   const bool uneven = !IsEven(view.owned, spec.rebalance.threshold_percent);
   return {.step = "settled",
           .reason = "Healthy",
-          .message = fmt::format("16384 slots on {} masters, {} replicas in sync, all {} nodes agree{}", spec.masters,
-                                 spec.masters * spec.replicas_per_master, spec.pods(),
-                                 uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
+          .message =
+              fmt::format("16384 slots on {}, {} in sync, all {} agree{}", Counted(spec.masters, "master", "masters"),
+                          Counted(spec.masters * spec.replicas_per_master, "replica", "replicas"),
+                          Counted(spec.pods(), "node", "nodes"),
+                          uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
           .settled = true};
 }
 
@@ -51,24 +56,33 @@ Plan Hold(Plan plan) {
   return plan;
 }
 
-// Objects of a cluster that lives are repaired beside what was decided.
-void AddRepairs(const Observation& observation, Plan& plan) {
-  if (observation.cluster.formed_at.empty()) return;
-  auto repairs = ObjectRepairs(observation);
-  if (repairs.empty()) return;
+// Done beside what was decided, which must neither wait for it nor be waited for: an object that cannot be written or a
+// value that a server refuses keeps nobody from being healed, and a larger buffer may be what heals.
+void DoBeside(Plan& plan, std::vector<Action> actions, std::string step, std::string reason, std::string message) {
+  if (actions.empty()) return;
   if (plan.settled) {
-    plan.step = "objects";
-    plan.reason = "UpdatingObjects";
-    plan.message = fmt::format("{} objects are missing or differ: {}", repairs.size(), ToString(repairs[0]));
+    plan.step = std::move(step);
+    plan.reason = std::move(reason);
+    plan.message = std::move(message);
     plan.settled = false;
     plan.look_again = std::chrono::milliseconds(10);
   }
-  std::move(repairs.begin(), repairs.end(), std::back_inserter(plan.actions));
+  std::ranges::move(actions, std::back_inserter(plan.actions));
 }
 
 Plan Act(const Observation& observation, const ClusterView& view) {
   Plan plan = Decide(observation, view);
-  AddRepairs(observation, plan);
+  if (observation.cluster.formed_at.empty()) return plan;
+  auto changes = LiveChanges(observation);
+  // A value that running servers refuse would keep one that restarts from starting.
+  auto repairs = ObjectRepairs(observation, changes.empty() ? ConfigMapNow::kWrite : ConfigMapNow::kLeave);
+  auto changes_message = Counted(changes.size(), "node gets", "nodes get") + " changed directives without a restart";
+  DoBeside(plan, std::move(changes), "config", "UpdatingConfig", std::move(changes_message));
+  if (repairs.empty()) return plan;
+  auto repairs_message =
+      fmt::format("{}: {}", Counted(repairs.size(), "object is missing or differs", "objects are missing or differ"),
+                  ToString(repairs[0]));
+  DoBeside(plan, std::move(repairs), "objects", "UpdatingObjects", std::move(repairs_message));
   return plan;
 }
 

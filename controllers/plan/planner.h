@@ -1,6 +1,8 @@
 // The planner: a list of steps in order of urgency; the first that has something to do decides.
 #pragma once
 
+#include <cstdint>
+
 #include "controllers/observe/observation.h"
 #include "controllers/plan/cluster_view.h"
 #include "controllers/plan/plan.h"
@@ -22,6 +24,9 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> EnsurePods(const Observation&, const ClusterView&);
 /// Says who does not answer, and refuses when a stranger sits at a pod's address or in the node table.
 [[nodiscard]] std::optional<Plan> RefuseStrangers(const Observation&, const ClusterView&);
+/// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change
+/// recover.
+[[nodiscard]] std::optional<Plan> ReplaceStuckPods(const Observation&, const ClusterView&);
 /// Gives slots that nobody ever owned to the masters of a cluster that is being created.
 [[nodiscard]] std::optional<Plan> AssignInitialSlots(const Observation&, const ClusterView&);
 /// Introduces nodes that do not know each other, and makes those without slots replicas of their shard's master as soon
@@ -39,15 +44,10 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
 /// Deletes pods and objects of shards that are too many and own nothing any more.
 [[nodiscard]] std::optional<Plan> RemoveRetiredShards(const Observation&, const ClusterView&);
-/// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change
-/// recover.
-[[nodiscard]] std::optional<Plan> ReplaceStuckPods(const Observation&, const ClusterView&);
 /// Empties masters that leave, and evens the slots of the others.
 [[nodiscard]] std::optional<Plan> Rebalance(const Observation&, const ClusterView&);
 /// Deletes replicas that are too many, after a hand-over if one of them is master.
 [[nodiscard]] std::optional<Plan> RemoveSurplusReplicas(const Observation&, const ClusterView&);
-/// Changes directives of running servers.
-[[nodiscard]] std::optional<Plan> ApplyLiveConfig(const Observation&, const ClusterView&);
 /// Waits for slots that the servers still move by themselves, perhaps for a specification that has changed since: what
 /// follows replaces and removes pods.
 [[nodiscard]] std::optional<Plan> AwaitMigrations(const Observation&, const ClusterView&);
@@ -75,7 +75,14 @@ namespace steps {
 /// with its data.
 [[nodiscard]] bool IsTaken(const RedisCluster& cluster, const std::string& kind, const reconciler::Json& object);
 
-/// What is missing or differs of the objects that EnsureObjects looks after.
-[[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation);
+enum class ConfigMapNow : std::uint8_t { kWrite, kLeave };
+/// What is missing or differs of the objects that EnsureObjects looks after; a ConfigMap that exists can be left as it
+/// is.
+[[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation, ConfigMapNow config_map);
+
+/// Directives that running servers do not have yet and take without a restart.
+[[nodiscard]] std::vector<Action> LiveChanges(const Observation& observation);
+/// What a pod that is made now starts with, for annotations::kLiveConfig: the values of the file that it reads.
+[[nodiscard]] std::string LiveConfigOfNewPods(const Observation& observation);
 
 }  // namespace slotwright

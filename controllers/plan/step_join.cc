@@ -6,8 +6,11 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/resources/configuration.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright::steps {
+
+using text::Counted;
 
 namespace {
 
@@ -100,7 +103,8 @@ std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView&
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;
-  return DoAndPoll(observation, "join", "JoiningNodes", fmt::format("{} nodes are being joined", view.answering.size()),
+  return DoAndPoll(observation, "join", "JoiningNodes",
+                   Counted(view.answering.size(), "node is being joined", "nodes are being joined"),
                    std::move(actions));
 }
 

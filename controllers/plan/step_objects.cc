@@ -5,10 +5,12 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/plan/wanted.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
 
 using reconciler::Json;
+using text::Counted;
 
 namespace {
 
@@ -31,13 +33,15 @@ bool IsTaken(const RedisCluster& cluster, const std::string& kind, const Json& o
   return kind != reconciler::types::kPersistentVolumeClaims.kind && reconciler::ControllerUidOf(object) != cluster.uid;
 }
 
-std::vector<Action> ObjectRepairs(const Observation& observation) {
+std::vector<Action> ObjectRepairs(const Observation& observation, ConfigMapNow config_map) {
   std::vector<Action> actions;
   if (observation.password.state == PasswordView::State::kMissingSecret) actions.emplace_back(CreatePassword{});
   for (auto& desired : DesiredObjects(observation.cluster)) {
     const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
     const bool exists = found != observation.objects.end();
     if (exists && IsTaken(observation.cluster, desired.type.kind, *found->second)) continue;
+    const bool is_config_map = desired.type == reconciler::types::kConfigMaps;
+    if (exists && is_config_map && config_map == ConfigMapNow::kLeave) continue;
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
     // Owner, labels and content must be there; what others added may stay.
     if (exists && Covers(*found->second, desired.object)) continue;
@@ -52,10 +56,11 @@ namespace steps {
 // beside whatever is more urgent: an object that cannot be written must not keep a cluster from being healed.
 std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
   if (!observation.cluster.formed_at.empty()) return std::nullopt;
-  auto actions = ObjectRepairs(observation);
+  auto actions = ObjectRepairs(observation, ConfigMapNow::kWrite);
   if (actions.empty()) return std::nullopt;
-  std::string message = fmt::format("{} objects are missing or differ: {}{}", actions.size(), ToString(actions[0]),
-                                    actions.size() > 1 ? ", …" : "");
+  std::string message =
+      fmt::format("{}: {}{}", Counted(actions.size(), "object is missing or differs", "objects are missing or differ"),
+                  ToString(actions[0]), actions.size() > 1 ? ", …" : "");
   return Do("objects", "CreatingObjects", std::move(message), std::move(actions));
 }
 
@@ -72,13 +77,14 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
       // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.
       const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
       if (shard >= cluster.spec.masters && cluster.spec.storage && !observation.objects.contains(claim)) continue;
-      if (observation.FindPod(name) == nullptr) {
-        actions.emplace_back(CreatePod{name, DesiredPod(cluster, shard, index)});
-      }
+      if (observation.FindPod(name) != nullptr) continue;
+      Json pod = DesiredPod(cluster, shard, index);
+      pod["metadata"]["annotations"][annotations::kLiveConfig] = LiveConfigOfNewPods(observation);
+      actions.emplace_back(CreatePod{name, std::move(pod)});
     }
   }
   if (actions.empty()) return std::nullopt;
-  std::string message = fmt::format("{} pods are missing", actions.size());
+  std::string message = Counted(actions.size(), "pod is missing", "pods are missing");
   return Do("pods", "CreatingPods", std::move(message), std::move(actions));
 }
 

@@ -7,8 +7,11 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/slot_moves.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright::steps {
+
+using text::Counted;
 
 namespace {
 
@@ -44,8 +47,8 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
   int left = 0;
   for (const auto& move : moves) left += move.slots.size();
   if (left == 0) return std::nullopt;
-  const std::string why = leaving.empty() ? fmt::format("they are uneven over {} masters", staying.size())
-                                          : fmt::format("{} masters leave", leaving.size());
+  const std::string why = leaving.empty() ? "they are uneven over " + Counted(staying.size(), "master", "masters")
+                                          : Counted(leaving.size(), "master leaves", "masters leave");
   const char* reason = leaving.empty() ? "Rebalancing" : "DrainingMasters";
   std::string message = fmt::format("{} slots are to be moved: {}", left, why);
   auto actions = OneForEachSource(view, moves, spec.rebalance.method);

@@ -7,8 +7,11 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/plan/wanted.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
+
+using text::Counted;
 
 bool IsRetired(const Observation& observation, const ClusterView& view, int shard) {
   if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
@@ -106,7 +109,8 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
   }
   if (terminating == 0) return std::nullopt;
   Plan plan = WaitForRedis(observation, "remove", "RemovingNodes",
-                           fmt::format("{} pods of shards that own nothing any more are terminating", terminating));
+                           Counted(terminating, "pod of a shard that owns nothing any more is terminating",
+                                   "pods of shards that own nothing any more are terminating"));
   plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));
   return plan;
 }
@@ -136,7 +140,8 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
   }
   if (deletions.empty() && unready != nullptr) return WaitForReadiness("remove", "RemovingNodes", *unready);
   if (deletions.empty()) return std::nullopt;
-  std::string message = fmt::format("{} replicas are more than the specification asks for", deletions.size());
+  std::string message =
+      Counted(deletions.size(), "replica is", "replicas are") + " more than the specification asks for";
   return Do("remove", "RemovingNodes", std::move(message), std::move(deletions));
 }
 

@@ -9,8 +9,11 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/plan/wanted.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright::steps {
+
+using text::Counted;
 
 namespace {
 
@@ -28,12 +31,16 @@ std::vector<const PodView*> OutdatedPods(const Observation& observation) {
   return outdated;
 }
 
+std::string Old(size_t outdated) {
+  return Counted(outdated, "pod runs an older specification", "pods run an older specification");
+}
+
 Plan HeldBack(size_t outdated) {
   return {.step = kStep,
           .reason = "UpdatePending",
-          .message = fmt::format("{} pods run an older specification and spec.update.strategy is Manual: delete the "
+          .message = fmt::format("{} and spec.update.strategy is Manual: delete the "
                                  "replicas' pods one by one, waiting for Ready, then the masters'",
-                                 outdated),
+                                 Old(outdated)),
           .settled = false,
           .look_again = kHealthPoll};
 }
@@ -52,7 +59,7 @@ int ShardsAtOnce(const Observation& observation) { return std::max(1, observatio
 
 std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterView& view, const NodeView& master,
                                   size_t outdated) {
-  const std::string why = fmt::format("{} pods run an older specification", outdated);
+  const std::string why = Old(outdated);
   if (auto plan = HandOver(observation, view, master, "UpdatingPods", why)) return plan;
   const PodView* pod = observation.FindPod(master.pod);
   // Its stand-in is made as soon as it is ready.
@@ -73,8 +80,8 @@ std::optional<Plan> ReplaceStuckPods(const Observation& observation, const Clust
     actions.emplace_back(DeletePod{pod.name, pod.uid});
   }
   if (actions.empty()) return std::nullopt;
-  std::string message =
-      fmt::format("{} pods do not run, and the specification asks for others or none instead", actions.size());
+  std::string message = Counted(actions.size(), "pod does not run", "pods do not run") +
+                        ", and the specification asks for others or none instead";
   return Do(kStep, "UpdatingPods", std::move(message), std::move(actions));
 }
 
@@ -106,8 +113,7 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
     }
   }
   if (actions.empty()) return WaitForReadiness(kStep, "UpdatingPods", *unready);
-  return Do(kStep, "UpdatingPods",
-            fmt::format("{} pods run an older specification; replicas go first", outdated.size()), std::move(actions));
+  return Do(kStep, "UpdatingPods", Old(outdated.size()) + "; replicas go first", std::move(actions));
 }
 
 }  // namespace slotwright::steps

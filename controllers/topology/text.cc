@@ -1,6 +1,8 @@
 // Cutting of what servers say.
 #include "controllers/topology/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace slotwright::text {
@@ -28,6 +30,10 @@ std::string ForMessage(std::string_view text) {
   std::ranges::replace_if(result, [](char c) { return c < ' ' || c > '~'; }, '?');
   if (text.size() > kLongest) result += "...";
   return result;
+}
+
+std::string Counted(std::size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
 }  // namespace slotwright::text

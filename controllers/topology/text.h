@@ -2,6 +2,7 @@
 #pragma once
 
 #include <charconv>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ namespace slotwright::text {
 
 /// At most 160 bytes, with what is not printable ASCII as '?': fit for a log line whatever the input.
 [[nodiscard]] std::string ForMessage(std::string_view text);
+
+/// "1 pod is missing", "2 pods are missing".
+[[nodiscard]] std::string Counted(std::size_t count, std::string_view one, std::string_view many);
 
 /// The whole text as one decimal number, or nothing.
 template <typename T>

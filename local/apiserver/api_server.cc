@@ -198,6 +198,7 @@ std::optional<HttpResponse> ApiServer::Impl::HandleLocked(const ServerRequest& r
     if (auto found = apiserver::Discover(state.registry, path)) {
       return apiserver::ToResponse(ApiResult<Answer>(Answer{.body = std::move(*found)}));
     }
+    if (path == "/openapi/v2") return apiserver::OpenApiV2();
     if (auto found = apiserver::OpenApi(state.registry, path)) {
       return apiserver::ToResponse(ApiResult<Answer>(Answer{.body = std::move(*found)}));
     }

@@ -178,4 +178,13 @@ std::optional<Json> OpenApi(const Registry& registry, const std::string& path) {
   return std::nullopt;
 }
 
+reconciler::HttpResponse OpenApiV2() {
+  // Field 1 (swagger: "2.0") of openapi.v2.Document in gnostic's OpenAPIv2.proto, and nothing else.
+  return {.status = 200,
+          .headers = {{"content-type", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"}},
+          .body =
+              "\x0a\x03"
+              "2.0"};
+}
+
 }  // namespace slotwright::local::apiserver

@@ -133,7 +133,10 @@ ApiResult<Json> JsonPatch(const Json& object, const Json& patch) {
   try {
     return object.patch(patch);
   } catch (const Json::exception& error) {
-    return std::unexpected(Unprocessable(error.what()));
+    // Without the library's own number and name of the error.
+    const std::string_view what = error.what();
+    return std::unexpected(
+        Unprocessable(fmt::format("the JSON patch does not apply: {}", what.substr(what.find("] ") + 2))));
   }
 }
 

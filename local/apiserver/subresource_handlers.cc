@@ -98,16 +98,21 @@ namespace {
 
 // A container that never ran has no log; why it does not run is what the reader wants to know.
 ApiResult<void> CheckLogReadable(const Json& pod, const LogRequest& log) {
+  const std::string name = reconciler::KeyOf(pod).name;
   for (const char* list : {"containerStatuses", "initContainerStatuses"}) {
     const Json* statuses = ValueAt(pod, {"status", list});
     for (size_t i = 0; statuses != nullptr && i < statuses->size(); ++i) {
       const Json& status = (*statuses)[i];
       if (StringAt(status, {"name"}) != log.container) continue;
-      const bool waits = ValueAt(status, {"state", "waiting"}) != nullptr;
-      if (!waits || ValueAt(status, {"lastState", "terminated"}) != nullptr) return {};
+      const bool ran_before = ValueAt(status, {"lastState", "terminated"}) != nullptr;
+      if (log.options.previous && !ran_before) {
+        return std::unexpected(BadRequest(
+            fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", log.container, name)));
+      }
+      if (ran_before || ValueAt(status, {"state", "waiting"}) == nullptr) return {};
       return std::unexpected(
-          BadRequest(fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", log.container,
-                                 reconciler::KeyOf(pod).name, StringAt(status, {"state", "waiting", "reason"}))));
+          BadRequest(fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", log.container, name,
+                                 StringAt(status, {"state", "waiting", "reason"}))));
     }
   }
   return {};
@@ -140,9 +145,16 @@ ApiResult<LogRequest> ParseLogRequest(ServerState& state, const Call& call) {
     return std::unexpected(
         BadRequest(fmt::format("container {} is not valid for pod {}", log.container, call.path.name)));
   }
-  if (auto readable = CheckLogReadable(**pod, log); !readable) return std::unexpected(readable.error());
+  for (const char* option : {"sinceSeconds", "sinceTime", "timestamps", "limitBytes"}) {
+    const std::string value = QueryOf(call.request, option);
+    if (value.empty() || value == "false") continue;
+    return std::unexpected(BadRequest(fmt::format(
+        "{}: \"{}\": slotwright local keeps what containers write without times; use --tail, or leave it out", option,
+        value)));
+  }
   log.options.follow = QueryFlag(call.request, "follow");
   log.options.previous = QueryFlag(call.request, "previous");
+  if (auto readable = CheckLogReadable(**pod, log); !readable) return std::unexpected(readable.error());
   const std::string tail = QueryOf(call.request, "tailLines");
   if (!tail.empty()) log.options.tail_lines = std::atoi(tail.c_str());
   if (state.log_source == nullptr) {

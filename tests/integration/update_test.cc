@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
 
 #include "tests/integration/life.h"
 #include "tests/support/engines.h"
@@ -91,6 +94,21 @@ TEST(LiveConfig, ThatRedisRefusesIsSaidAndTheRestGoesOn) {
   ASSERT_TRUE(Harness::Eventually([&] {
     return life.harness.Condition("Ready").value("message", "").find("maxmemory-policy") != std::string::npos;
   }));
+  EXPECT_EQ(life.harness.ReadyReason(), "ActionFailed");
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
+              HasSubstr("spec.config.maxmemory-policy: \"no-such-policy\": the server does not take it"));
+  // Who starts meanwhile reads a file that it can start with.
+  const std::string killed = life.NodeOf("demo-1-1").server.run_id;
+  const NodeId deleted = life.NodeOf("demo-2-1").id();
+  ASSERT_EQ(::kill(life.PidOf("demo-1-1"), SIGKILL), 0);
+  life.DeletePod("demo-2-1");
+  const auto is_back = [&](const std::string& pod) {
+    const auto nodes = life.harness.Look().observation.nodes;
+    const auto node = std::ranges::find(nodes, pod, &NodeView::pod);
+    return node != nodes.end() && node->Answers() && node->InSync() && node->id() != deleted &&
+           node->server.run_id != killed;
+  };
+  EXPECT_TRUE(Harness::Eventually([&] { return is_back("demo-1-1") && is_back("demo-2-1"); }));
   EXPECT_EQ(life.harness.ReadyReason(), "ActionFailed");
   life.harness.PatchSpec({{"config", {{"maxmemory-policy", "noeviction"}}}});
   life.ExpectAllIsWell();

@@ -524,6 +524,13 @@ TEST_F(KubeletTest, LogsAreServed) {
   const auto text = client_.GetRaw("/api/v1/namespaces/default/pods/a/log?tailLines=1");
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_EQ(*text, "two\n");
+  for (const auto& [option, said] :
+       {std::pair("previous=true", "previous terminated container"), std::pair("sinceSeconds=60", "sinceSeconds"),
+        std::pair("timestamps=true", "timestamps")}) {
+    const auto refused = client_.GetRaw(std::string("/api/v1/namespaces/default/pods/a/log?") + option);
+    ASSERT_FALSE(refused) << option;
+    EXPECT_THAT(refused.error().message, HasSubstr(said));
+  }
   server_.SetLogSource(nullptr);
 }
 

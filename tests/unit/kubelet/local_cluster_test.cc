@@ -53,6 +53,32 @@ TEST(LocalClusterTest, TheFolderOfOneThatWasKilledGoesWithTheNextOne) {
   EXPECT_FALSE(fs::exists(folder));
 }
 
+TEST(LocalClusterTest, TheFolderOfOneThatFailedKeepsItsLogUntilTheNextOneEnds) {
+  TemporaryFolder parent;
+  const std::string folder = parent.path() + "/state";
+  {
+    auto failed = LocalCluster::Start(In(folder));
+    ASSERT_TRUE(failed) << failed.error().message;
+    std::ofstream(folder + "/operator.log") << "what went wrong\n";
+    (*failed)->Stop(/*keep_log=*/true);
+  }
+  EXPECT_TRUE(fs::exists(folder + "/operator.log"));
+  auto next = LocalCluster::Start(In(folder));
+  ASSERT_TRUE(next) << next.error().message;
+  (*next)->Stop();
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST(LocalClusterTest, AKubeconfigOfSomebodyElseIsNotOverwritten) {
+  TemporaryFolder parent;
+  const std::string theirs = parent.path() + "/kubeconfig";
+  std::ofstream(theirs) << "of a real cluster\n";
+  const auto cluster = LocalCluster::Start(In(parent.path()));
+  ASSERT_FALSE(cluster);
+  EXPECT_THAT(cluster.error().message, HasSubstr(theirs));
+  EXPECT_EQ(fs::file_size(theirs), 18U);
+}
+
 TEST(LocalClusterTest, AFolderThatCannotBeWrittenIsNamedAndNotCalledInUse) {
   TemporaryFolder parent;
   fs::create_directory(parent.path() + "/lock");  // root may write anywhere, but not into a folder as if it were a file

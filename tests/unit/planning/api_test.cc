@@ -77,6 +77,18 @@ TEST(RedisClusterJson, HasTheDefaultsOfTheSchema) {
   EXPECT_EQ(cluster->spec.placement.topology_keys, std::vector<std::string>{"kubernetes.io/hostname"});
 }
 
+TEST(Validation, LeavesRoomForTheNodesThemselvesAmongMaxclients) {
+  auto cluster = *ParseRedisCluster(ClusterObject(3, 1));
+  for (const auto& [value, fine] : {std::pair("10000", true), std::pair("76", true), std::pair("75", false),
+                                    std::pair("1", false), std::pair("many", false), std::pair("99999999999", false)}) {
+    cluster.spec.config["maxclients"] = value;
+    const auto errors = Validate(cluster);
+    ASSERT_EQ(errors.empty(), fine) << value;
+    if (fine) continue;
+    EXPECT_THAT(errors[0].ToString(), HasSubstr(fmt::format("spec.config.maxclients: \"{}\": use at least 76", value)));
+  }
+}
+
 TEST(RedisClusterJson, RefusesAWrongTypeInsteadOfGuessing) {
   Json object = ClusterObject();
   object["spec"]["masters"] = "three";

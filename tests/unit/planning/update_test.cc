@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controllers/api/names.h"
 #include "tests/unit/planning/world.h"
 
 namespace slotwright::testing {
@@ -14,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 TEST(Roll, ReplacesReplicasFirstAndOfAThirdOfTheShardsAtATime) {
   World world = World::Healthy(6, 1);
@@ -126,12 +128,20 @@ TEST(Roll, KeepsAPodThatDoesNotRunWhileItsShardHasNoMaster) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-0-2")))) << "it may have the last copy";
 }
 
+// As if all servers but `refuses` had taken what they are to be given.
+void TakeLiveChanges(World& world, const std::string& refuses) {
+  const Plan plan = world.MakePlan();
+  for (const auto& action : plan.actions) {
+    const auto* change = std::get_if<SetConfig>(&action);
+    if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_config = change->note;
+  }
+}
+
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
   World world = World::Healthy(3, 1);
-  world.observation.cluster.spec.config["maxmemory-policy"] = "allkeys-lru";
-  world.TakeObjectsAsDesired();
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
   const Plan plan = world.MakePlan();
-  ASSERT_EQ(plan.actions.size(), 6U);
+  ASSERT_EQ(plan.actions.size(), 6U) << "the ConfigMap waits";
   for (const auto& action : plan.actions) {
     const auto& change = std::get<SetConfig>(action);
     EXPECT_THAT(change.directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")));
@@ -141,16 +151,58 @@ TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
 
 TEST(LiveConfig, IsDoneWhenThePodsNoteSaysSo) {
   World world = World::Healthy(3, 1);
-  world.observation.cluster.spec.config["maxmemory-policy"] = "allkeys-lru";
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  TakeLiveChanges(world, "");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("ConfigMap demo-config"))) << "which is written last";
   world.TakeObjectsAsDesired();
-  const Plan plan = world.MakePlan();
-  for (const auto& action : plan.actions) {
-    const auto& change = std::get<SetConfig>(action);
-    world.Pod(change.node.pod).live_config = change.note;
-  }
   EXPECT_TRUE(world.MakePlan().settled);
   world.Node("demo-1-1").server.run_id = "a later process, which may have read the older file";
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("on demo-1-1")));
+}
+
+TEST(LiveConfig, ThatOneServerRefusesDoesNotReachTheFile) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "nonsense");
+  TakeLiveChanges(world, "demo-2-0");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("on demo-2-0")));
+  world.EditConfig("maxmemory-policy", "noeviction");
+  TakeLiveChanges(world, "");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("ConfigMap demo-config")));
+}
+
+TEST(LiveConfig, OfAPodThatIsMadeMeanwhileIsThatOfTheFileThatItReads) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "nonsense");
+  world.EditConfig("hz", "25");
+  world.RemovePod("demo-1-1");
+  const Plan plan = world.MakePlan();
+  const auto created =
+      std::ranges::find_if(plan.actions, [](const Action& a) { return std::holds_alternative<CreatePod>(a); });
+  ASSERT_NE(created, plan.actions.end());
+  const auto note = reconciler::AnnotationOf(std::get<CreatePod>(*created).pod, annotations::kLiveConfig);
+  EXPECT_THAT(note, AllOf(Not(HasSubstr("nonsense")), Not(HasSubstr("hz")), HasSubstr("loglevel")));
+}
+
+// A larger buffer may be what lets a replica come into sync; and a shard is not lost for a directive.
+TEST(LiveConfig, NeitherWaitsForHealthNorHoldsUpHealing) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("client-output-buffer-limit", "replica 1gb 1gb 0");
+  world.Node("demo-1-1").server.master_link_up = false;
+  EXPECT_EQ(world.MakePlan().reason, "ReplicaSyncing");
+  EXPECT_THAT(world.Actions(), SizeIs(6));
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(world.Actions(), Contains("create Pod demo-1-1"));
+}
+
+TEST(LiveConfig, LeavesANodeInQuarantineAlone) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("repl-diskless-sync-delay", "1");
+  world.Node("demo-1-1").quarantined = true;
+  const Plan plan = world.MakePlan();
+  for (const auto& action : plan.actions) {
+    const auto* change = std::get_if<SetConfig>(&action);
+    EXPECT_TRUE(change == nullptr || change->node.pod != "demo-1-1");
+  }
 }
 
 TEST(LiveConfig, GoesBackToADefaultByARestart) {

@@ -70,6 +70,11 @@ World::World(int masters, int replicas) {
   }
 }
 
+void World::EditConfig(const std::string& directive, const std::string& value) {
+  observation.cluster.spec_json["config"][directive] = value;
+  observation.cluster.spec.config[directive] = value;
+}
+
 void World::TakeObjectsAsDesired() {
   for (const auto& desired : DesiredObjects(observation.cluster)) {
     observation.objects[{desired.type.kind, reconciler::KeyOf(desired.object).name}] =

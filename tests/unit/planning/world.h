@@ -31,6 +31,9 @@ struct World {
   /// After Reincarnate: the new node and all others know each other; the ghost stays in the others' tables.
   void JoinAgain(const std::string& pod);
 
+  /// As a user does: the next specification has that directive.
+  void EditConfig(const std::string& directive, const std::string& value);
+
   /// As if the objects had been created or updated after a change of the specification.
   void TakeObjectsAsDesired();
   /// The same for the pods.
