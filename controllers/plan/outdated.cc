@@ -27,27 +27,28 @@ std::map<std::string, std::string> ReadNote(const std::string& note) {
 
 }  // namespace
 
-bool IsOutdated(const RedisCluster& cluster, const PodView& pod) {
-  if (pod.hash != reconciler::AnnotationOf(DesiredPod(cluster, pod.shard, pod.index), annotations::kPodHash))
-    return true;
+PodTemplate::PodTemplate(const RedisCluster& cluster)
+    : hash_(PodHash(cluster)), live_directives_(LiveDirectives(cluster)) {}
+
+bool PodTemplate::IsOutdated(const PodView& pod) const {
+  if (pod.hash != hash_) return true;
   // A directive that is no longer named gets its default back, which only a restart gives.
-  const auto wanted = LiveDirectives(cluster);
-  return std::ranges::any_of(ReadNote(pod.live_config),
-                             [&](const auto& known) { return known.first != kRunId && !wanted.contains(known.first); });
+  return std::ranges::any_of(ReadNote(pod.live_config), [&](const auto& known) {
+    return known.first != kRunId && !live_directives_.contains(known.first);
+  });
 }
 
-std::optional<LiveChange> LiveChangeOf(const RedisCluster& cluster, const PodView& pod, const std::string& run_id) {
-  const auto wanted = LiveDirectives(cluster);
+std::optional<LiveChange> PodTemplate::LiveChangeOf(const PodView& pod, const std::string& run_id) const {
   const auto known = ReadNote(pod.live_config);
   const auto noted_run = known.find(kRunId);
   const bool restarted = noted_run != known.end() && noted_run->second != run_id;
   LiveChange change;
-  for (const auto& [name, value] : wanted) {
+  for (const auto& [name, value] : live_directives_) {
     const auto found = known.find(name);
     if (restarted || found == known.end() || found->second != value) change.directives[name] = value;
   }
   if (change.directives.empty()) return std::nullopt;
-  Json note = wanted;
+  Json note = live_directives_;
   note[kRunId] = run_id;
   change.note = note.dump();
   return change;

@@ -9,16 +9,25 @@
 
 namespace slotwright {
 
-/// The pod must be replaced to become what it should be. REQUIRES: it is one that the specification asks for.
-[[nodiscard]] bool IsOutdated(const RedisCluster& cluster, const PodView& pod);
-
 /// What is to be changed on a running server and noted on its pod.
 struct LiveChange {
   std::map<std::string, std::string> directives;
   std::string note;
 };
-/// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read an older file.
-[[nodiscard]] std::optional<LiveChange> LiveChangeOf(const RedisCluster& cluster, const PodView& pod,
-                                                     const std::string& run_id);
+
+/// What pods are to be now; worked out once for all of them.
+class PodTemplate {
+ public:
+  explicit PodTemplate(const RedisCluster& cluster);
+
+  /// The pod must be replaced to become what it should be. REQUIRES: it is one that the specification asks for.
+  [[nodiscard]] bool IsOutdated(const PodView& pod) const;
+  /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read an older file.
+  [[nodiscard]] std::optional<LiveChange> LiveChangeOf(const PodView& pod, const std::string& run_id) const;
+
+ private:
+  std::string hash_;
+  std::map<std::string, std::string> live_directives_;
+};
 
 }  // namespace slotwright

@@ -9,6 +9,7 @@ namespace slotwright {
 
 std::vector<Action> LiveChanges(const Observation& observation) {
   const auto& cluster = observation.cluster;
+  const PodTemplate current(cluster);
   std::vector<Action> actions;
   for (const auto& node : observation.nodes) {
     // What is set on a node in quarantine could end it too early.
@@ -16,8 +17,8 @@ std::vector<Action> LiveChanges(const Observation& observation) {
     const PodView* pod = observation.FindPod(node.pod);
     if (pod == nullptr || pod->terminating || !cluster.spec.Wants(pod->shard, pod->index)) continue;
     // Who is to be replaced reads the new file then; new values may not even fit its old memory limit.
-    if (IsOutdated(cluster, *pod)) continue;
-    auto change = LiveChangeOf(cluster, *pod, node.server.run_id);
+    if (current.IsOutdated(*pod)) continue;
+    auto change = current.LiveChangeOf(*pod, node.server.run_id);
     if (!change) continue;
     actions.emplace_back(SetConfig{RefTo(node), std::move(change->directives), std::move(change->note)});
   }

@@ -24,9 +24,10 @@ bool IsToBeKept(const Observation& observation, const PodView& pod) {
 }
 
 std::vector<const PodView*> OutdatedPods(const Observation& observation) {
+  const PodTemplate current(observation.cluster);
   std::vector<const PodView*> outdated;
   for (const auto& pod : observation.pods) {
-    if (IsToBeKept(observation, pod) && IsOutdated(observation.cluster, pod)) outdated.push_back(&pod);
+    if (IsToBeKept(observation, pod) && current.IsOutdated(pod)) outdated.push_back(&pod);
   }
   return outdated;
 }
@@ -49,7 +50,7 @@ Plan HeldBack(size_t outdated) {
 bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodView& pod) {
   const auto& spec = observation.cluster.spec;
   if (IsWanted(observation, pod.shard, pod.index)) {
-    return spec.update != UpdateStrategy::kManual && IsOutdated(observation.cluster, pod);
+    return spec.update != UpdateStrategy::kManual && PodTemplate(observation.cluster).IsOutdated(pod);
   }
   return pod.shard < spec.masters && view.HeadOf(pod.shard) != nullptr;
 }
@@ -122,7 +123,7 @@ namespace slotwright {
 
 std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view, const NodeView& master,
                              const std::string& reason, const std::string& why) {
-  const auto& cluster = observation.cluster;
+  const PodTemplate current(observation.cluster);
   const NodeView* best = nullptr;
   bool best_is_current = false;
   for (const NodeView* node : view.answering) {
@@ -130,7 +131,7 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
     const PodView* pod = observation.FindPod(node->pod);
     if (!node->InSync() || pod == nullptr) continue;
     // Never back to what is to be replaced itself, if that can be helped; then who is nearest.
-    const bool is_current = !IsOutdated(cluster, *pod);
+    const bool is_current = !current.IsOutdated(*pod);
     const bool better = best == nullptr || std::pair(is_current, node->server.replica_offset) >
                                                std::pair(best_is_current, best->server.replica_offset);
     if (!better) continue;

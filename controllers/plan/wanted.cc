@@ -12,8 +12,9 @@ int ShardWithAStandIn(const Observation& observation) {
   const auto& spec = cluster.spec;
   if (spec.replicas_per_master > 0 || spec.storage || spec.update == UpdateStrategy::kManual) return -1;
   if (cluster.formed_at.empty()) return -1;
+  const PodTemplate current(cluster);
   const auto found = std::ranges::find_if(observation.pods, [&](const PodView& pod) {
-    return pod.ours && pod.ready && !pod.terminating && spec.Wants(pod.shard, pod.index) && IsOutdated(cluster, pod);
+    return pod.ours && pod.ready && !pod.terminating && spec.Wants(pod.shard, pod.index) && current.IsOutdated(pod);
   });
   if (found == observation.pods.end()) return -1;
   // The next one's is made when the last one's is gone.

@@ -124,31 +124,43 @@ Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {
   return pod_spec;
 }
 
+Json ObjectOrEmpty(const Json& value) { return value.is_null() ? Json::object() : value; }
+
+// Those that all pods of the cluster have.
+Json LabelsOf(const RedisCluster& cluster) {
+  Json pod_labels = ObjectOrEmpty(cluster.spec.pod_labels);
+  pod_labels.update(CommonLabels(cluster, "node"));
+  return pod_labels;
+}
+
+Json AnnotationsOf(const RedisCluster& cluster) { return ObjectOrEmpty(cluster.spec.pod_annotations); }
+
 }  // namespace
+
+std::string PodHash(const RedisCluster& cluster) {
+  // By the first pod: names and places are all that the others differ in.
+  return ShortHash(Json({PodSpec(cluster, 0, PodNameOf(cluster.name, 0, 0)), LabelsOf(cluster), AnnotationsOf(cluster),
+                         RestartDirectives(cluster)})
+                       .dump());
+}
 
 Json DesiredPod(const RedisCluster& cluster, int shard, int index) {
   const std::string name = PodNameOf(cluster.name, shard, index);
-  Json pod_labels = cluster.spec.pod_labels;
-  if (pod_labels.is_null()) pod_labels = Json::object();
-  pod_labels.update(CommonLabels(cluster, "node"));
+  Json pod_labels = LabelsOf(cluster);
   pod_labels[labels::kShard] = std::to_string(shard);
   pod_labels[labels::kIndex] = std::to_string(index);
-  Json pod_annotations = cluster.spec.pod_annotations;
-  if (pod_annotations.is_null()) pod_annotations = Json::object();
-
-  Json pod = {{"apiVersion", "v1"},
-              {"kind", "Pod"},
-              {"metadata",
-               {{"name", name},
-                {"namespace", cluster.ns},
-                {"labels", pod_labels},
-                {"ownerReferences", OwnerReferences(cluster)}}},
-              {"spec", PodSpec(cluster, shard, name)}};
-  pod_annotations[annotations::kPodHash] =
-      ShortHash(Json({pod["spec"], pod_labels, pod_annotations, RestartDirectives(cluster)}).dump());
+  Json pod_annotations = AnnotationsOf(cluster);
+  pod_annotations[annotations::kPodHash] = PodHash(cluster);
   pod_annotations[annotations::kLiveConfig] = Json(LiveDirectives(cluster)).dump();
-  pod["metadata"]["annotations"] = pod_annotations;
-  return pod;
+  return {{"apiVersion", "v1"},
+          {"kind", "Pod"},
+          {"metadata",
+           {{"name", name},
+            {"namespace", cluster.ns},
+            {"labels", pod_labels},
+            {"annotations", pod_annotations},
+            {"ownerReferences", OwnerReferences(cluster)}}},
+          {"spec", PodSpec(cluster, shard, name)}};
 }
 
 }  // namespace slotwright

@@ -28,7 +28,9 @@ struct DesiredObject {
 /// "data-demo-2-0".
 [[nodiscard]] std::string ClaimNameOf(const std::string& cluster, int shard, int index);
 
-/// The Pod of shard `shard`, index `index`, with annotations::kPodHash over all that it is built from.
+/// The same for all pods of a cluster; another one when pods have to be made anew to become what they should be.
+[[nodiscard]] std::string PodHash(const RedisCluster& cluster);
+/// The Pod of shard `shard`, index `index`, with PodHash as annotations::kPodHash.
 [[nodiscard]] reconciler::Json DesiredPod(const RedisCluster& cluster, int shard, int index);
 
 /// The Secret with a generated password. The password goes nowhere else.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "local/apiserver/field_set.h"
 
@@ -32,6 +33,20 @@ std::vector<Entry> ReadEntries(const Json* object) {
                        FromFieldsV1(one.value("fieldsV1", Json::object()))});
   }
   return entries;
+}
+
+// Takes out of both what is the same in both, by the first step of the path ("f:spec"); which those are.
+std::set<std::string> TakeOutSame(Json& a, Json& b) {
+  std::set<std::string> same;
+  for (const auto& [name, value] : a.items()) {
+    const auto other = b.find(name);
+    if (other != b.end() && *other == value) same.insert("f:" + name);
+  }
+  for (const auto& step : same) {
+    a.erase(step.substr(2));
+    b.erase(step.substr(2));
+  }
+  return same;
 }
 
 Json WriteEntries(const std::vector<Entry>& entries) {
@@ -154,8 +169,10 @@ bool OwnedByOthers(const std::vector<Entry>& entries, const FieldManager& manage
 
 Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json& after, const FieldManager& manager) {
   const MergeType type(resource);
-  const Json now = OwnablePart(after);
-  const Json then = before == nullptr ? Json::object() : OwnablePart(*before);
+  Json now = OwnablePart(after);
+  Json then = before == nullptr ? Json::object() : OwnablePart(*before);
+  // Most updates touch a small part of an object.
+  const auto same = TakeOutSame(now, then);
   const FieldSet fields_now = FieldsOf(now, type);
   FieldSet changed;
   for (const auto& path : fields_now) {
@@ -165,6 +182,7 @@ Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json&
   for (auto& entry : entries) {
     const bool own = SameManager(entry.manager, manager);
     std::erase_if(entry.fields, [&](const FieldPath& path) {
+      if (same.contains(path.front())) return false;
       return Find(now, path) == nullptr || (!own && changed.contains(path));
     });
   }
