@@ -13,29 +13,64 @@ export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
 export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} LATER_IMAGE=${E2E_LATER_IMAGE:-redis:8.2}
 export OTHER_IMAGE=${E2E_OTHER_IMAGE:-valkey:8.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
 
-# scenario FILE: runs it; adds its line to the table and to `failed`: also if an acknowledged write is lost or out of place.
-# Never call it in a condition (`if`, `||`): bash would then not stop at the scenario's first failure.
-scenario() {
-    local file=$1 name title start seconds status=0 lap=null result=ok
-    name=$(basename "$file" .sh)
-    title=$(sed -n '1s/^# //p' "$file")
-    note "$title ..."
-    laps >/dev/null || true # what was between the scenarios belongs to none
-    start=$(date +%s.%N)
-    set +e
+title_of() { sed -n '1s/^# //p' "$1"; }
+
+# play FILE: a scenario's commands up to the first that fails; their output and how long they took go into the report. Call it
+# after `set +e`, and never in a condition (`if`, `||`): bash would then not stop at the first failure.
+play() {
+    local name began=$EPOCHREALTIME status
+    name=$(basename "$1" .sh)
     (
         set -eE
         trap 'tell "failed: $BASH_COMMAND"' ERR
         # shellcheck source=/dev/null
-        . "$file"
+        . "$1"
     ) >"$REPORT/$name.log" 2>&1
     status=$?
+    awk -v began="$began" -v now="$EPOCHREALTIME" 'BEGIN { printf "%.1f", now - began }' >"$REPORT/$name.seconds"
+    return "$status"
+}
+
+# scenario FILE: plays it; it fails also if an acknowledged write is lost or out of place meanwhile.
+scenario() {
+    local file=$1 log status lap
+    log=$REPORT/$(basename "$file" .sh).log
+    note "$(title_of "$file") ..."
+    laps >/dev/null || true # what was between the scenarios belongs to none
+    set +e
+    play "$file"
+    status=$?
     set -e
-    seconds=$(awk -v since="$start" -v now="$(date +%s.%N)" 'BEGIN { printf "%.1f", now - since }')
-    lap=$(laps 2>>"$REPORT/$name.log") || { lap=null; status=1; }
-    printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$REPORT/$name.log"
-    [ "$status" != 77 ] || { result=skipped; status=0; }
+    lap=$(laps 2>>"$log") || { lap=null; status=1; }
+    printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$log"
     jq -e '. == null or (.acknowledged > 0 and .lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
+    conclude "$file" "$status" "$lap"
+}
+
+# begin_aside FILE: plays it beside the next one; end_aside waits for it.
+begin_aside() {
+    aside=$1
+    note "$(title_of "$1"), beside the next one ..."
+    (
+        set +e
+        play "$1"
+    ) &
+    aside_pid=$!
+}
+end_aside() {
+    local status=0
+    wait "$aside_pid" || status=$?
+    conclude "$aside" "$status" null
+    aside=
+}
+
+# conclude FILE STATUS LAP: adds the scenario's line to the table, and its name to `failed`.
+conclude() {
+    local name title seconds status=$2 lap=$3 result=ok
+    name=$(basename "$1" .sh)
+    title=$(title_of "$1")
+    seconds=$(cat "$REPORT/$name.seconds")
+    [ "$status" != 77 ] || { result=skipped; status=0; }
     if [ "$status" -ne 0 ]; then
         result=FAILED
         failed+=("$name")
@@ -90,7 +125,7 @@ for existing in namespace/$SYSTEM namespace/$NAMESPACE crd/redisclusters.slotwri
         die "$existing is there already" "The scenarios install Slotwright themselves; take it away first."
 done
 mkdir -p "$REPORT"
-rm -f "$REPORT"/*.log
+rm -f "$REPORT"/*.{log,seconds}
 row scenario result seconds '{"acknowledged": "acked", "lost": "lost", "worst_seconds": "worst-s"}' >"$REPORT/summary.txt"
 trap clean EXIT
 
@@ -102,10 +137,17 @@ if [ $# -gt 0 ]; then
     done
 fi
 failed=()
+aside=
 for file in "${files[@]}"; do
+    if sed -n 2p "$file" | grep -qx '# beside the next one'; then
+        begin_aside "$file"
+        continue
+    fi
     scenario "$file"
+    [ -z "$aside" ] || end_aside
     # Without an operator and a cluster nothing else has a meaning.
     [[ "${failed[*]}" != *0[12]-* ]] || break
 done
+[ -z "$aside" ] || end_aside
 cat "$REPORT/summary.txt"
 [ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}" "Their logs are in $REPORT."

@@ -20,19 +20,27 @@ constexpr const char* kServiceRange = "127.96";
 
 bool IsPod(const Resource& resource) { return resource.type.group.empty() && resource.type.plural == "pods"; }
 
-// Everything whose change raises the generation: neither metadata nor, where it is a subresource, status.
-Json SpecPart(const Resource& resource, Json object) {
-  object.erase("metadata");
-  object.erase("apiVersion");
-  if (resource.has_status) object.erase("status");
-  return object;
+// Whether two objects have the same fields, those named aside.
+bool SameApartFrom(std::initializer_list<std::string_view> names, const Json& a, const Json& b) {
+  const auto all_in = [&](const Json& one, const Json& other) {
+    return std::ranges::all_of(one.items(), [&](const auto& field) {
+      if (std::ranges::find(names, field.key()) != names.end()) return true;
+      const auto found = other.find(field.key());
+      return found != other.end() && *found == field.value();
+    });
+  };
+  return all_in(a, b) && all_in(b, a);
 }
 
-// For "did anything change": times in managedFields and the version do not count.
-Json Comparable(Json object) {
-  object["metadata"].erase("managedFields");
-  object["metadata"].erase("resourceVersion");
-  return object;
+// Everything whose change raises the generation: neither metadata nor, where it is a subresource, status.
+bool SameSpec(const Resource& resource, const Json& a, const Json& b) {
+  return SameApartFrom({"metadata", "apiVersion", resource.has_status ? "status" : ""}, a, b);
+}
+
+// Times in managedFields and the version do not count.
+bool Unchanged(const Json& a, const Json& b) {
+  return SameApartFrom({"metadata"}, a, b) &&
+         SameApartFrom({"managedFields", "resourceVersion"}, a["metadata"], b["metadata"]);
 }
 
 ApiResult<void> CheckPreconditions(const Resource& resource, const Json& current, const std::string& uid,
@@ -280,7 +288,7 @@ ApiResult<Json> ObjectApi::Prepare(const Resource& resource, Json object, const 
   CarryServerFields(object, &before);
   if (resource.schema != nullptr) ApplyDefaults(*resource.schema, object);
   if (options.subresource.empty() && resource.strategy.prepare != nullptr) resource.strategy.prepare(object, &before);
-  if (resource.has_generation && SpecPart(resource, object) != SpecPart(resource, before)) {
+  if (resource.has_generation && !SameSpec(resource, object, before)) {
     object["metadata"]["generation"] = object["metadata"].value("generation", 0) + 1;
   }
   return object;
@@ -315,7 +323,7 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
   object = std::move(*prepared);
   if (auto valid = Validate(resource, object, before.get()); !valid) return std::unexpected(valid.error());
 
-  const bool unchanged = Comparable(object) == Comparable(*before);
+  const bool unchanged = Unchanged(object, *before);
   const Json old_owners = (*before)["metadata"].value("managedFields", Json::array());
   if (mutated->managed_fields) {
     object["metadata"]["managedFields"] = *mutated->managed_fields;

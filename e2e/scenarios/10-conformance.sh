@@ -1,4 +1,5 @@
 # what the embedded API server is held to, asked of this one
+# beside the next one
 # shellcheck shell=bash
 
 program=$E2E_DIR/../build/release/tests/conformance/conformance_test
