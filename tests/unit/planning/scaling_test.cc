@@ -24,16 +24,6 @@ World Asked(int masters, int from) {
   return world;
 }
 
-// Gives a shard's slots to another one, in every table.
-void MoveAllSlots(World& world, const std::string& from, const std::string& to) {
-  const SlotSet slots = world.Node(from).me().slots;
-  for (auto& node : world.observation.nodes) {
-    world.Line(node.pod, from).slots = {};
-    auto& line = world.Line(node.pod, to);
-    line.slots = line.slots | slots;
-  }
-}
-
 TEST(ScaleOut, CreatesAllMissingPodsAtOnce) {
   World world = Asked(5, 3);
   EXPECT_THAT(world.Actions(),
@@ -42,7 +32,7 @@ TEST(ScaleOut, CreatesAllMissingPodsAtOnce) {
 
 TEST(ScaleOut, AttachesReplicasBeforeSlotsCome) {
   World world = World::Healthy(4, 1);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   for (auto& node : world.observation.nodes) {
     auto& line = world.Line(node.pod, "demo-3-1");
     line.flags.master = true;
@@ -122,14 +112,14 @@ TEST(ScaleIn, RecreatesAPodOfAShardThatStillOwnsSlots) {
 
 TEST(ScaleIn, DeletesThePodsOfADrainedShardTogether) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-3-0", "delete Pod demo-3-1"));
 }
 
 // Simulation, seed 21163: a stranger got the address of a pod that went 30 ms after CLUSTER MEET had named it.
 TEST(ScaleIn, DeletesNoPodWhileSomebodyIsBeingIntroduced) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   auto& lines = world.Node("demo-0-0").table->lines;
   lines.push_back(lines.front());
   lines.back().id = IdOf("unknown");
@@ -139,7 +129,7 @@ TEST(ScaleIn, DeletesNoPodWhileSomebodyIsBeingIntroduced) {
 
 TEST(ScaleIn, NeverDeletesAShardForWhichASilentNodeMightSpeak) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   world.Kill("demo-1-0");  // its slots are not covered now
   for (auto& node : world.observation.nodes) {
     if (node.table) world.Line(node.pod, "demo-1-0").slots = {};
@@ -150,7 +140,7 @@ TEST(ScaleIn, NeverDeletesAShardForWhichASilentNodeMightSpeak) {
 
 TEST(ScaleIn, RefusesToDeleteKeysThatNobodyElseHas) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   world.Node("demo-3-0").server.keys = 7;
   const Plan plan = world.MakePlan();
   EXPECT_THAT(plan.actions, IsEmpty());
@@ -161,7 +151,7 @@ TEST(ScaleIn, RefusesToDeleteKeysThatNobodyElseHas) {
 
 TEST(ScaleIn, ForgetsNodesOnlyOnceTheirPodIsGone) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.shard == 3; });
   for (auto& pod : world.observation.pods) pod.terminating = pod.shard == 3;
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
@@ -171,7 +161,7 @@ TEST(ScaleIn, ForgetsNodesOnlyOnceTheirPodIsGone) {
 
 TEST(ScaleIn, DeletesTheBudgetLast) {
   World world = Asked(3, 4);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
   for (auto& node : world.observation.nodes) {
     std::erase_if(node.table->lines, [](const NodeLine& line) { return line.hostname.starts_with("demo-3"); });
   }
@@ -184,8 +174,8 @@ TEST(ScaleIn, DeletesTheBudgetLast) {
 
 TEST(ScaleIn, DoesNotMakeAnewWhatItTookAwayWhileAnotherShardIsStillLeaving) {
   World world = Asked(3, 5);
-  MoveAllSlots(world, "demo-3-0", "demo-2-0");
-  MoveAllSlots(world, "demo-4-0", "demo-1-0");
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
+  world.MoveAllSlots("demo-4-0", "demo-1-0");
   for (auto& node : world.observation.nodes) {
     std::erase_if(node.table->lines, [](const NodeLine& line) { return line.hostname.starts_with("demo-3"); });
   }
@@ -261,7 +251,7 @@ TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
 
 TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
   World world = World::Healthy(3, 1);
-  MoveAllSlots(world, "demo-2-0", "demo-0-0");
+  world.MoveAllSlots("demo-2-0", "demo-0-0");
   EXPECT_EQ(world.MakePlan().step, "rebalance");
   world.observation.cluster.spec.rebalance.automatic = false;
   EXPECT_TRUE(world.MakePlan().settled);
@@ -270,7 +260,7 @@ TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
 
 TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {
   World world = World::Healthy(3, 1);
-  MoveAllSlots(world, "demo-2-0", "demo-0-0");
+  world.MoveAllSlots("demo-2-0", "demo-0-0");
   world.Kill("demo-1-1");
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("move slots"))));
 }

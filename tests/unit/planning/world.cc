@@ -189,6 +189,15 @@ void World::Form() {
   }
 }
 
+void World::MoveAllSlots(const std::string& from, const std::string& to) {
+  const SlotSet slots = Node(from).me().slots;
+  for (auto& node : observation.nodes) {
+    Line(node.pod, from).slots = {};
+    auto& line = Line(node.pod, to);
+    line.slots = line.slots | slots;
+  }
+}
+
 void World::SwapRoles(const std::string& master, const std::string& replica) {
   for (auto& node : observation.nodes) {
     auto& old_master = Line(node.pod, master);

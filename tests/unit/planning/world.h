@@ -47,6 +47,8 @@ struct World {
   void Attach();
   /// All of the above, state ok, formed.
   void Form();
+  /// Gives all slots of a master to another one, in every table.
+  void MoveAllSlots(const std::string& from, const std::string& to);
   /// An orderly failover: the replica is the master now, and the master its replica, in sync.
   void SwapRoles(const std::string& master, const std::string& replica);
   /// A world that is formed.

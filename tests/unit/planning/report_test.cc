@@ -1,0 +1,67 @@
+// What people and Prometheus are told when nobody could be asked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <prometheus/registry.h>
+
+#include <cmath>
+
+#include "controllers/cluster_metrics.h"
+#include "operator/report.h"
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// As after the password in the Secret was changed and the servers still have the old one.
+World Locked() {
+  World world = World::Healthy(3, 1);
+  for (auto& node : world.observation.nodes) {
+    node.table.reset();
+    node.unauthorized = true;
+    node.error = "it does not accept the password";
+  }
+  return world;
+}
+
+double ValueOf(prometheus::Registry& registry, const std::string& name) {
+  for (const auto& family : registry.Collect()) {
+    if (family.name == name) return family.metric.at(0).gauge.value;
+  }
+  ADD_FAILURE() << name << " is not there";
+  return 0;
+}
+
+TEST(CheckReport, FindsNothingWrongWithAHealthyCluster) {
+  const World world = World::Healthy(3, 1);
+  const auto report = Check(world.observation, world.MakePlan());
+  EXPECT_TRUE(report.healthy);
+  EXPECT_THAT(report.text, AllOf(HasSubstr("all 16384 slots covered"), Not(HasSubstr("[FAIL]"))));
+}
+
+TEST(CheckReport, DoesNotCallGoodWhatNobodyCouldBeAsked) {
+  const World world = Locked();
+  const auto report = Check(world.observation, world.MakePlan());
+  EXPECT_FALSE(report.healthy);
+  EXPECT_THAT(report.text, AllOf(HasSubstr("[FAIL] 0 of 6 nodes answer"), HasSubstr("[SKIP]"), Not(HasSubstr("[OK]"))));
+}
+
+TEST(ClusterMetrics, OfWhatNobodyCouldBeAskedAreNotZero) {
+  const auto registry = std::make_shared<prometheus::Registry>();
+  ClusterMetrics metrics(registry);
+  World world = World::Healthy(3, 1);
+  metrics.Observe(world.observation, Merge(world.observation), world.MakePlan(), {});
+  EXPECT_EQ(ValueOf(*registry, "slotwright_cluster_slots_covered"), kSlotCount);
+  world = Locked();
+  metrics.Observe(world.observation, Merge(world.observation), world.MakePlan(), {});
+  EXPECT_TRUE(std::isnan(ValueOf(*registry, "slotwright_cluster_slots_covered")));
+  EXPECT_EQ(ValueOf(*registry, "slotwright_cluster_ready"), 0);
+  metrics.Remove({"default", "demo"});
+  for (const auto& family : registry->Collect()) EXPECT_TRUE(family.metric.empty()) << family.name;
+}
+
+}  // namespace
+}  // namespace slotwright::testing
