@@ -35,20 +35,6 @@ std::vector<Entry> ReadEntries(const Json* object) {
   return entries;
 }
 
-// Takes out of both what is the same in both, by the first step of the path ("f:spec"); which those are.
-std::set<std::string> TakeOutSame(Json& a, Json& b) {
-  std::set<std::string> same;
-  for (const auto& [name, value] : a.items()) {
-    const auto other = b.find(name);
-    if (other != b.end() && *other == value) same.insert("f:" + name);
-  }
-  for (const auto& step : same) {
-    a.erase(step.substr(2));
-    b.erase(step.substr(2));
-  }
-  return same;
-}
-
 Json WriteEntries(const std::vector<Entry>& entries) {
   Json list = Json::array();
   for (const auto& [manager, fields] : entries) {
@@ -67,18 +53,42 @@ Entry& EntryOf(std::vector<Entry>& entries, const FieldManager& manager) {
   return entries.emplace_back(Entry{manager, {}});
 }
 
-// What people and controllers write; identity and what the server sets belong to nobody.
-Json OwnablePart(Json object) {
-  object.erase("apiVersion");
-  object.erase("kind");
-  const auto metadata = object.find("metadata");
-  if (metadata == object.end() || !metadata->is_object()) return object;
-  for (const char* name : {"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink",
-                           "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"}) {
-    metadata->erase(name);
+// What people and controllers write; identity and what the server sets belong to nobody. The fields of `same` are left
+// out.
+Json OwnablePart(const Json& object, const std::set<std::string>& same = {}) {
+  static const std::set<std::string> kOfTheServer = {"name",
+                                                     "namespace",
+                                                     "uid",
+                                                     "resourceVersion",
+                                                     "generation",
+                                                     "creationTimestamp",
+                                                     "selfLink",
+                                                     "deletionTimestamp",
+                                                     "deletionGracePeriodSeconds",
+                                                     "managedFields"};
+  Json part = Json::object();
+  for (const auto& [name, value] : object.items()) {
+    if (name == "apiVersion" || name == "kind" || same.contains(name)) continue;
+    if (name != "metadata" || !value.is_object()) {
+      part[name] = value;
+      continue;
+    }
+    for (const auto& [field, text] : value.items()) {
+      if (!kOfTheServer.contains(field)) part[name][field] = text;
+    }
   }
-  if (metadata->empty()) object.erase("metadata");
-  return object;
+  return part;
+}
+
+// Fields of the whole object, metadata aside, that are the same in both: most updates touch a small part of an object.
+std::set<std::string> SameFields(const Json& a, const Json& b) {
+  std::set<std::string> same;
+  for (const auto& [name, value] : a.items()) {
+    if (name == "metadata") continue;
+    const auto other = b.find(name);
+    if (other != b.end() && *other == value) same.insert(name);
+  }
+  return same;
 }
 
 bool SameAt(const Json& a, const Json& b, const FieldPath& path) {
@@ -169,10 +179,9 @@ bool OwnedByOthers(const std::vector<Entry>& entries, const FieldManager& manage
 
 Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json& after, const FieldManager& manager) {
   const MergeType type(resource);
-  Json now = OwnablePart(after);
-  Json then = before == nullptr ? Json::object() : OwnablePart(*before);
-  // Most updates touch a small part of an object.
-  const auto same = TakeOutSame(now, then);
+  const auto same = before == nullptr ? std::set<std::string>{} : SameFields(*before, after);
+  const Json now = OwnablePart(after, same);
+  const Json then = before == nullptr ? Json::object() : OwnablePart(*before, same);
   const FieldSet fields_now = FieldsOf(now, type);
   FieldSet changed;
   for (const auto& path : fields_now) {
@@ -182,7 +191,7 @@ Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json&
   for (auto& entry : entries) {
     const bool own = SameManager(entry.manager, manager);
     std::erase_if(entry.fields, [&](const FieldPath& path) {
-      if (same.contains(path.front())) return false;
+      if (same.contains(path.front().substr(2))) return false;
       return Find(now, path) == nullptr || (!own && changed.contains(path));
     });
   }

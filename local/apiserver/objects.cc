@@ -329,10 +329,13 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
     object["metadata"]["managedFields"] = *mutated->managed_fields;
   } else if (!unchanged || wanted_owners.value_or(old_owners) != old_owners) {
     // kubectl rewrites ownership itself when it goes over to server-side apply.
-    Json base = *before;
-    if (wanted_owners) base["metadata"]["managedFields"] = *wanted_owners;
+    std::optional<Json> rewritten;
+    if (wanted_owners) {
+      rewritten = *before;
+      (*rewritten)["metadata"]["managedFields"] = *wanted_owners;
+    }
     object["metadata"]["managedFields"] =
-        OwnersAfterUpdate(resource, &base, object,
+        OwnersAfterUpdate(resource, rewritten ? &*rewritten : before.get(), object,
                           {options.field_manager, "Update", options.subresource, resource.type.ApiVersion(),
                            reconciler::FormatTime(clock_.WallNow())});
   } else {

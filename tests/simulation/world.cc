@@ -85,6 +85,7 @@ void World::PutSecret(const std::string& name, const std::string& key, const std
 // Caches
 
 void World::OnChange(const std::string& plural, const ObjectKey& key) {
+  if (plural == kRedisClusters.plural) said_.reset();
   if (plural == "pods") OnPod(key);
   if (plural == "persistentvolumeclaims" && !user_->Get(types::kPersistentVolumeClaims, key)) volumes_.erase(key.name);
   if (life_ == nullptr) return;
@@ -285,12 +286,13 @@ bool World::Converges(Duration limit) {
   const auto end = simulator.Now() + limit;
   while (simulator.Now() < end && violations_.empty()) {
     Run(milliseconds(200));
-    const auto object = user_->Get(kRedisClusters, kCluster);
-    const Json status = object->value("status", Json::object());
-    if (SaysThatAllIsWell(status) &&
-        status.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1)) {
-      return true;
+    if (!said_) {
+      const auto object = user_->Get(kRedisClusters, kCluster);
+      const Json status = object->value("status", Json::object());
+      said_ = SaysThatAllIsWell(status) &&
+              status.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1);
     }
+    if (*said_) return true;
   }
   return false;
 }

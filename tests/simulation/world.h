@@ -143,6 +143,7 @@ class World {
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
   std::vector<std::string> violations_;
+  std::optional<bool> said_;  // that all is well, by the resource as it is stored; nothing: not looked yet
   bool trace_ = false;
 };
 
