@@ -73,16 +73,15 @@ void DoBeside(Plan& plan, std::vector<Action> actions, std::string step, std::st
 Plan Act(const Observation& observation, const ClusterView& view) {
   Plan plan = Decide(observation, view);
   if (observation.cluster.formed_at.empty()) return plan;
-  auto changes = LiveChanges(observation);
-  // A value that running servers refuse would keep one that restarts from starting.
-  auto repairs = ObjectRepairs(observation, changes.empty() ? ConfigMapNow::kWrite : ConfigMapNow::kLeave);
-  auto changes_message = Counted(changes.size(), "node gets", "nodes get") + " changed directives without a restart";
-  DoBeside(plan, std::move(changes), "config", "UpdatingConfig", std::move(changes_message));
+  auto live = LiveConfigOf(observation);
+  auto repairs = ObjectRepairs(observation, live.taken ? LiveValuesInFile::kAsSpecified : LiveValuesInFile::kAsTheyAre);
+  auto message = Counted(live.changes.size(), "node gets", "nodes get") + " changed directives without a restart";
+  DoBeside(plan, std::move(live.changes), "config", "UpdatingConfig", std::move(message));
   if (repairs.empty()) return plan;
-  auto repairs_message =
+  message =
       fmt::format("{}: {}", Counted(repairs.size(), "object is missing or differs", "objects are missing or differ"),
                   ToString(repairs[0]));
-  DoBeside(plan, std::move(repairs), "objects", "UpdatingObjects", std::move(repairs_message));
+  DoBeside(plan, std::move(repairs), "objects", "UpdatingObjects", std::move(message));
   return plan;
 }
 

@@ -75,13 +75,19 @@ namespace steps {
 /// with its data.
 [[nodiscard]] bool IsTaken(const RedisCluster& cluster, const std::string& kind, const reconciler::Json& object);
 
-enum class ConfigMapNow : std::uint8_t { kWrite, kLeave };
-/// What is missing or differs of the objects that EnsureObjects looks after; a ConfigMap that exists can be left as it
-/// is.
-[[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation, ConfigMapNow config_map);
+/// Directives that servers take without a restart.
+struct LiveConfig {
+  std::vector<Action> changes;  ///< What running servers do not have yet.
+  /// All of it is running somewhere, in a pod as pods should be. Before that it does not belong into the file: a value
+  /// that servers refuse would keep one that restarts from starting.
+  bool taken = false;
+};
+[[nodiscard]] LiveConfig LiveConfigOf(const Observation& observation);
 
-/// Directives that running servers do not have yet and take without a restart.
-[[nodiscard]] std::vector<Action> LiveChanges(const Observation& observation);
+enum class LiveValuesInFile : std::uint8_t { kAsSpecified, kAsTheyAre };
+/// What is missing or differs of the objects that EnsureObjects looks after.
+[[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFile live_values);
+
 /// What a pod that is made now starts with, for annotations::kLiveConfig: the values of the file that it reads.
 [[nodiscard]] std::string LiveConfigOfNewPods(const Observation& observation);
 

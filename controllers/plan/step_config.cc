@@ -1,4 +1,6 @@
 // Directives that Redis can change live are changed live, on all nodes at once; the file follows.
+#include <algorithm>
+
 #include "controllers/api/names.h"
 #include "controllers/plan/outdated.h"
 #include "controllers/plan/planner.h"
@@ -7,35 +9,37 @@
 
 namespace slotwright {
 
-std::vector<Action> LiveChanges(const Observation& observation) {
+LiveConfig LiveConfigOf(const Observation& observation) {
   const auto& cluster = observation.cluster;
   const PodTemplate current(cluster);
-  std::vector<Action> actions;
+  const auto is_current = [&](const PodView& pod) {
+    return pod.ours && !pod.terminating && cluster.spec.Wants(pod.shard, pod.index) && !current.IsOutdated(pod);
+  };
+  // One that ends again and again has nothing to lose by another file: perhaps the present one is at fault.
+  bool tried = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
+    return is_current(pod) && pod.trouble.starts_with("CrashLoopBackOff");
+  });
+  LiveConfig live;
   for (const auto& node : observation.nodes) {
     // What is set on a node in quarantine could end it too early.
     if (!node.Answers() || node.quarantined) continue;
     const PodView* pod = observation.FindPod(node.pod);
-    if (pod == nullptr || pod->terminating || !cluster.spec.Wants(pod->shard, pod->index)) continue;
     // Who is to be replaced reads the new file then; new values may not even fit its old memory limit.
-    if (current.IsOutdated(*pod)) continue;
+    if (pod == nullptr || !is_current(*pod)) continue;
+    tried = true;
     auto change = current.LiveChangeOf(*pod, node.server.run_id);
     if (!change) continue;
-    actions.emplace_back(SetConfig{RefTo(node), std::move(change->directives), std::move(change->note)});
+    live.changes.emplace_back(SetConfig{RefTo(node), std::move(change->directives), std::move(change->note)});
   }
-  return actions;
+  live.taken = tried && live.changes.empty();
+  return live;
 }
 
 std::string LiveConfigOfNewPods(const Observation& observation) {
-  auto directives = LiveDirectives(observation.cluster);
-  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
-  const auto written =
-      found == observation.objects.end() ? std::nullopt : AsWritten(observation.cluster, *found->second);
-  if (written) {
-    const auto in_file = LiveDirectives(*written);
-    std::erase_if(directives, [&](const auto& directive) { return !in_file.contains(directive.first); });
-    for (auto& [name, value] : directives) value = in_file.at(name);
-  }
-  return reconciler::Json(directives).dump();
+  const auto& cluster = observation.cluster;
+  const auto file = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
+  const bool exists = file != observation.objects.end();
+  return reconciler::Json(exists ? LiveDirectivesInFile(cluster, *file->second) : LiveDirectives(cluster)).dump();
 }
 
 }  // namespace slotwright

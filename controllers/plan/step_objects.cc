@@ -5,6 +5,7 @@
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 #include "controllers/plan/wanted.h"
+#include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 
 namespace slotwright {
@@ -33,15 +34,16 @@ bool IsTaken(const RedisCluster& cluster, const std::string& kind, const Json& o
   return kind != reconciler::types::kPersistentVolumeClaims.kind && reconciler::ControllerUidOf(object) != cluster.uid;
 }
 
-std::vector<Action> ObjectRepairs(const Observation& observation, ConfigMapNow config_map) {
+std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFile live_values) {
   std::vector<Action> actions;
   if (observation.password.state == PasswordView::State::kMissingSecret) actions.emplace_back(CreatePassword{});
   for (auto& desired : DesiredObjects(observation.cluster)) {
     const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
     const bool exists = found != observation.objects.end();
     if (exists && IsTaken(observation.cluster, desired.type.kind, *found->second)) continue;
-    const bool is_config_map = desired.type == reconciler::types::kConfigMaps;
-    if (exists && is_config_map && config_map == ConfigMapNow::kLeave) continue;
+    if (exists && live_values == LiveValuesInFile::kAsTheyAre && desired.type == reconciler::types::kConfigMaps) {
+      KeepLiveValues(observation.cluster, *found->second, desired.object);
+    }
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
     // Owner, labels and content must be there; what others added may stay.
     if (exists && Covers(*found->second, desired.object)) continue;
@@ -56,7 +58,7 @@ namespace steps {
 // beside whatever is more urgent: an object that cannot be written must not keep a cluster from being healed.
 std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterView&) {
   if (!observation.cluster.formed_at.empty()) return std::nullopt;
-  auto actions = ObjectRepairs(observation, ConfigMapNow::kWrite);
+  auto actions = ObjectRepairs(observation, LiveValuesInFile::kAsSpecified);
   if (actions.empty()) return std::nullopt;
   std::string message =
       fmt::format("{}: {}{}", Counted(actions.size(), "object is missing or differs", "objects are missing or differ"),

@@ -1,12 +1,14 @@
 // redis.conf and the two scripts of a pod.
 #include <fmt/format.h>
 
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
 #include "controllers/resources/resources.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright {
 
@@ -231,13 +233,49 @@ bool NeedsRestart(const std::string& name) {
   return kNames.contains(name);
 }
 
+constexpr std::string_view kEmptyValue = "\"\"";
+
+std::string Write(const RedisCluster& cluster, const std::map<std::string, std::string>& directives) {
+  std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
+  for (const auto& [name, value] : directives)
+    text += fmt::format("{} {}\n", name, value.empty() ? kEmptyValue : value);
+  return text;
+}
+
+// What Write wrote.
+std::map<std::string, std::string> Read(std::string_view text) {
+  std::map<std::string, std::string> directives;
+  while (!text.empty()) {
+    const std::string_view line = text::TakeLine(text);
+    const std::string_view name = text::NextField(line, ' ');
+    if (name.size() == line.size() || name == "#") continue;
+    const std::string_view value = line.substr(name.size() + 1);
+    directives.emplace(name, value == kEmptyValue ? "" : value);
+  }
+  return directives;
+}
+
 }  // namespace
 
-std::string RedisConf(const RedisCluster& cluster) {
-  std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
-  for (const auto& [name, value] : Directives(cluster))
-    text += fmt::format("{} {}\n", name, value.empty() ? "\"\"" : value);
-  return text;
+std::string RedisConf(const RedisCluster& cluster) { return Write(cluster, Directives(cluster)); }
+
+std::map<std::string, std::string> LiveDirectivesInFile(const RedisCluster& cluster, const Json& config_map) {
+  const auto in_file = Read(reconciler::StringAt(config_map, {"data", "redis.conf"}));
+  auto directives = LiveDirectives(cluster);
+  for (auto directive = directives.begin(); directive != directives.end();) {
+    auto& [name, value] = *directive;
+    const auto found = in_file.find(name);
+    const bool of_the_user = cluster.spec.config.contains(name);
+    if (of_the_user && found != in_file.end()) value = found->second;
+    directive = of_the_user && found == in_file.end() ? directives.erase(directive) : std::next(directive);
+  }
+  return directives;
+}
+
+void KeepLiveValues(const RedisCluster& cluster, const Json& actual, Json& desired) {
+  auto directives = LiveDirectivesInFile(cluster, actual);
+  directives.merge(RestartDirectives(cluster));
+  desired["data"]["redis.conf"] = Write(cluster, directives);
 }
 
 std::map<std::string, std::string> LiveDirectives(const RedisCluster& cluster) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "controllers/resources/resources.h"
 #include "tests/integration/life.h"
 #include "tests/support/engines.h"
 
@@ -13,6 +14,7 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Upgrade {
   const char* name;
@@ -110,6 +112,27 @@ TEST(LiveConfig, ThatRedisRefusesIsSaidAndTheRestGoesOn) {
   };
   EXPECT_TRUE(Harness::Eventually([&] { return is_back("demo-1-1") && is_back("demo-2-1"); }));
   EXPECT_EQ(life.harness.ReadyReason(), "ActionFailed");
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "noeviction"}}}});
+  life.ExpectAllIsWell();
+}
+
+TEST(LiveConfig, ThatRedisRefusesKeepsNoPodOfARollFromStarting) {
+  Life life;
+  life.StartWriters();
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "no-such-policy"}, {"databases", "21"}}}});
+  const auto are_new = [&] {
+    const auto look = life.harness.Look().observation;
+    return look.pods.size() == 6 && std::ranges::all_of(look.pods, [hash = PodHash(look.cluster)](const PodView& pod) {
+             return pod.ready && !pod.terminating && pod.hash == hash;
+           });
+  };
+  ASSERT_TRUE(Harness::Eventually(are_new, 60s));
+  const auto databases = life.harness.Ask(life.NodeOf("demo-1-1").endpoint, {"CONFIG", "GET", "databases"});
+  EXPECT_EQ(databases.elements.at(1).text, "21");
+  EXPECT_EQ(life.harness.ReadyReason(), "ActionFailed");
+  const auto file = life.harness.client().Get(reconciler::types::kConfigMaps, {"default", "demo-config"});
+  ASSERT_TRUE(file);
+  EXPECT_THAT(file->at("data").at("redis.conf").get<std::string>(), Not(HasSubstr("no-such-policy")));
   life.harness.PatchSpec({{"config", {{"maxmemory-policy", "noeviction"}}}});
   life.ExpectAllIsWell();
 }

@@ -90,6 +90,19 @@ void World::TakePodsAsDesired() {
   }
 }
 
+Json World::ConfigMapToBe() const {
+  Json map = *observation.objects.at({"ConfigMap", "demo-config"});
+  const Plan plan = MakePlan();
+  for (const auto& action : plan.actions) {
+    const auto* ensure = std::get_if<EnsureObject>(&action);
+    if (ensure != nullptr && ensure->desired.type == reconciler::types::kConfigMaps)
+      map.merge_patch(ensure->desired.object);
+  }
+  return map;
+}
+
+std::string World::FileToBe() const { return reconciler::StringAt(ConfigMapToBe(), {"data", "redis.conf"}); }
+
 NodeView& World::Node(const std::string& pod) { return *std::ranges::find(observation.nodes, pod, &NodeView::pod); }
 PodView& World::Pod(const std::string& pod) { return *std::ranges::find(observation.pods, pod, &PodView::name); }
 

@@ -55,6 +55,9 @@ struct World {
   static World Healthy(int masters = 3, int replicas = 1);
 
   [[nodiscard]] Plan MakePlan() const { return slotwright::MakePlan(observation, Merge(observation)); }
+  /// The ConfigMap as it is after the next plan's actions, and the redis.conf in it.
+  [[nodiscard]] reconciler::Json ConfigMapToBe() const;
+  [[nodiscard]] std::string FileToBe() const;
   /// The planner's actions in words, sorted.
   [[nodiscard]] std::vector<std::string> Actions() const;
 };
