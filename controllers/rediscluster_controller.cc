@@ -24,14 +24,29 @@ using reconciler::Result;
 
 namespace {
 
-// What could not be done is the news, not what was planned.
-void AccountForFailure(const Outcome& failed, Plan& plan) {
-  plan.message = failed.name_taken ? failed.error : fmt::format("could not {}: {}", failed.action, failed.error);
-  plan.reason = failed.name_taken ? "NameTaken" : "ActionFailed";
+// What could not be done is the news, not what was planned; done beside it, it is told beside it. Returns it in words;
+// "" if all was done.
+std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) {
+  const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
+  if (failed == outcomes.end()) return "";
   plan.settled = false;
   // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
-  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed.name_taken ? 2000 : 500));
-  if (failed.name_taken) plan.refusal = Refusal{plan.reason, plan.message};
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed->name_taken ? 2000 : 500));
+  if (failed->name_taken) {
+    plan.reason = "NameTaken";
+    plan.message = failed->error;
+    plan.refusal = Refusal{plan.reason, plan.message};
+    return failed->error;
+  }
+  const std::string failure = fmt::format("could not {}: {}", failed->action, failed->error);
+  const auto number = static_cast<size_t>(failed - outcomes.begin());
+  if (number >= outcomes.size() - plan.beside) {
+    plan.message += "; besides, " + failure;
+  } else {
+    plan.reason = "ActionFailed";
+    plan.message = failure;
+  }
+  return failure;
 }
 
 // How fast the slice was, and how long the rest takes if it goes on like that.
@@ -84,6 +99,7 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   if (!cached) {
     observer_.ForgetPassword(key);
     statuses_.Forget(key);
+    config_maps_.Forget({key.ns, ConfigMapOf(key.name)});
     if (deps_.metrics != nullptr) deps_.metrics->Remove(key);
     return ReconcileOutcome{};
   }
@@ -95,16 +111,20 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   }
   if (cluster->being_deleted) return ReconcileOutcome{};
 
-  const auto look = observer_.Observe(*cluster);
+  auto look = observer_.Observe(*cluster);
   if (!look) return std::unexpected(look.error());
+  const auto config_map = look->observation.objects.find({"ConfigMap", ConfigMapOf(key.name)});
+  if (config_map != look->observation.objects.end()) config_map->second = config_maps_.Newest(config_map->second);
   const ClusterView view = Merge(look->observation);
   Plan plan = MakePlan(look->observation, view);
   const auto start = deps_.clock.Now();
   const auto outcomes = executor_.Carry(plan, *cluster, look->password);
+  for (const auto& outcome : outcomes) {
+    if (outcome.written && outcome.written->value("kind", "") == "ConfigMap") config_maps_.Remember(*outcome.written);
+  }
   AccountForMigration(outcomes, deps_.clock.Now() - start, plan);
-  const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
-  if (failed != outcomes.end()) AccountForFailure(*failed, plan);
-  Report(look->observation, plan, outcomes, *object);
+  const std::string failure = AccountForFailure(outcomes, plan);
+  Report(look->observation, plan, outcomes, failure, *object);
   if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, view, plan, outcomes);
   if (const auto written = WriteStatus(look->observation, view, plan); !written) {
     return std::unexpected(written.error());
@@ -114,7 +134,8 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
 
 // One line and one event for each decision; a decision that is only repeated is not news.
 void RedisClusterController::Report(const Observation& observation, const Plan& plan,
-                                    const std::vector<Outcome>& outcomes, const Json& object) {
+                                    const std::vector<Outcome>& outcomes, const std::string& failure,
+                                    const Json& object) {
   const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
   const Json conditions = observation.cluster.status.value("conditions", Json::array());
   const Json ready = FindCondition(conditions, "Ready");
@@ -125,7 +146,7 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
     reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,
                     {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.message}, {"error", outcome.error}});
   }
-  const bool failed = plan.reason == "ActionFailed";
+  const bool failed = !failure.empty();
   const auto warn = [&](const std::string& reason, const std::string& message) {
     reconciler::Log(LogLevel::kWarn, message, {{"cluster", cluster}, {"step", plan.step}, {"reason", reason}});
     deps_.events.Record(object, EventType::kWarning, reason, message);
@@ -133,8 +154,8 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
   // What is done beside a refusal changes the message of Ready, and is no other refusal.
   if (plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message) {
     warn(plan.refusal->reason, plan.refusal->message);
-  } else if (failed && before("message") != plan.message) {
-    warn(plan.reason, plan.message);
+  } else if (failed && before("message").find(failure) == std::string::npos) {
+    warn("ActionFailed", failure);
   } else if (plan.settled && before("status") != "True") {
     reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
     deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);

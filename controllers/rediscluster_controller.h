@@ -39,14 +39,15 @@ class RedisClusterController {
 
  private:
   void Report(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes,
-              const reconciler::Json& object);
+              const std::string& failure, const reconciler::Json& object);
   [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const ClusterView& view,
                                                      const Plan& plan);
 
   Dependencies deps_;
   Observer observer_;
   Executor executor_;
-  LastWritten statuses_;
+  LastWritten statuses_{LastWritten::Part::kStatus};
+  LastWritten config_maps_{LastWritten::Part::kWhole};
 };
 
 }  // namespace slotwright

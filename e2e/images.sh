@@ -7,12 +7,14 @@ set -euo pipefail
 [ $# -gt 0 ] || set -- "${REDIS_IMAGES[@]}"
 cluster_environment
 cache_lock
+images=()
 for name; do
     if [ "$ENGINE" = host ]; then
         step "loading $name on the nodes" redis_image_pull "$name"
     else
         need_commands debootstrap python3 pip3
         redis_image "$name"
-        step "loading $name on the nodes" image_load_on_nodes "$(redis_image_dir "$name")"
+        images+=("$(redis_image_dir "$name")")
     fi
 done
+[ ${#images[@]} = 0 ] || step "loading $* on the nodes" images_load_on_nodes "${images[@]}"

@@ -18,4 +18,4 @@ cache_lock
 packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
 step "packing $1" image_pack "$1" "$config" "$2" "$packed"
-step "loading $1 on the nodes" image_load_on_nodes "$packed"
+step "loading $1 on the nodes" images_load_on_nodes "$packed"

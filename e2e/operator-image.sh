@@ -22,8 +22,7 @@ else
     slim_root "$OPERATOR_PACKAGES"
     step "packing the operator's image" operator_image slotwright:e2e "$program" "$packed/operator"
     note "the operator's image has $(cat "$packed/operator/megabytes") MB"
-    step "loading the operator's image on the nodes" image_load_on_nodes "$packed/operator"
     slim_root "$CHECKER_PACKAGES"
     step "packing the write checker's image" checker_image write-checker:e2e "$packed/checker"
-    step "loading the write checker's image on the nodes" image_load_on_nodes "$packed/checker"
+    step "loading both images on the nodes" images_load_on_nodes "$packed/operator" "$packed/checker"
 fi

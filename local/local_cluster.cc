@@ -21,6 +21,19 @@ using reconciler::Result;
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// What tells our lock from a file of somebody else.
+constexpr std::string_view kLockText = "slotwright local\n";
+
+bool IsOurLock(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  return std::getline(file, line) && line == kLockText.substr(0, kLockText.size() - 1);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<LocalCluster>> LocalCluster::Start(Options options) {
   auto cluster = std::unique_ptr<LocalCluster>(new LocalCluster(std::move(options)));
   if (auto locked = cluster->LockStateDir(); !locked) return std::unexpected(locked.error());
@@ -55,8 +68,8 @@ Result<void> LocalCluster::LockStateDir() {
   }
   options_.state_dir = fs::absolute(options_.state_dir);
   const std::string path = options_.state_dir + "/lock";
-  made_state_dir_ = made_state_dir_ || fs::exists(path, error);  // one of us that was killed has made it
-  for (const char* ours : {"kubeconfig", "kubelet"}) {
+  made_state_dir_ = made_state_dir_ || IsOurLock(path);  // one of us that was killed has made it
+  for (const char* ours : {"lock", "kubeconfig", "kubelet", "operator.log"}) {
     const std::string occupied = options_.state_dir + "/" + ours;
     if (made_state_dir_ || !fs::exists(occupied, error)) continue;
     return Fail(ErrorKind::kUnavailable,
@@ -75,6 +88,11 @@ Result<void> LocalCluster::LockStateDir() {
                 fmt::format("the folder {} is used by another slotwright local; stop it or choose another with "
                             "--state-dir",
                             options_.state_dir));
+  }
+  if (::write(file, kLockText.data(), kLockText.size()) < 0) {
+    ::close(file);
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("cannot write {}: {}", path, std::generic_category().message(errno)));
   }
   lock_fd_ = file;  // from here on the folder is ours, and removed at the end
   return {};

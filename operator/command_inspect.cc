@@ -9,8 +9,8 @@
 #include "operator/crd.h"
 #include "operator/inspect.h"
 #include "operator/kube_options.h"
+#include "operator/manifest.h"
 #include "operator/report.h"
-#include "reconciler/base/yaml.h"
 
 namespace slotwright {
 
@@ -50,16 +50,16 @@ int ShowCheck(const Settings& settings) {
 
 // The one RedisCluster of a file.
 reconciler::Result<reconciler::Json> ReadCluster(const std::string& path, const std::string& ns) {
-  auto documents = reconciler::ReadYamlFile(path);
+  auto documents = ReadManifest(path);
   if (!documents) return std::unexpected(documents.error());
-  std::erase_if(*documents, [](const reconciler::Json& d) { return d.value("kind", "") != kRedisClusters.kind; });
+  std::erase_if(*documents, [](const reconciler::Json& d) { return d["kind"] != kRedisClusters.kind; });
   if (documents->size() != 1) {
     return reconciler::Fail(reconciler::ErrorKind::kInvalid,
                             fmt::format("{} holds {} RedisClusters; give a file with one", path, documents->size()));
   }
   reconciler::Json& object = documents->front();
-  if (!object.contains("metadata") || !object.contains("spec")) {
-    return reconciler::Fail(reconciler::ErrorKind::kInvalid, path + ": the RedisCluster needs metadata and spec");
+  if (!object.contains("spec") || !object["spec"].is_object()) {
+    return reconciler::Fail(reconciler::ErrorKind::kInvalid, path + ": the RedisCluster needs a spec");
   }
   if (!object["metadata"].contains("namespace")) object["metadata"]["namespace"] = ns;
   return object;

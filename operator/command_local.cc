@@ -16,6 +16,7 @@
 #include "operator/crd.h"
 #include "operator/inspect.h"
 #include "operator/kube_options.h"
+#include "operator/manifest.h"
 #include "operator/operator_process.h"
 #include "operator/progress.h"
 #include "operator/report.h"
@@ -62,7 +63,7 @@ Result<std::vector<reconciler::ObjectKey>> Apply(const reconciler::Client& clien
                                                  const std::vector<std::string>& files) {
   std::vector<reconciler::ObjectKey> clusters;
   for (const auto& file : files) {
-    auto documents = reconciler::ReadYamlFile(file);
+    auto documents = ReadManifest(file);
     if (!documents) return std::unexpected(documents.error());
     for (Json& object : *documents) {
       const auto type = TypeOf(object);
@@ -71,9 +72,6 @@ Result<std::vector<reconciler::ObjectKey>> Apply(const reconciler::Client& clien
       const auto created = client.Create(*type, object);
       if (!created) return std::unexpected(created.error().Within(file));
       if (*type == kRedisClusters) clusters.push_back(reconciler::KeyOf(object));
-    }
-    if (documents->empty()) {
-      return reconciler::Fail(reconciler::ErrorKind::kInvalid, fmt::format("{} describes no object", file));
     }
   }
   return clusters;

@@ -30,11 +30,11 @@ std::string StateOf(const NodeView& node) {
 
 std::string StatusReport(const Json& cluster) {
   const Json status = cluster.value("status", Json::object());
-  std::string text =
-      fmt::format("RedisCluster {}: {} masters, {} replicas each, {}\n", reconciler::KeyOf(cluster).ToString(),
-                  cluster.value(Json::json_pointer("/spec/masters"), 0),
-                  cluster.value(Json::json_pointer("/spec/replicasPerMaster"), 0),
-                  status.value("version", StringAt(cluster, {"spec", "image"})));
+  std::string text = fmt::format(
+      "RedisCluster {}: {}, {} each, {}\n", reconciler::KeyOf(cluster).ToString(),
+      text::Counted(cluster.value(Json::json_pointer("/spec/masters"), size_t{0}), "master", "masters"),
+      text::Counted(cluster.value(Json::json_pointer("/spec/replicasPerMaster"), size_t{0}), "replica", "replicas"),
+      status.value("version", StringAt(cluster, {"spec", "image"})));
   if (status.value("observedGeneration", 0) != cluster.value(Json::json_pointer("/metadata/generation"), 0)) {
     text += "The operator has not seen the newest specification yet.\n";
   }

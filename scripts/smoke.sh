@@ -13,7 +13,7 @@ api() { curl -sS --fail --noproxy '*' "$server/$1"; }
 # The password goes from the Secret into redis-cli's standard input: never onto a command line.
 password() {
   api "api/v1/namespaces/$namespace/secrets/$secret" |
-    KEY=$key python3 -c 'import base64, json, os, sys
+    KEY=$secret_key python3 -c 'import base64, json, os, sys
 print(base64.b64decode(json.load(sys.stdin)["data"][os.environ["KEY"]]).decode())'
 }
 ask() { # ask HOST [option...] reads commands from standard input
@@ -22,7 +22,7 @@ ask() { # ask HOST [option...] reads commands from standard input
   { password; cat; } | redis-cli --askpass -h "$host" "$@" 2>&1
 }
 
-read -r secret key <<< "$(api "apis/slotwright.dev/v1alpha1/namespaces/$namespace/redisclusters/$name" |
+read -r secret secret_key <<< "$(api "apis/slotwright.dev/v1alpha1/namespaces/$namespace/redisclusters/$name" |
   NAME=$name python3 -c 'import json, os, sys
 auth = json.load(sys.stdin)["spec"].get("auth", {})
 print(auth.get("secretName") or os.environ["NAME"] + "-auth", auth.get("key") or "password")')"
@@ -61,5 +61,5 @@ Go on with:
   export KUBECONFIG="$KUBECONFIG"
   kubectl get rdc,pods,svc,secrets -o wide        kubectl describe rdc/$name
   build/release/operator/slotwright status $name  build/release/operator/slotwright check $name
-  redis-cli -c --askpass -h ${masters[0]}         # kubectl get secret $secret -o jsonpath='{.data.$key}' | base64 -d
+  redis-cli -c --askpass -h ${masters[0]}         # kubectl get secret $secret -o jsonpath='{.data.$secret_key}' | base64 -d
 NEXT

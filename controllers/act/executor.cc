@@ -46,18 +46,15 @@ std::string ErrorOf(const NodeResult& result, std::string_view harmless = "") {
   return "";
 }
 
-// What a person can do about the first refusal; "" if there is none. replies[i] is that to the i-th directive.
-std::string RefusedDirective(const SetConfig& action, const RedisCluster& cluster, const std::vector<Reply>& replies) {
-  size_t i = 0;
-  for (const auto& [name, value] : action.directives) {
-    const Reply& reply = replies[i++];
-    if (!reply.IsError()) continue;
-    const std::string shown = ShownValue(name, value);
-    if (!cluster.spec.config.contains(name)) return fmt::format("{} {}: {}", name, shown, reply.text);
+// What a person can do about it. Servers put the name of the directive that they refuse into quotes.
+std::string RefusedDirectives(const SetConfig& action, const RedisCluster& cluster, const std::string& reply) {
+  for (const auto& [name, value] : action.change.directives) {
+    if (action.change.directives.size() > 1 && reply.find("'" + name + "'") == std::string::npos) continue;
+    if (!cluster.spec.config.contains(name)) break;
     return fmt::format("spec.config.{}: \"{}\": the server does not take it ({}); correct it or take it out", name,
-                       shown, reply.text);
+                       ShownValue(name, value), reply);
   }
-  return "";
+  return reply;
 }
 
 // An object that is not there, or that has been replaced by a namesake, has been deleted.
@@ -187,7 +184,9 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   if (const auto* ensure = std::get_if<EnsureObject>(&action)) {
     const auto& [type, object] = ensure->desired;
     if (!ensure->exists) return Create(type, object, cluster, outcome);
-    outcome.error = error_of(client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge, object));
+    auto patched = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge, object);
+    outcome.error = error_of(patched);
+    if (patched) outcome.written = *std::move(patched);
   } else if (const auto* create = std::get_if<CreatePod>(&action)) {
     Create(reconciler::types::kPods, create->pod, cluster, outcome);
   } else if (std::holds_alternative<CreatePassword>(action)) {
@@ -208,20 +207,31 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   }
 }
 
-// The server first: the note on the pod is only true afterwards. Setting a value twice does no harm.
 void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                            Outcome& outcome) const {
-  std::vector<Command> commands;
-  for (const auto& [name, value] : action.directives) commands.push_back({"CONFIG", "SET", name, value});
-  const auto results =
-      commander_.Run({{action.node.endpoint, password, std::move(commands), action.node.id}}, std::chrono::seconds(2));
-  Done(outcome.action);
-  outcome.error = results[0] ? RefusedDirective(action, cluster, *results[0]) : results[0].error().message;
+  const auto note = [&](const std::string& text) {
+    if (text.empty()) return;
+    const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, text}}}}}};
+    const auto noted =
+        client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod}, reconciler::PatchType::kMerge, patch);
+    Done(outcome.action);
+    if (!noted && outcome.error.empty()) outcome.error = noted.error().message;
+  };
+  note(action.change.note_before);
   if (!outcome.error.empty()) return;
-  const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, action.note}}}}}};
-  const auto noted =
-      client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod}, reconciler::PatchType::kMerge, patch);
-  if (!noted) outcome.error = noted.error().message;
+  Command command = {"CONFIG", "SET"};
+  for (const auto& [name, value] : action.change.directives) command.insert(command.end(), {name, value});
+  const auto results =
+      commander_.Run({{action.node.endpoint, password, {std::move(command)}, action.node.id}}, std::chrono::seconds(2));
+  Done(outcome.action);
+  if (!results[0]) {
+    outcome.error = results[0].error().message;
+  } else if (const Reply& reply = results[0]->at(0); reply.IsError()) {
+    outcome.error = RefusedDirectives(action, cluster, reply.text);
+    note(action.change.note_if_refused);
+  } else {
+    note(action.change.note);
+  }
 }
 
 // The cache may not show yet that the pod is being deleted, perhaps by ourselves a moment ago, before the specification

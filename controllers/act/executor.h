@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ struct Outcome {
   /// The name of an object that we need belongs to somebody else; trying again will not help.
   bool name_taken = false;
   MoveProgress moved;  ///< Of MigrateSlots.
+  /// Of EnsureObject, for an object that existed: what the API server has now.
+  std::optional<reconciler::Json> written;
 };
 
 /// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is

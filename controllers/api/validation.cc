@@ -77,6 +77,8 @@ void ValidateConfig(const std::map<std::string, std::string>& config, std::vecto
       errors.push_back({field, shown, std::string(owned->remedy)});
     } else if (!IsDirectiveName(name)) {
       errors.push_back({field, shown, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
+    } else if (name == "repl-diskless-sync-delay" && text::ParseInteger<int>(value).value_or(0) > 3600) {
+      errors.push_back({field, shown, "use at most 3600; a longer delay marks a node that nobody may copy yet"});
     } else if (value.find_first_of("\r\n") != std::string::npos) {
       errors.push_back({field, shown, "remove the line break"});
     }

@@ -12,20 +12,33 @@ using reconciler::Json;
 
 namespace {
 
-// In the note beside the directives: the process that they were set on. A directive's name has no such character.
+// In the note beside the directives, whose names have no such character: the process that they were set on, and what
+// it refused last.
 constexpr const char* kRunId = "@run";
+constexpr const char* kRefused = "@refused";
 
-std::map<std::string, std::string> ReadNote(const std::string& note) {
-  const Json json = Json::parse(note, nullptr, false);
-  std::map<std::string, std::string> values;
-  if (!json.is_object()) return values;
-  for (const auto& [name, value] : json.items()) {
-    if (value.is_string()) values[name] = value.get<std::string>();
-  }
-  return values;
+Json ReadNote(const PodView& pod) {
+  const Json note = Json::parse(pod.live_config, nullptr, false);
+  return note.is_object() ? note : Json::object();
+}
+
+bool IsDirective(const std::string& name) { return !name.starts_with('@'); }
+
+Json With(Json note, const Json& changes) {
+  note.update(changes);
+  return note;
 }
 
 }  // namespace
+
+std::map<std::string, std::string> NotedDirectives(const PodView& pod) {
+  std::map<std::string, std::string> directives;
+  const Json note = ReadNote(pod);
+  for (const auto& [name, value] : note.items()) {
+    if (IsDirective(name) && value.is_string()) directives[name] = value.get<std::string>();
+  }
+  return directives;
+}
 
 PodTemplate::PodTemplate(const RedisCluster& cluster)
     : hash_(PodHash(cluster)), live_directives_(LiveDirectives(cluster)) {}
@@ -33,24 +46,33 @@ PodTemplate::PodTemplate(const RedisCluster& cluster)
 bool PodTemplate::IsOutdated(const PodView& pod) const {
   if (pod.hash != hash_) return true;
   // A directive that is no longer named gets its default back, which only a restart gives.
-  return std::ranges::any_of(ReadNote(pod.live_config), [&](const auto& known) {
-    return known.first != kRunId && !live_directives_.contains(known.first);
+  const Json note = ReadNote(pod);
+  return std::ranges::any_of(note.items(), [&](const auto& known) {
+    return IsDirective(known.key()) && !live_directives_.contains(known.key());
   });
 }
 
 std::optional<LiveChange> PodTemplate::LiveChangeOf(const PodView& pod, const std::string& run_id) const {
-  const auto known = ReadNote(pod.live_config);
-  const auto noted_run = known.find(kRunId);
-  const bool restarted = noted_run != known.end() && noted_run->second != run_id;
+  const Json known = ReadNote(pod);
+  const bool restarted = known.contains(kRunId) && known[kRunId] != run_id;
+  const bool keeps_maxmemory = IsOutdated(pod);
   LiveChange change;
+  Json unknown = Json::object();
   for (const auto& [name, value] : live_directives_) {
-    const auto found = known.find(name);
-    if (restarted || found == known.end() || found->second != value) change.directives[name] = value;
+    if (keeps_maxmemory && name == "maxmemory") continue;
+    if (!restarted && known.contains(name) && known[name] == value) continue;
+    change.directives[name] = value;
+    unknown[name] = nullptr;
   }
   if (change.directives.empty()) return std::nullopt;
-  Json note = live_directives_;
-  note[kRunId] = run_id;
-  change.note = note.dump();
+  Json done = With(known, change.directives);
+  done[kRunId] = run_id;
+  done.erase(kRefused);
+  change.note = done.dump();
+  // What was refused before will be again: that is not worth two notes each time.
+  if (known.contains(kRefused) && known[kRefused] == Json(change.directives)) return change;
+  change.note_before = With(known, unknown).dump();
+  change.note_if_refused = With(known, {{kRefused, change.directives}}).dump();
   return change;
 }
 

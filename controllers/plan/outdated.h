@@ -6,14 +6,12 @@
 #include <string>
 
 #include "controllers/observe/observation.h"
+#include "controllers/plan/plan.h"
 
 namespace slotwright {
 
-/// What is to be changed on a running server and noted on its pod.
-struct LiveChange {
-  std::map<std::string, std::string> directives;
-  std::string note;
-};
+/// What is noted on the pod (annotations::kLiveConfig) of the live directives that its server has.
+[[nodiscard]] std::map<std::string, std::string> NotedDirectives(const PodView& pod);
 
 /// What pods are to be now; worked out once for all of them.
 class PodTemplate {
@@ -22,7 +20,8 @@ class PodTemplate {
 
   /// The pod must be replaced to become what it should be. REQUIRES: it is one that the specification asks for.
   [[nodiscard]] bool IsOutdated(const PodView& pod) const;
-  /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read an older file.
+  /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read an older file. An
+  /// outdated pod keeps its maxmemory, as its memory limit is an older one too.
   [[nodiscard]] std::optional<LiveChange> LiveChangeOf(const PodView& pod, const std::string& run_id) const;
 
  private:

@@ -58,7 +58,7 @@ std::string ToString(const Action& action) {
           [](const DeleteObject& a) { return fmt::format("delete {} {}", a.type.kind, a.name); },
           [](const SetConfig& a) {
             std::string names;
-            for (const auto& [name, value] : a.directives) names += (names.empty() ? "" : ", ") + name;
+            for (const auto& [name, value] : a.change.directives) names += (names.empty() ? "" : ", ") + name;
             return fmt::format("set {} on {}", names, Name(a.node));
           },
       },

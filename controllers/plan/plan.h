@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -108,11 +109,17 @@ struct DeleteObject {
   std::string name;
   std::string uid;
 };
-/// Changes directives of a running node (CONFIG SET), then notes on its pod what it runs with.
+/// Directives for one CONFIG SET, which takes all of them or none, and what to write into annotations::kLiveConfig.
+struct LiveChange {
+  std::map<std::string, std::string> directives;
+  std::string note_before;      ///< Says that their values are not known; empty: need not be said.
+  std::string note;             ///< Once the server has taken them.
+  std::string note_if_refused;  ///< Empty: is noted already.
+};
+/// Changes directives of a running node. Whenever the operator dies, the note on the pod claims no more than is true.
 struct SetConfig {
   NodeRef node;
-  std::map<std::string, std::string> directives;
-  std::string note;  ///< The new value of annotations::kLiveConfig.
+  LiveChange change;
 };
 
 using Action =
@@ -142,6 +149,7 @@ struct Plan {
   std::string reason;   ///< CamelCase, for conditions and events: "AssigningSlots".
   std::string message;  ///< One sentence for people: what is done or waited for, and why.
   std::vector<Action> actions;
+  std::size_t beside = 0;  ///< The last so many actions are done beside what the step, reason and message tell.
   std::optional<Refusal> refusal;
   std::optional<MigrationProgress> migration;
   bool settled = false;  ///< Nothing to do and everything as it should be: Ready=True.

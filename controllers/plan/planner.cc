@@ -38,11 +38,10 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
   const bool uneven = !IsEven(view.owned, spec.rebalance.threshold_percent);
   return {.step = "settled",
           .reason = "Healthy",
-          .message =
-              fmt::format("16384 slots on {}, {} in sync, all {} agree{}", Counted(spec.masters, "master", "masters"),
-                          Counted(spec.masters * spec.replicas_per_master, "replica", "replicas"),
-                          Counted(spec.pods(), "node", "nodes"),
-                          uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
+          .message = fmt::format("16384 slots on {}, {} in sync, {}{}", Counted(spec.masters, "master", "masters"),
+                                 Counted(spec.masters * spec.replicas_per_master, "replica", "replicas"),
+                                 spec.pods() == 1 ? "one node" : fmt::format("all {} nodes agree", spec.pods()),
+                                 uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
           .settled = true};
 }
 
@@ -66,6 +65,8 @@ void DoBeside(Plan& plan, std::vector<Action> actions, std::string step, std::st
     plan.message = std::move(message);
     plan.settled = false;
     plan.look_again = std::chrono::milliseconds(10);
+  } else if (plan.step != "config") {
+    plan.beside += actions.size();
   }
   std::ranges::move(actions, std::back_inserter(plan.actions));
 }
@@ -113,6 +114,7 @@ Plan GoOn(const Observation& observation, Plan refused) {
   if (plan.refusal) refused.refusal->message = refused.message;
   refused.step = plan.step;
   refused.actions = std::move(plan.actions);
+  refused.beside = plan.beside;
   refused.migration = plan.migration;
   refused.look_again =
       std::clamp<std::chrono::milliseconds>(plan.look_again, std::chrono::milliseconds(100), refused.look_again);

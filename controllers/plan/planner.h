@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "controllers/observe/observation.h"
 #include "controllers/plan/cluster_view.h"
@@ -88,7 +90,8 @@ enum class LiveValuesInFile : std::uint8_t { kAsSpecified, kAsTheyAre };
 /// What is missing or differs of the objects that EnsureObjects looks after.
 [[nodiscard]] std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFile live_values);
 
-/// What a pod that is made now starts with, for annotations::kLiveConfig: the values of the file that it reads.
-[[nodiscard]] std::string LiveConfigOfNewPods(const Observation& observation);
+/// The live directives of the specification with the values that pods start with now; those of spec.config that none
+/// has had yet are not among them. Those that the operator sets itself are as they should be.
+[[nodiscard]] std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observation);
 
 }  // namespace slotwright

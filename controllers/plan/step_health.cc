@@ -23,7 +23,8 @@ Finding MissingPods(const Observation& observation) {
     if (first.empty()) first = fmt::format("{} {}", pod.name, why);
   }
   if (waiting == 0) return std::nullopt;
-  return {{"WaitingForPods", fmt::format("{} of {} pods do not run: {}", waiting, observation.pods.size(), first)}};
+  return {{"WaitingForPods", fmt::format("{} of {} pods {} not run: {}", waiting, observation.pods.size(),
+                                         waiting == 1 ? "does" : "do", first)}};
 }
 
 Finding SilentNodes(const Observation& observation) {
@@ -38,8 +39,8 @@ Finding SilentNodes(const Observation& observation) {
     if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
   }
   if (silent == 0) return std::nullopt;
-  return {
-      {"WaitingForNodes", fmt::format("{} of {} nodes do not answer: {}", silent, observation.nodes.size(), first)}};
+  return {{"WaitingForNodes", fmt::format("{} of {} nodes {} not answer: {}", silent, observation.nodes.size(),
+                                          silent == 1 ? "does" : "do", first)}};
 }
 
 Finding AbsentNodes(const ClusterView& view) {

@@ -41,8 +41,8 @@ std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFi
     const auto found = observation.objects.find({desired.type.kind, reconciler::KeyOf(desired.object).name});
     const bool exists = found != observation.objects.end();
     if (exists && IsTaken(observation.cluster, desired.type.kind, *found->second)) continue;
-    if (exists && live_values == LiveValuesInFile::kAsTheyAre && desired.type == reconciler::types::kConfigMaps) {
-      KeepLiveValues(observation.cluster, *found->second, desired.object);
+    if (live_values == LiveValuesInFile::kAsTheyAre && desired.type == reconciler::types::kConfigMaps) {
+      desired.object["data"]["redis.conf"] = RedisConf(observation.cluster, LiveDirectivesInUse(observation));
     }
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
     // Owner, labels and content must be there; what others added may stay.
@@ -81,7 +81,7 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
       if (shard >= cluster.spec.masters && cluster.spec.storage && !observation.objects.contains(claim)) continue;
       if (observation.FindPod(name) != nullptr) continue;
       Json pod = DesiredPod(cluster, shard, index);
-      pod["metadata"]["annotations"][annotations::kLiveConfig] = LiveConfigOfNewPods(observation);
+      pod["metadata"]["annotations"][annotations::kLiveConfig] = Json(LiveDirectivesInUse(observation)).dump();
       actions.emplace_back(CreatePod{name, std::move(pod)});
     }
   }

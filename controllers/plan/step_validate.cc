@@ -4,6 +4,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/resources/resources.h"
 
 namespace slotwright::steps {
 
@@ -52,9 +53,10 @@ std::optional<Plan> RefuseTakenNames(const Observation& observation) {
                               "left-over, or choose another name for the RedisCluster",
                               kind, name));
   };
-  for (const auto& [kind_and_name, object] : observation.objects) {
-    const auto& [kind, name] = kind_and_name;
-    if (IsTaken(cluster, kind, *object)) return refuse(kind, name);
+  for (const auto& [type, name] : NamesOfDesiredObjects(cluster)) {
+    const auto found = observation.objects.find({type.kind, name});
+    if (found != observation.objects.end() && IsTaken(cluster, type.kind, *found->second))
+      return refuse(type.kind, name);
   }
   for (const auto& pod : observation.pods) {
     if (!pod.ours && !pod.terminating) return refuse("Pod", pod.name);

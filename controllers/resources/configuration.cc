@@ -1,7 +1,8 @@
 // redis.conf and the two scripts of a pod.
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -95,7 +96,8 @@ INFO replication'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
   unready 'the server does not answer'
 case $answers in
-  *1000000000*) unready 'it has no place in the cluster yet' ;;
+  *'repl-diskless-sync-delay
+1000000000'*) unready 'it has no place in the cluster yet' ;;
   *role:master* | *master_link_status:up*) exit 0 ;;
   *role:*) unready 'it is not in sync with its master' ;;
 esac
@@ -108,21 +110,22 @@ unready "the server refuses to be asked: $(printf '%s\n' "$answers" | head -n 1)
 constexpr const char* kStopScript = R"sh(#!/bin/sh
 # Before the server is told to end: its slots go to a replica, which may have to copy the rest first. Usage: stop.sh PORT
 # RUN_DIR, with POD_IP in the environment. Who calls it limits its time.
+# A replica that goes at the same time may be gone with its address: then nobody answers at all.
 port=$1 auth=$2/auth
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 ask() {
-  host=$1 question=$2
-  printf '%s\n' "$question" | cat "$auth" - | timeout 5 "$client" -h "$host" -p "$port" 2> /dev/null
+  host=$1 question=$2 patience=${3:-2}
+  printf '%s\n' "$question" | cat "$auth" - | timeout "$patience" "$client" -h "$host" -p "$port" 2> /dev/null
 }
 
-nodes=$(ask "$POD_IP" 'CLUSTER NODES') || nodes=$(ask "$POD_IP" 'CLUSTER NODES')
+nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
 replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave\(,fail?\)\{0,1\} $id .*/\1/p")
 hand_over_to() {
-  case $(ask "$1" 'CLUSTER FAILOVER') in *ERR* | '') return 1 ;; esac
+  case $(ask "$1" 'CLUSTER FAILOVER' 5) in *ERR* | '') return 1 ;; esac
   # It gives up after 5 s.
   for _ in 1 2 3 4 5 6 7 8 9 10 11; do
     case $(ask "$1" 'INFO replication') in
@@ -233,49 +236,58 @@ bool NeedsRestart(const std::string& name) {
   return kNames.contains(name);
 }
 
-constexpr std::string_view kEmptyValue = "\"\"";
+// A value is one word, as it is for CONFIG SET: where a directive has several, the server takes the word apart
+// (sdssplitargs and MULTI_ARG_CONFIG in its src/config.c).
+std::string Quoted(std::string_view value) {
+  const bool plain = !value.empty() && std::ranges::all_of(value, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_.:/,+%*").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) return std::string(value);
+  std::string quoted = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+std::string Unquoted(std::string_view word) {
+  if (!word.starts_with('"')) return std::string(word);
+  std::string value;
+  for (size_t i = 1; i + 1 < word.size(); ++i) {
+    if (word[i] == '\\') ++i;
+    value += word[i];
+  }
+  return value;
+}
 
 std::string Write(const RedisCluster& cluster, const std::map<std::string, std::string>& directives) {
   std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
-  for (const auto& [name, value] : directives)
-    text += fmt::format("{} {}\n", name, value.empty() ? kEmptyValue : value);
-  return text;
-}
-
-// What Write wrote.
-std::map<std::string, std::string> Read(std::string_view text) {
-  std::map<std::string, std::string> directives;
-  while (!text.empty()) {
-    const std::string_view line = text::TakeLine(text);
-    const std::string_view name = text::NextField(line, ' ');
-    if (name.size() == line.size() || name == "#") continue;
-    const std::string_view value = line.substr(name.size() + 1);
-    directives.emplace(name, value == kEmptyValue ? "" : value);
+  for (const auto& [name, value] : directives) {
+    // The module's path and its arguments are words of the line.
+    text += fmt::format("{} {}\n", name, name == "loadmodule" ? value : Quoted(value));
   }
-  return directives;
+  return text;
 }
 
 }  // namespace
 
 std::string RedisConf(const RedisCluster& cluster) { return Write(cluster, Directives(cluster)); }
 
-std::map<std::string, std::string> LiveDirectivesInFile(const RedisCluster& cluster, const Json& config_map) {
-  const auto in_file = Read(reconciler::StringAt(config_map, {"data", "redis.conf"}));
-  auto directives = LiveDirectives(cluster);
-  for (auto directive = directives.begin(); directive != directives.end();) {
-    auto& [name, value] = *directive;
-    const auto found = in_file.find(name);
-    const bool of_the_user = cluster.spec.config.contains(name);
-    if (of_the_user && found != in_file.end()) value = found->second;
-    directive = of_the_user && found == in_file.end() ? directives.erase(directive) : std::next(directive);
-  }
-  return directives;
+std::string RedisConf(const RedisCluster& cluster, std::map<std::string, std::string> live_directives) {
+  live_directives.merge(RestartDirectives(cluster));
+  return Write(cluster, live_directives);
 }
 
-void KeepLiveValues(const RedisCluster& cluster, const Json& actual, Json& desired) {
-  auto directives = LiveDirectivesInFile(cluster, actual);
-  directives.merge(RestartDirectives(cluster));
-  desired["data"]["redis.conf"] = Write(cluster, directives);
+std::map<std::string, std::string> DirectivesIn(const Json& config_map) {
+  const std::string file = reconciler::StringAt(config_map, {"data", "redis.conf"});
+  std::map<std::string, std::string> directives;
+  for (std::string_view text = file; !text.empty();) {
+    const std::string_view line = text::TakeLine(text);
+    const std::string_view name = text::NextField(line, ' ');
+    if (name != "#" && name.size() < line.size()) directives.emplace(name, Unquoted(line.substr(name.size() + 1)));
+  }
+  return directives;
 }
 
 std::map<std::string, std::string> LiveDirectives(const RedisCluster& cluster) {

@@ -17,12 +17,10 @@ namespace slotwright {
 /// there.
 [[nodiscard]] std::optional<RedisCluster> AsWritten(RedisCluster cluster, const reconciler::Json& config_map);
 
-/// The live directives of the specification that the redis.conf in `config_map` has, with the values of that file.
-/// Those that the operator sets itself are as they should be now.
-[[nodiscard]] std::map<std::string, std::string> LiveDirectivesInFile(const RedisCluster& cluster,
-                                                                      const reconciler::Json& config_map);
-/// Makes the redis.conf in `desired` one with LiveDirectivesInFile of `actual` instead of the specified values.
-void KeepLiveValues(const RedisCluster& cluster, const reconciler::Json& actual, reconciler::Json& desired);
+/// RedisConf with these live directives instead of the specified ones.
+[[nodiscard]] std::string RedisConf(const RedisCluster& cluster, std::map<std::string, std::string> live_directives);
+/// What the redis.conf in a ConfigMap of ours says.
+[[nodiscard]] std::map<std::string, std::string> DirectivesIn(const reconciler::Json& config_map);
 
 /// The directives of RedisConf that take effect only when a server starts.
 [[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);

@@ -30,6 +30,7 @@ ObjectPtr LastWritten::Newest(const ObjectPtr& cached) const {
   if (found == objects_.end()) return cached;
   const Json& written = found->second;
   if (reconciler::UidOf(written) != reconciler::UidOf(*cached) || !IsOlder(*cached, written)) return cached;
+  if (part_ == Part::kWhole) return std::make_shared<const Json>(written);
   auto newest = std::make_shared<Json>(*cached);
   (*newest)["status"] = written.value("status", Json::object());
   return newest;

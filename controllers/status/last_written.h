@@ -1,6 +1,7 @@
-// Our own writes of a status, for as long as the cache does not show them.
+// Our own writes, for as long as the cache does not show them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 
@@ -8,17 +9,22 @@
 
 namespace slotwright {
 
-/// The status is the operator's memory (what is under way, since when, what was said): who looks at an older one than
-/// he wrote says things twice, and leaves behind what he did not know to be there. Thread-safe.
+/// What the operator's memory is written into: the status (what is under way, since when, what was said) and the
+/// ConfigMap (the last valid specification). Who looks at an older one than he wrote says things twice, leaves behind
+/// what he did not know to be there, and goes back to what was wanted before. Thread-safe.
 class LastWritten {
  public:
-  /// `cached`, or where our last write is newer, the same object with the status as it was written.
+  enum class Part : std::uint8_t { kStatus, kWhole };
+  explicit LastWritten(Part part) : part_(part) {}
+
+  /// `cached`, or where our last write is newer, the same object with that part as it was written.
   [[nodiscard]] reconciler::ObjectPtr Newest(const reconciler::ObjectPtr& cached) const;
   /// `object`: the API server's answer to the write.
   void Remember(reconciler::Json object);
   void Forget(const reconciler::ObjectKey& key);
 
  private:
+  const Part part_;
   mutable std::mutex mutex_;
   std::map<reconciler::ObjectKey, reconciler::Json> objects_;
 };

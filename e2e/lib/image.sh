@@ -21,11 +21,22 @@ image_pack() {
         "${layers[@]}" >"$out/manifest.json"
 }
 
-# image_stream DIR: a packed image as the tar stream that `docker load` and `ctr images import` read.
-image_stream() {
-    local layers
-    mapfile -t layers < <(jq -r '.[0].Layers[]' "$1/manifest.json")
-    tar -C "$1" -cf - manifest.json config.json "${layers[@]}"
+# images_stream DIR...: packed images as one tar stream that `docker load` and `ctr images import` read; a layer that several
+# have is in it once.
+images_stream() {
+    local dir layer file together number=0
+    together=$(mktemp -d)
+    for dir; do
+        ln -s "$dir/config.json" "$together/$((++number)).json"
+        for layer in $(jq -r '.[0].Layers[]' "$dir/manifest.json"); do
+            file=$(stat -c %i "$dir/$layer").tar
+            [ -e "$together/$file" ] || ln -s "$dir/$layer" "$together/$file"
+            printf '%s\n' "$file"
+        done | jq -Rcn --slurpfile manifest "$dir/manifest.json" --arg config "$number.json" \
+            '$manifest[0][0] + {Config: $config, Layers: [inputs]}'
+    done | jq -s . >"$together/manifest.json"
+    tar -C "$together" -hcf - -T <(ls "$together")
+    rm -rf "$together"
 }
 
 image_architecture() {
@@ -36,13 +47,13 @@ image_architecture() {
     esac
 }
 
-# image_load_on_nodes DIR: loads a packed image on all workers of the running cluster, side by side; where it has none, on
+# images_load_on_nodes DIR...: loads packed images on all workers of the running cluster, side by side; where it has none, on
 # the one node there is.
-image_load_on_nodes() {
-    local dir=$1 nodes node pids=()
+images_load_on_nodes() {
+    local nodes node pids=()
     nodes=$(kind get nodes --name "$E2E_CLUSTER")
     for node in $(grep -v -- '-control-plane$' <<<"$nodes" || printf '%s' "$nodes"); do
-        image_stream "$dir" | docker exec -i "$node" \
+        images_stream "$@" | docker exec -i "$node" \
             ctr --namespace=k8s.io images import --digests --snapshotter=overlayfs - &
         pids+=($!)
     done

@@ -148,7 +148,7 @@ EOF
     trap "kill $pid; wait $pid || true" EXIT
     wait_until 30 ctr -a "$socket" version
     for image in "$work"/images/*; do
-        image_stream "$image" | ctr -a "$socket" -n k8s.io images import --no-unpack -
+        images_stream "$image" | ctr -a "$socket" -n k8s.io images import --no-unpack -
     done
     ctr -a "$socket" -n k8s.io images ls -q
 }
@@ -159,5 +159,5 @@ node_image_load() {
     image_pack "$image" '{"Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"], "StopSignal": "SIGRTMIN+3",
         "Env": ["container=docker", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' \
         "$work/root" "$work/packed"
-    image_stream "$work/packed" | docker load
+    images_stream "$work/packed" | docker load
 }

@@ -15,5 +15,3 @@ tell "operators restarted $(($(restarts) - before)) times; the leader is $(lease
 pods_unharmed demo "$pods"
 in_test scale rdc/demo --replicas=4
 expect 120 "four masters" settled demo 8
-in_test scale rdc/demo --replicas=3
-expect 120 "three masters" settled demo 6

@@ -18,7 +18,7 @@ trap 'kubectl delete namespace "$NAMESPACE-other"' EXIT
 in_test get rdc demo -o json | jq 'del(.metadata.namespace, .metadata.uid, .metadata.resourceVersion, .status)' |
     in_other create -f -
 # An operator of the same version changes nothing.
-expect 60 "all is well" settled demo 6
+expect 60 "all is well" settled demo "$(wc -l <<<"$pods")"
 pods_unharmed demo "$pods"
 in_test scale rdc/demo --replicas=4
 expect 120 "four masters" settled demo 8

@@ -46,7 +46,7 @@ TEST(LocalClusterTest, TheFolderOfOneThatWasKilledGoesWithTheNextOne) {
   TemporaryFolder parent;
   const std::string folder = parent.path() + "/state";
   fs::create_directory(folder);
-  std::ofstream(folder + "/lock").close();
+  std::ofstream(folder + "/lock") << "slotwright local\n";
   auto cluster = LocalCluster::Start(In(folder));
   ASSERT_TRUE(cluster) << cluster.error().message;
   (*cluster)->Stop();
@@ -69,14 +69,16 @@ TEST(LocalClusterTest, TheFolderOfOneThatFailedKeepsItsLogUntilTheNextOneEnds) {
   EXPECT_FALSE(fs::exists(folder));
 }
 
-TEST(LocalClusterTest, AKubeconfigOfSomebodyElseIsNotOverwritten) {
-  TemporaryFolder parent;
-  const std::string theirs = parent.path() + "/kubeconfig";
-  std::ofstream(theirs) << "of a real cluster\n";
-  const auto cluster = LocalCluster::Start(In(parent.path()));
-  ASSERT_FALSE(cluster);
-  EXPECT_THAT(cluster.error().message, HasSubstr(theirs));
-  EXPECT_EQ(fs::file_size(theirs), 18U);
+TEST(LocalClusterTest, FilesOfSomebodyElseAreNotOverwritten) {
+  for (const char* name : {"kubeconfig", "operator.log", "lock"}) {
+    TemporaryFolder parent;
+    const std::string theirs = parent.path() + "/" + name;
+    std::ofstream(theirs) << "of somebody else\n";
+    const auto cluster = LocalCluster::Start(In(parent.path()));
+    ASSERT_FALSE(cluster);
+    EXPECT_THAT(cluster.error().message, HasSubstr(theirs));
+    EXPECT_EQ(fs::file_size(theirs), 17U);
+  }
 }
 
 TEST(LocalClusterTest, AFolderThatCannotBeWrittenIsNamedAndNotCalledInUse) {
@@ -84,7 +86,7 @@ TEST(LocalClusterTest, AFolderThatCannotBeWrittenIsNamedAndNotCalledInUse) {
   fs::create_directory(parent.path() + "/lock");  // root may write anywhere, but not into a folder as if it were a file
   const auto cluster = LocalCluster::Start(In(parent.path()));
   ASSERT_FALSE(cluster);
-  EXPECT_THAT(cluster.error().message, HasSubstr("cannot write " + parent.path()));
+  EXPECT_THAT(cluster.error().message, HasSubstr(parent.path() + "/lock"));
 }
 
 }  // namespace

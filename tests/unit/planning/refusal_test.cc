@@ -210,6 +210,16 @@ INSTANTIATE_TEST_SUITE_P(All, Invalid,
                                                    [](World& w) { w.observation.objects.erase({"Service", "demo"}); }}),
                          [](const auto& param_info) { return param_info.param.name; });
 
+// kubectl expose copies the pod's labels.
+TEST(NameTaken, IsNotSaidOfAnObjectThatOnlyHasOurLabels) {
+  World world = World::Healthy();
+  auto service = *world.observation.objects.at({"Service", "demo"});
+  service["metadata"].erase("ownerReferences");
+  service["metadata"]["name"] = "demo-0-0";
+  world.observation.objects[{"Service", "demo-0-0"}] = std::make_shared<const reconciler::Json>(service);
+  EXPECT_TRUE(world.MakePlan().settled);
+}
+
 TEST(InvalidSpecification, IsNeverBuiltFrom) {
   World world = World::Healthy();
   const std::string hash = world.Pod("demo-1-1").hash;

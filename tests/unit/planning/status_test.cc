@@ -104,7 +104,7 @@ reconciler::ObjectPtr Version(const std::string& version, const std::string& sta
 }
 
 TEST(LastWritten, IsTheStatusUntilTheCacheHasSeenIt) {
-  LastWritten statuses;
+  LastWritten statuses(LastWritten::Part::kStatus);
   EXPECT_EQ(*statuses.Newest(Version("9", "cached")), *Version("9", "cached"));
   statuses.Remember(*Version("10", "written"));
   EXPECT_EQ((*statuses.Newest(Version("9", "cached")))["status"], "written");
@@ -113,8 +113,15 @@ TEST(LastWritten, IsTheStatusUntilTheCacheHasSeenIt) {
   EXPECT_EQ((*statuses.Newest(Version("11", "cached")))["status"], "cached");
 }
 
+TEST(LastWritten, IsTheWholeObjectWhereAllOfItIsOurs) {
+  LastWritten config_maps(LastWritten::Part::kWhole);
+  config_maps.Remember(*Version("10", "written"));
+  EXPECT_EQ((*config_maps.Newest(Version("9", "cached")))["spec"], "10");
+  EXPECT_EQ((*config_maps.Newest(Version("11", "cached")))["spec"], "11");
+}
+
 TEST(LastWritten, IsOfOneLifeOfAName) {
-  LastWritten statuses;
+  LastWritten statuses(LastWritten::Part::kStatus);
   statuses.Remember(*Version("10", "written"));
   EXPECT_EQ((*statuses.Newest(Version("9", "cached", "another")))["status"], "cached");
   statuses.Forget({"default", "demo"});
@@ -122,7 +129,7 @@ TEST(LastWritten, IsOfOneLifeOfAName) {
 }
 
 TEST(LastWritten, IsNotTrustedWhereVersionsAreNoNumbers) {
-  LastWritten statuses;
+  LastWritten statuses(LastWritten::Part::kStatus);
   statuses.Remember(*Version("10", "written"));
   EXPECT_EQ((*statuses.Newest(Version("a9", "cached")))["status"], "cached");
 }

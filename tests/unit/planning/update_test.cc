@@ -134,7 +134,7 @@ void TakeLiveChanges(World& world, const std::string& refuses) {
   const Plan plan = world.MakePlan();
   for (const auto& action : plan.actions) {
     const auto* change = std::get_if<SetConfig>(&action);
-    if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_config = change->note;
+    if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_config = change->change.note;
   }
 }
 
@@ -147,8 +147,8 @@ TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
     const auto* change = std::get_if<SetConfig>(&action);
     if (change == nullptr) continue;
     ++changes;
-    EXPECT_THAT(change->directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")));
-    EXPECT_THAT(change->note, HasSubstr("allkeys-lru"));
+    EXPECT_THAT(change->change.directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")));
+    EXPECT_THAT(change->change.note, HasSubstr("allkeys-lru"));
   }
   EXPECT_EQ(changes, 6);
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("allkeys-lru"))) << "the file waits";
@@ -241,6 +241,51 @@ TEST(LiveConfig, LeavesANodeInQuarantineAlone) {
     const auto* change = std::get_if<SetConfig>(&action);
     EXPECT_TRUE(change == nullptr || change->node.pod != "demo-1-1");
   }
+}
+
+const SetConfig& FirstChange(const Plan& plan) {
+  return std::get<SetConfig>(
+      *std::ranges::find_if(plan.actions, [](const Action& a) { return std::holds_alternative<SetConfig>(a); }));
+}
+
+// The operator dies between CONFIG SET and its note, and the edit is taken back meanwhile.
+TEST(LiveConfig, OfWhichNobodyKnowsWhetherItWasTakenIsSetAgainOrRestarted) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("loglevel", "verbose");
+  world.EditConfig("hz", "25");
+  const Plan plan = world.MakePlan();
+  World back = World::Healthy(3, 1);
+  const auto& change = FirstChange(plan);
+  back.Pod(change.node.pod).live_config = change.change.note_before;
+  EXPECT_EQ(back.MakePlan().reason, "UpdatingPods") << "only a restart brings the default of hz back";
+  back.EditConfig("hz", "10");
+  EXPECT_THAT(FirstChange(back.MakePlan()).change.directives,
+              ElementsAre(std::pair("hz", "10"), std::pair("loglevel", "notice")));
+}
+
+TEST(LiveConfig, ThatWasRefusedChangedNothing) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "nonsense");
+  const Plan plan = world.MakePlan();
+  const auto& change = FirstChange(plan);
+  world.Pod(change.node.pod).live_config = change.change.note_if_refused;
+  const auto again = FirstChange(world.MakePlan()).change;
+  EXPECT_THAT(again.directives, ElementsAre(std::pair("maxmemory-policy", "nonsense"))) << "it is tried again";
+  EXPECT_EQ(again.note_before + again.note_if_refused, "") << "without notes each time";
+  World back = World::Healthy(3, 1);
+  back.Pod(change.node.pod).live_config = change.change.note_if_refused;
+  EXPECT_TRUE(back.MakePlan().settled) << "and taken back without a restart";
+}
+
+TEST(LiveConfig, IsSetOnOutdatedPodsThatAPersonIsToReplace) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.update = UpdateStrategy::kManual;
+  world.observation.cluster.spec.resources = {{"limits", {{"memory", "8Gi"}}}};
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "UpdatePending");
+  EXPECT_THAT(FirstChange(plan).change.directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")))
+      << "maxmemory would not fit the older limit";
 }
 
 TEST(LiveConfig, GoesBackToADefaultByARestart) {
