@@ -31,25 +31,28 @@ play() {
     return "$status"
 }
 
-# scenario FILE: plays it; it fails also if an acknowledged write is lost or out of place meanwhile.
+# own_checkers: all but that of the scenario that is played aside.
+own_checkers() { checkers | grep -vx "checker-$aside_checker" || true; }
+
+# scenario FILE: plays it.
 scenario() {
-    local file=$1 log status lap
-    log=$REPORT/$(basename "$file" .sh).log
-    note "$(title_of "$file") ..."
-    laps >/dev/null || true # what was between the scenarios belongs to none
+    local status
+    note "$(title_of "$1") ..."
+    # shellcheck disable=SC2046  # names of pods
+    laps $(own_checkers) >/dev/null || true # what was between the scenarios belongs to none
     set +e
-    play "$file"
+    play "$1"
     status=$?
     set -e
-    lap=$(laps 2>>"$log") || { lap=null; status=1; }
-    printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$log"
-    jq -e '. == null or (.acknowledged > 0 and .lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
-    conclude "$file" "$status" "$lap"
+    # shellcheck disable=SC2046
+    conclude "$1" "$status" $(own_checkers)
 }
 
-# begin_aside FILE: plays it beside the next one; end_aside waits for it.
+# begin_aside FILE: plays it beside the next one, as its second line says; end_aside waits for it. It leaves alone what is
+# there, and starts no checker but the one that this line names.
 begin_aside() {
     aside=$1
+    aside_checker=$(sed -n '2s/^# beside the next one, with the checker //p' "$1")
     note "$(title_of "$1"), beside the next one ..."
     (
         set +e
@@ -60,16 +63,21 @@ begin_aside() {
 end_aside() {
     local status=0
     wait "$aside_pid" || status=$?
-    conclude "$aside" "$status" null
-    aside=
+    conclude "$aside" "$status" ${aside_checker:+"checker-$aside_checker"}
+    aside='' aside_checker=''
 }
 
-# conclude FILE STATUS LAP: adds the scenario's line to the table, and its name to `failed`.
+# conclude FILE STATUS CHECKER...: adds the scenario's line to the table, and its name to `failed`; it fails also if one of the
+# checkers finds an acknowledged write lost or out of place.
 conclude() {
-    local name title seconds status=$2 lap=$3 result=ok
+    local name title seconds status=$2 lap result=ok
     name=$(basename "$1" .sh)
     title=$(title_of "$1")
     seconds=$(cat "$REPORT/$name.seconds")
+    shift 2
+    lap=$(laps "$@" 2>>"$REPORT/$name.log") || { lap=null; status=1; }
+    printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$REPORT/$name.log"
+    jq -e '. == null or (.acknowledged > 0 and .lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
     [ "$status" != 77 ] || { result=skipped; status=0; }
     if [ "$status" -ne 0 ]; then
         result=FAILED
@@ -137,9 +145,9 @@ if [ $# -gt 0 ]; then
     done
 fi
 failed=()
-aside=
+aside='' aside_checker=''
 for file in "${files[@]}"; do
-    if sed -n 2p "$file" | grep -qx '# beside the next one'; then
+    if sed -n 2p "$file" | grep -q '^# beside the next one'; then
         begin_aside "$file"
         continue
     fi

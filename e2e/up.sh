@@ -35,11 +35,11 @@ else
     cluster_config "$workers" >"$E2E_STATE/cluster.yaml"
     step "creating a control plane and $workers workers" cluster_create
 fi
-step "waiting for nodes, DNS and storage" cluster_all_ready
-cluster_routes
 if [ -n "${E2E_IMAGES-default}" ]; then
     "$E2E_DIR/images.sh"
 fi
+step "waiting for nodes, DNS and storage" cluster_all_ready
+cluster_routes
 
 note "up after $((SECONDS - began)) s; $E2E_DIR/down.sh takes it down"
 cat "$E2E_STATE/env.sh"

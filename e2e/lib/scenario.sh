@@ -98,10 +98,12 @@ checker_stop() { in_test delete pod "checker-$1" --wait; }
 # checker_ask POD PATH: by the API server's proxy, so that it does not matter where this runs.
 checker_ask() { kubectl --request-timeout=120s get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8000/proxy/$2"; }
 
-# laps: what all checkers saw since the last time, in one JSON object; null where there is none.
+checkers() { in_test get pods -l app=write-checker -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' 2>/dev/null; }
+
+# laps CHECKER...: what they saw since the last time, in one JSON object; null where there is none.
 laps() {
     local pod
-    for pod in $(in_test get pods -l app=write-checker -o 'jsonpath={.items[*].metadata.name}' 2>/dev/null); do
+    for pod; do
         checker_ask "$pod" lap
     done | jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add), unknown: (map(.unknown) | add),
         lost: (map(.lost) | add), disordered: (map(.disordered) | add), worst_seconds: (map(.worst_seconds) | max),

@@ -1,4 +1,5 @@
 # a cluster with storage: all its pods are deleted at once
+# beside the next one, with the checker kept
 # shellcheck shell=bash
 
 all_replaced() { ! pods_json kept | jq -r '.items[].metadata.uid' | grep -qxF "$uids"; }
