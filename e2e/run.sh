@@ -54,6 +54,7 @@ begin_aside() {
     aside=$1
     aside_checker=$(sed -n '2s/^# beside the next one, with the checker //p' "$1")
     note "$(title_of "$1"), beside the next one ..."
+    [ -z "$aside_checker" ] || laps "checker-$aside_checker" >/dev/null 2>&1 || true
     (
         set +e
         play "$1"

@@ -1,4 +1,5 @@
 # a volume is lost: made anew, copied from the master
+# beside the next one, with the checker kept
 # shellcheck shell=bash
 
 pod=$(in_test get rdc kept -o 'jsonpath={.status.shards[0].replicas[0].pod}')

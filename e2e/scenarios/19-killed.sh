@@ -26,6 +26,6 @@ change() {
     touch "$go_on"
 }
 change 6 8 "four masters" '{"spec": {"masters": 4}}'
-change 12 8 "another directive" '{"spec": {"config": {"databases": "21"}}}'
+change 8 8 "another directive" '{"spec": {"config": {"databases": "21"}}}'
 change 6 6 "three masters" '{"spec": {"masters": 3}}'
 expect 60 "two operators are Ready" operators_ready 2

@@ -1,4 +1,5 @@
 # a rolling change to the next major version, with storage
+# beside the next one, with the checker kept
 # shellcheck shell=bash
 
 in_test patch rdc kept --type=merge -p "{\"spec\": {\"image\": \"$LATER_IMAGE\"}}"
