@@ -39,7 +39,7 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
   return {.step = "settled",
           .reason = "Healthy",
           .message = fmt::format("16384 slots on {}, {} in sync, {}{}", Counted(spec.masters, "master", "masters"),
-                                 Counted(spec.masters * spec.replicas_per_master, "replica", "replicas"),
+                                 Counted(spec.pods() - spec.masters, "replica", "replicas"),
                                  spec.pods() == 1 ? "one node" : fmt::format("all {} nodes agree", spec.pods()),
                                  uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
           .settled = true};
