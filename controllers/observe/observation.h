@@ -31,6 +31,7 @@ struct PodView {
   bool ours = false;        ///< Controlled by this very RedisCluster (by uid).
   std::string hash;         ///< annotations::kPodHash.
   std::string live_config;  ///< annotations::kLiveConfig.
+  int restarts = 0;         ///< Of its container, in this pod.
   std::string trouble;      ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
 };
 

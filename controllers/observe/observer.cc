@@ -66,6 +66,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);
   view.live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig);
   view.trouble = TroubleOf(pod);
+  view.restarts = pod.value(Json::json_pointer("/status/containerStatuses/0/restartCount"), 0);
   if (const auto* conditions = reconciler::ValueAt(pod, {"status", "conditions"})) {
     view.ready = std::ranges::any_of(*conditions, [](const Json& condition) {
       return condition.value("type", "") == "Ready" && condition.value("status", "") == "True";

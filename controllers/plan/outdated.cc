@@ -31,13 +31,18 @@ Json With(Json note, const Json& changes) {
 
 }  // namespace
 
-std::map<std::string, std::string> NotedDirectives(const PodView& pod) {
-  std::map<std::string, std::string> directives;
+Notes ReadNotes(const PodView& pod) {
+  Notes notes;
   const Json note = ReadNote(pod);
   for (const auto& [name, value] : note.items()) {
-    if (IsDirective(name) && value.is_string()) directives[name] = value.get<std::string>();
+    if (!IsDirective(name)) continue;
+    if (value.is_string()) {
+      notes.directives[name] = value.get<std::string>();
+    } else {
+      notes.unknown.insert(name);
+    }
   }
-  return directives;
+  return notes;
 }
 
 PodTemplate::PodTemplate(const RedisCluster& cluster)
@@ -52,9 +57,19 @@ bool PodTemplate::IsOutdated(const PodView& pod) const {
   });
 }
 
+bool PodTemplate::HasRefused(const PodView& pod) const {
+  const Json note = ReadNote(pod);
+  const auto refused = note.find(kRefused);
+  if (refused == note.end() || !refused->is_object()) return false;
+  return std::ranges::any_of(refused->items(), [&](const auto& directive) {
+    const auto wanted = live_directives_.find(directive.key());
+    return wanted != live_directives_.end() && directive.value() == wanted->second;
+  });
+}
+
 std::optional<LiveChange> PodTemplate::LiveChangeOf(const PodView& pod, const std::string& run_id) const {
   const Json known = ReadNote(pod);
-  const bool restarted = known.contains(kRunId) && known[kRunId] != run_id;
+  const bool restarted = known.contains(kRunId) ? known[kRunId] != run_id : pod.restarts > 0;
   const bool keeps_maxmemory = IsOutdated(pod);
   LiveChange change;
   Json unknown = Json::object();

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "controllers/observe/observation.h"
@@ -10,8 +11,12 @@
 
 namespace slotwright {
 
-/// What is noted on the pod (annotations::kLiveConfig) of the live directives that its server has.
-[[nodiscard]] std::map<std::string, std::string> NotedDirectives(const PodView& pod);
+/// What is noted on the pod (annotations::kLiveConfig) of the live directives of its server.
+struct Notes {
+  std::map<std::string, std::string> directives;
+  std::set<std::string> unknown;  ///< Being set when somebody died.
+};
+[[nodiscard]] Notes ReadNotes(const PodView& pod);
 
 /// What pods are to be now; worked out once for all of them.
 class PodTemplate {
@@ -20,7 +25,9 @@ class PodTemplate {
 
   /// The pod must be replaced to become what it should be. REQUIRES: it is one that the specification asks for.
   [[nodiscard]] bool IsOutdated(const PodView& pod) const;
-  /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read an older file. An
+  /// Its server refused, when asked last, a value that is asked for still.
+  [[nodiscard]] bool HasRefused(const PodView& pod) const;
+  /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read another file. An
   /// outdated pod keeps its maxmemory, as its memory limit is an older one too.
   [[nodiscard]] std::optional<LiveChange> LiveChangeOf(const PodView& pod, const std::string& run_id) const;
 

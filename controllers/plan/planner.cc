@@ -77,7 +77,13 @@ Plan Act(const Observation& observation, const ClusterView& view) {
   auto live = LiveConfigOf(observation);
   auto repairs = ObjectRepairs(observation, live.taken ? LiveValuesInFile::kAsSpecified : LiveValuesInFile::kAsTheyAre);
   auto message = Counted(live.changes.size(), "node gets", "nodes get") + " changed directives without a restart";
+  // What was refused before is tried again, though not at once.
+  const bool only_refused =
+      plan.settled && !live.changes.empty() && std::ranges::all_of(live.changes, [](const Action& action) {
+        return std::get<SetConfig>(action).change.note_if_refused.empty();
+      });
   DoBeside(plan, std::move(live.changes), "config", "UpdatingConfig", std::move(message));
+  if (only_refused) plan.look_again = kHealthPoll;
   if (repairs.empty()) return plan;
   message =
       fmt::format("{}: {}", Counted(repairs.size(), "object is missing or differs", "objects are missing or differ"),
@@ -114,7 +120,7 @@ Plan GoOn(const Observation& observation, Plan refused) {
   if (plan.refusal) refused.refusal->message = refused.message;
   refused.step = plan.step;
   refused.actions = std::move(plan.actions);
-  refused.beside = plan.beside;
+  refused.beside = refused.actions.size();  // the refusal is what is told
   refused.migration = plan.migration;
   refused.look_again =
       std::clamp<std::chrono::milliseconds>(plan.look_again, std::chrono::milliseconds(100), refused.look_again);

@@ -1,6 +1,7 @@
 // Directives that Redis can change live are changed live, on all nodes at once; the file follows.
-#include <algorithm>
 #include <iterator>
+#include <optional>
+#include <set>
 
 #include "controllers/api/names.h"
 #include "controllers/plan/outdated.h"
@@ -10,50 +11,92 @@
 
 namespace slotwright {
 
+namespace {
+
+using Directives = std::map<std::string, std::string>;
+
+std::optional<std::string> Find(const Directives& directives, const std::string& name) {
+  const auto found = directives.find(name);
+  return found == directives.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool IsWanted(const RedisCluster& cluster, const PodView& pod) {
+  return pod.ours && !pod.terminating && cluster.spec.Wants(pod.shard, pod.index);
+}
+
+// What servers run with or start with: what all notes agree on; where they do not, the file, unless nobody has what it
+// says: then somebody else has edited it.
+std::optional<std::string> InUse(const std::string& name, const std::vector<Notes>& notes, const Directives& file) {
+  std::set<std::optional<std::string>> noted;
+  for (const auto& note : notes) {
+    if (!note.unknown.contains(name)) noted.insert(Find(note.directives, name));
+  }
+  const auto in_file = Find(file, name);
+  if (noted.empty() || noted.contains(in_file)) return noted.size() == 1 ? *noted.begin() : in_file;
+  return *noted.begin();
+}
+
+Directives LiveDefaults(RedisCluster cluster) {
+  cluster.spec.config.clear();
+  return LiveDirectives(cluster);
+}
+
+}  // namespace
+
 LiveConfig LiveConfigOf(const Observation& observation) {
   const auto& cluster = observation.cluster;
   const PodTemplate current(cluster);
   const bool waits_for_a_person = cluster.spec.update == UpdateStrategy::kManual;
-  const auto is_wanted = [&](const PodView& pod) {
-    return pod.ours && !pod.terminating && cluster.spec.Wants(pod.shard, pod.index);
-  };
-  const auto is_current = [&](const PodView& pod) { return is_wanted(pod) && !current.IsOutdated(pod); };
-  // One that ends again and again has nothing to lose by another file: perhaps the present one is at fault.
-  bool tried = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
-    return is_current(pod) && pod.trouble.starts_with("CrashLoopBackOff");
-  });
+  bool asked = false;
+  bool any_outdated = false;
+  bool refused = false;
+  bool ends_again_and_again = false;
+  for (const auto& pod : observation.pods) {
+    if (!IsWanted(cluster, pod)) continue;
+    const bool outdated = current.IsOutdated(pod);
+    any_outdated = any_outdated || outdated;
+    refused = refused || current.HasRefused(pod);
+    ends_again_and_again = ends_again_and_again || (!outdated && pod.trouble.starts_with("CrashLoopBackOff"));
+  }
   LiveConfig live;
   for (const auto& node : observation.nodes) {
     // What is set on a node in quarantine could end it too early.
     if (!node.Answers() || node.quarantined) continue;
     const PodView* pod = observation.FindPod(node.pod);
-    // Who is about to be replaced reads the new file then.
-    if (pod == nullptr || !(is_current(*pod) || (waits_for_a_person && is_wanted(*pod)))) continue;
-    tried = true;
+    if (pod == nullptr || !IsWanted(cluster, *pod)) continue;
+    // Who is about to be replaced is left as it is.
+    if (current.IsOutdated(*pod) && !waits_for_a_person) continue;
+    asked = true;
     auto change = current.LiveChangeOf(*pod, node.server.run_id);
     if (!change) continue;
     live.changes.emplace_back(SetConfig{RefTo(node), *std::move(change)});
   }
-  live.taken = tried && live.changes.empty();
+  // Who ends again and again has nothing to lose by another file, unless by one that was refused: perhaps the present
+  // one is at fault.
+  live.taken = live.changes.empty() && ((asked && !any_outdated) || (ends_again_and_again && !refused));
   return live;
 }
 
 std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observation) {
   const auto& cluster = observation.cluster;
-  std::map<std::string, std::string> in_use;
-  const auto file = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
-  if (file != observation.objects.end()) {
-    in_use = DirectivesIn(*file->second);
-  } else {  // somebody deleted it
-    for (const auto& pod : observation.pods) in_use.merge(NotedDirectives(pod));
+  std::vector<Notes> notes;
+  for (const auto& pod : observation.pods) {
+    if (IsWanted(cluster, pod)) notes.push_back(ReadNotes(pod));
   }
+  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
+  const bool exists = found != observation.objects.end();
   auto directives = LiveDirectives(cluster);
+  if (notes.empty() && !exists) return directives;  // a new beginning
+  const Directives file = exists ? DirectivesIn(*found->second) : Directives{};
+  const Directives defaults = LiveDefaults(cluster);
   for (auto directive = directives.begin(); directive != directives.end();) {
     auto& [name, value] = *directive;
-    const auto found = in_use.find(name);
-    const bool of_the_user = cluster.spec.config.contains(name);
-    if (of_the_user && found != in_use.end()) value = found->second;
-    directive = of_the_user && found == in_use.end() ? directives.erase(directive) : std::next(directive);
+    // The operator's own values are known to be good, but for the one that goes with the pods' memory limit.
+    const bool may_be_refused = cluster.spec.config.contains(name) || name == "maxmemory";
+    const auto in_use = may_be_refused ? InUse(name, notes, file) : value;
+    const auto known = in_use ? in_use : Find(defaults, name);
+    if (known) value = *known;
+    directive = known ? std::next(directive) : directives.erase(directive);
   }
   return directives;
 }

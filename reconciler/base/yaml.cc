@@ -43,16 +43,20 @@ Json PlainScalar(const std::string& text) {
   return text;
 }
 
-Json Convert(const YAML::Node& node) {
+// An alias may stand for what it is part of.
+constexpr int kDeepest = 100;
+
+Json Convert(const YAML::Node& node, int depth = 0) {
+  if (depth > kDeepest) throw YAML::Exception(node.Mark(), fmt::format("nested more than {} deep", kDeepest));
   switch (node.Type()) {
     case YAML::NodeType::Map: {
       Json object = Json::object();
-      for (const auto& entry : node) object[entry.first.as<std::string>()] = Convert(entry.second);
+      for (const auto& entry : node) object[entry.first.as<std::string>()] = Convert(entry.second, depth + 1);
       return object;
     }
     case YAML::NodeType::Sequence: {
       Json array = Json::array();
-      for (const auto& element : node) array.push_back(Convert(element));
+      for (const auto& element : node) array.push_back(Convert(element, depth + 1));
       return array;
     }
     case YAML::NodeType::Scalar:

@@ -200,6 +200,8 @@ TEST(LiveConfig, ReachesTheFileOfARollOnceThatOneOfTheNewPodsHasTakenIt) {
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it may be starting";
   first.trouble = "CrashLoopBackOff";
   EXPECT_THAT(world.FileToBe(), HasSubstr("nonsense")) << "perhaps the older value is at fault";
+  first.live_config = R"({"@refused":{"maxmemory-policy":"nonsense"}})";
+  EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it is not: this one was refused";
 }
 
 TEST(LiveConfig, OfTheOperatorsOwnIsInTheFileAtOnce) {
@@ -241,6 +243,49 @@ TEST(LiveConfig, LeavesANodeInQuarantineAlone) {
     const auto* change = std::get_if<SetConfig>(&action);
     EXPECT_TRUE(change == nullptr || change->node.pod != "demo-1-1");
   }
+}
+
+// Pods and ConfigMap deleted while nobody could make them again: the append-only file is the data.
+TEST(LiveConfig, OfANewBeginningIsAsSpecified) {
+  World world = World::Healthy(3, 0);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.EditConfig("appendonly", "yes");
+  world.EditConfig("hz", "25");
+  world.TakeObjectsAsDesired();
+  for (const char* pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) world.RemovePod(pod);
+  EXPECT_THAT(world.FileToBe(), AllOf(HasSubstr("appendonly yes"), HasSubstr("hz 25")));
+  world.observation.objects.erase({"ConfigMap", "demo-config"});
+  EXPECT_THAT(world.FileToBe(), AllOf(HasSubstr("appendonly yes"), HasSubstr("hz 25")));
+}
+
+TEST(LiveConfig, IsNotReadFromAFileThatSomebodyEdited) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("loglevel", "warning");
+  TakeLiveChanges(world, "");
+  world.TakeObjectsAsDesired();
+  world.EditConfig("maxmemory-policy", "nonsense");
+  auto& map = world.observation.objects[{"ConfigMap", "demo-config"}];
+  auto edited = *map;
+  edited["data"]["redis.conf"] = "loglevel debug\nmaxmemory-policy nonsense\n";
+  map = std::make_shared<const reconciler::Json>(edited);
+  EXPECT_THAT(world.FileToBe(), AllOf(HasSubstr("loglevel warning"), Not(HasSubstr("nonsense"))));
+}
+
+TEST(LiveConfig, IsSetAgainOnAServerThatRestartedBeforeItsFirstChange) {
+  World world = World::Healthy(3, 1);
+  world.Pod("demo-1-1").restarts = 1;
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("on demo-1-1")));
+}
+
+TEST(LiveConfig, WaitsWithTheMemoryUntilThePodsHaveTheirNewLimit) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.resources = {{"limits", {{"memory", "1Gi"}}}};
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  world.observation.cluster.spec.resources = {{"limits", {{"memory", "4Gi"}}}};
+  EXPECT_THAT(world.FileToBe(), HasSubstr("maxmemory 805306368"));
+  world.TakePodsAsDesired();
+  EXPECT_THAT(world.FileToBe(), HasSubstr("maxmemory 3221225472"));
 }
 
 const SetConfig& FirstChange(const Plan& plan) {

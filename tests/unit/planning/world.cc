@@ -91,7 +91,8 @@ void World::TakePodsAsDesired() {
 }
 
 Json World::ConfigMapToBe() const {
-  Json map = *observation.objects.at({"ConfigMap", "demo-config"});
+  const auto found = observation.objects.find({"ConfigMap", "demo-config"});
+  Json map = found == observation.objects.end() ? Json::object() : *found->second;
   const Plan plan = MakePlan();
   for (const auto& action : plan.actions) {
     const auto* ensure = std::get_if<EnsureObject>(&action);

@@ -29,6 +29,12 @@ TEST(Yaml, ReadsScalarsAsKubectlDoes) {
   }
 }
 
+TEST(Yaml, RefusesWhatContainsItself) {
+  const auto documents = ParseYaml("a: &a [*a]\n");
+  ASSERT_FALSE(documents);
+  EXPECT_EQ(documents.error().kind, ErrorKind::kInvalid);
+}
+
 TEST(Yaml, ReadsSeveralDocumentsAndLeavesEmptyOnesOut) {
   const auto documents = ParseYaml("# nothing\n---\na: 1\n---\n---\n{\"b\": [2]}\n");
   ASSERT_TRUE(documents);
