@@ -194,6 +194,26 @@ TEST(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
+// The append-only files are the data: no server may be started without them.
+TEST(Healing, PodsAndConfigMapDeletedWhileNobodyLooksComeBackWithTheirData) {
+  Json spec = kQuickTimeout;
+  spec["storage"] = {{"size", "1Gi"}};
+  spec["config"].update({{"appendonly", "yes"}, {"appendfsync", "always"}, {"save", ""}});
+  Life life(3, 0, spec);
+  const auto pods = life.harness.Look().observation.pods;
+  life.harness.StopOperator();
+  for (const auto& pod : pods) life.DeletePod(pod.name);
+  const auto& client = life.harness.client();
+  ASSERT_TRUE(client.Delete(reconciler::types::kConfigMaps, {"default", "demo-config"}));
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const auto left = client.ListAll(reconciler::types::kPods, {.ns = "default"});
+    return left && left->items.empty();
+  }));
+  life.harness.StartOperator();
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
 TEST(Healing, TheMajorityOfMastersWithoutStorageIsTakenOverByItsReplicas) {
   Life life(3, 1, kQuickTimeout);
   for (const char* pod : {"demo-0-0", "demo-1-0"}) {
