@@ -210,6 +210,7 @@ TEST(Healing, PodsAndConfigMapDeletedWhileNobodyLooksComeBackWithTheirData) {
     return left && left->items.empty();
   }));
   life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'000);
 }
