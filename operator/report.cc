@@ -1,12 +1,12 @@
 // See report.h.
 #include "operator/report.h"
-#include "controllers/topology/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "controllers/plan/cluster_view.h"
+#include "controllers/topology/text.h"
 #include "operator/table.h"
 
 namespace slotwright {

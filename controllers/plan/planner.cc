@@ -65,8 +65,6 @@ void DoBeside(Plan& plan, std::vector<Action> actions, std::string step, std::st
     plan.message = std::move(message);
     plan.settled = false;
     plan.look_again = std::chrono::milliseconds(10);
-  } else if (plan.step != "config") {
-    plan.beside += actions.size();
   }
   std::ranges::move(actions, std::back_inserter(plan.actions));
 }
@@ -74,6 +72,8 @@ void DoBeside(Plan& plan, std::vector<Action> actions, std::string step, std::st
 Plan Act(const Observation& observation, const ClusterView& view) {
   Plan plan = Decide(observation, view);
   if (observation.cluster.formed_at.empty()) return plan;
+  const bool had_nothing_to_do = plan.settled;
+  const size_t decided = plan.actions.size();
   auto live = LiveConfigOf(observation);
   auto repairs = ObjectRepairs(observation, live.taken ? LiveValuesInFile::kAsSpecified : LiveValuesInFile::kAsTheyAre);
   auto message = Counted(live.changes.size(), "node gets", "nodes get") + " changed directives without a restart";
@@ -84,11 +84,13 @@ Plan Act(const Observation& observation, const ClusterView& view) {
       });
   DoBeside(plan, std::move(live.changes), "config", "UpdatingConfig", std::move(message));
   if (only_refused) plan.look_again = kHealthPoll;
-  if (repairs.empty()) return plan;
-  message =
-      fmt::format("{}: {}", Counted(repairs.size(), "object is missing or differs", "objects are missing or differ"),
-                  ToString(repairs[0]));
-  DoBeside(plan, std::move(repairs), "objects", "UpdatingObjects", std::move(message));
+  if (!repairs.empty()) {
+    message =
+        fmt::format("{}: {}", Counted(repairs.size(), "object is missing or differs", "objects are missing or differ"),
+                    ToString(repairs[0]));
+    DoBeside(plan, std::move(repairs), "objects", "UpdatingObjects", std::move(message));
+  }
+  if (!had_nothing_to_do) plan.beside = plan.actions.size() - decided;
   return plan;
 }
 

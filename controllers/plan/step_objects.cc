@@ -79,13 +79,16 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
       // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.
       const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
       if (shard >= cluster.spec.masters && cluster.spec.storage && !observation.objects.contains(claim)) continue;
-      if (observation.FindPod(name) != nullptr) continue;
-      Json pod = DesiredPod(cluster, shard, index);
-      pod["metadata"]["annotations"][annotations::kLiveConfig] = Json(LiveDirectivesInUse(observation)).dump();
-      actions.emplace_back(CreatePod{name, std::move(pod)});
+      if (observation.FindPod(name) == nullptr) {
+        actions.emplace_back(CreatePod{name, DesiredPod(cluster, shard, index)});
+      }
     }
   }
   if (actions.empty()) return std::nullopt;
+  const std::string live_config = Json(LiveDirectivesInUse(observation)).dump();
+  for (auto& action : actions) {
+    std::get<CreatePod>(action).pod["metadata"]["annotations"][annotations::kLiveConfig] = live_config;
+  }
   std::string message = Counted(actions.size(), "pod is missing", "pods are missing");
   return Do("pods", "CreatingPods", std::move(message), std::move(actions));
 }
