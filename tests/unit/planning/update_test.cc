@@ -234,6 +234,22 @@ TEST(LiveConfig, NeitherWaitsForHealthNorHoldsUpHealing) {
   EXPECT_THAT(world.Actions(), Contains("create Pod demo-1-1"));
 }
 
+// Of a failure among these actions the decision stays the news.
+TEST(LiveConfig, IsCountedAsBesideWhatWasDecided) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  EXPECT_EQ(world.MakePlan().beside, 0U) << "there is nothing else";
+  world.RemovePod("demo-1-1");
+  const Plan healing = world.MakePlan();
+  EXPECT_EQ(healing.step, "pods");
+  EXPECT_EQ(healing.beside, healing.actions.size() - 1);
+  world.TakeObjectsAsDesired();
+  world.EditConfig("port", "1");
+  const Plan refused = world.MakePlan();
+  EXPECT_EQ(refused.reason, "InvalidSpec");
+  EXPECT_EQ(refused.beside, refused.actions.size());
+}
+
 TEST(LiveConfig, LeavesANodeInQuarantineAlone) {
   World world = World::Healthy(3, 1);
   world.EditConfig("repl-diskless-sync-delay", "1");
