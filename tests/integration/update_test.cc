@@ -5,6 +5,9 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "controllers/resources/resources.h"
 #include "tests/integration/life.h"
@@ -88,6 +91,46 @@ TEST(LiveConfig, ChangesEverywhereWithoutARestart) {
     EXPECT_EQ(node.server.run_id, runs[node.pod]) << node.pod;
     EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25") << node.pod;
   }
+}
+
+// Whether the kubelet has given a redis.conf with that text to the pod.
+bool IsMounted(Life& life, const std::string& pod, const std::string& text) {
+  std::error_code vanished;  // folders come and go meanwhile
+  std::filesystem::recursive_directory_iterator entry(life.harness.cluster().state_dir(), vanished);
+  for (; entry != std::filesystem::recursive_directory_iterator(); entry.increment(vanished)) {
+    const auto& path = entry->path();
+    if (path.filename() != "redis.conf" || path.string().find(pod) == std::string::npos) continue;
+    std::ifstream file(path);
+    const std::string content{std::istreambuf_iterator<char>(file), {}};
+    if (content.find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// No live change has noted its process yet: that its container was started again is what tells.
+TEST(LiveConfig, IsCorrectOnAServerThatStartedAgainFromAnotherFile) {
+  Life life;
+  life.harness.StopOperator();
+  const auto& client = life.harness.client();
+  const auto file = client.Get(reconciler::types::kConfigMaps, {"default", "demo-config"});
+  ASSERT_TRUE(file);
+  const std::string other = file->at("data").at("redis.conf").get<std::string>() + "loglevel verbose\n";
+  ASSERT_TRUE(client.Patch(reconciler::types::kConfigMaps, {"default", "demo-config"}, reconciler::PatchType::kMerge,
+                           {{"data", {{"redis.conf", other}}}}));
+  const Endpoint endpoint = life.NodeOf("demo-1-1").endpoint;
+  const std::string before = life.NodeOf("demo-1-1").server.run_id;
+  ASSERT_TRUE(Harness::Eventually([&] { return IsMounted(life, "demo-1-1", "loglevel verbose"); }));
+  ASSERT_EQ(::kill(life.PidOf("demo-1-1"), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const auto nodes = life.harness.Look().observation.nodes;
+    const auto node = std::ranges::find(nodes, "demo-1-1", &NodeView::pod);
+    return node != nodes.end() && node->Answers() && node->server.run_id != before;
+  }));
+  EXPECT_EQ(life.harness.Ask(endpoint, {"CONFIG", "GET", "loglevel"}).elements.at(1).text, "verbose");
+  life.harness.StartOperator();
+  EXPECT_TRUE(Harness::Eventually(
+      [&] { return life.harness.Ask(endpoint, {"CONFIG", "GET", "loglevel"}).elements.at(1).text == "notice"; }));
+  life.ExpectAllIsWell();
 }
 
 TEST(LiveConfig, ThatRedisRefusesIsSaidAndTheRestGoesOn) {
