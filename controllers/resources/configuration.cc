@@ -271,22 +271,29 @@ std::string Unquoted(std::string_view word) {
   return value;
 }
 
-std::string Write(const RedisCluster& cluster, const std::map<std::string, std::string>& directives) {
-  std::string text = fmt::format("# Made by Slotwright from RedisCluster {}/{}.\n", cluster.ns, cluster.name);
-  for (const auto& [name, value] : directives) {
-    // The module's path and its arguments are words of the line.
-    text += fmt::format("{} {}\n", name, name == "loadmodule" ? value : Quoted(value));
-  }
-  return text;
+// As a line of redis.conf.
+std::string Line(const std::string& name, const std::string& value) {
+  // A module's path and its arguments are words of the line.
+  return fmt::format("{} {}", name, name == "loadmodule" ? value : Quoted(value));
 }
 
 }  // namespace
 
-std::string RedisConf(const RedisCluster& cluster) { return Write(cluster, Directives(cluster)); }
+std::string RedisConf(const RedisCluster& cluster) { return RedisConf(cluster, LiveDirectives(cluster)); }
 
-std::string RedisConf(const RedisCluster& cluster, std::map<std::string, std::string> live_directives) {
-  live_directives.merge(RestartDirectives(cluster));
-  return Write(cluster, live_directives);
+std::string RedisConf(const RedisCluster& cluster, const std::map<std::string, std::string>& live_directives) {
+  std::string text = fmt::format(
+      "# Made by Slotwright from RedisCluster {}/{}. Directives that need a restart are options of each pod's "
+      "server.\n",
+      cluster.ns, cluster.name);
+  for (const auto& [name, value] : live_directives) text += Line(name, value) + '\n';
+  return text;
+}
+
+std::vector<std::string> StartOptions(const RedisCluster& cluster) {
+  std::vector<std::string> options;
+  for (const auto& [name, value] : RestartDirectives(cluster)) options.push_back("--" + Line(name, value));
+  return options;
 }
 
 std::map<std::string, std::string> DirectivesIn(const Json& config_map) {

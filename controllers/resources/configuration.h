@@ -18,12 +18,16 @@ namespace slotwright {
 [[nodiscard]] std::optional<RedisCluster> AsWritten(RedisCluster cluster, const reconciler::Json& config_map);
 
 /// RedisConf with these live directives instead of the specified ones.
-[[nodiscard]] std::string RedisConf(const RedisCluster& cluster, std::map<std::string, std::string> live_directives);
+[[nodiscard]] std::string RedisConf(const RedisCluster& cluster,
+                                    const std::map<std::string, std::string>& live_directives);
 /// What the redis.conf in a ConfigMap of ours says.
 [[nodiscard]] std::map<std::string, std::string> DirectivesIn(const reconciler::Json& config_map);
 
-/// The directives of RedisConf that take effect only when a server starts.
+/// The directives that take effect only when a server starts.
 [[nodiscard]] std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster);
+/// RestartDirectives as options of redis-server, a word each: "--io-threads 4" is read as that line of redis.conf would
+/// be (main() in src/server.c of Redis and Valkey).
+[[nodiscard]] std::vector<std::string> StartOptions(const RedisCluster& cluster);
 
 [[nodiscard]] std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster);
 

@@ -16,18 +16,36 @@ constexpr const char* kAuthDir = "/etc/slotwright/auth";
 constexpr const char* kRunDir = "/run/slotwright";
 constexpr const char* kDataDir = "/data";
 
+// Kubernetes replaces $(NAME) in arguments, and $$ by a plain $.
+std::string WithoutExpansion(const std::string& argument) {
+  std::string escaped;
+  for (const char c : argument) escaped += c == '$' ? "$$" : std::string(1, c);
+  return escaped;
+}
+
 Json Container(const RedisCluster& cluster, const std::string& pod) {
   const auto& spec = cluster.spec;
   const std::string config = kConfigDir;
+  Json args = {config + "/redis.conf",
+               std::string(kAuthDir) + "/password",
+               kRunDir,
+               kDataDir,
+               std::to_string(FailoverWaitSeconds(cluster)),
+               "--bind",
+               "$(POD_IP)",
+               "--cluster-announce-ip",
+               "$(POD_IP)",
+               "--cluster-announce-hostname",
+               HostnameOf(cluster.ns, cluster.name, pod)};
+  // In the pod and not in the file that all share: a container that starts again by itself while others are rolled has
+  // the values that its pod was made with.
+  for (const auto& option : StartOptions(cluster)) args.push_back(WithoutExpansion(option));
   Json container = {
       {"name", "redis"},
       {"image", spec.image},
       {"imagePullPolicy", spec.image_pull_policy},
       {"command", {"/bin/sh", config + "/start.sh"}},
-      {"args",
-       {config + "/redis.conf", std::string(kAuthDir) + "/password", kRunDir, kDataDir,
-        std::to_string(FailoverWaitSeconds(cluster)), "--bind", "$(POD_IP)", "--cluster-announce-ip", "$(POD_IP)",
-        "--cluster-announce-hostname", HostnameOf(cluster.ns, cluster.name, pod)}},
+      {"args", std::move(args)},
       {"env", Json::array({{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})},
       {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
                              {{"name", "bus"}, {"containerPort", cluster.bus_port()}}})},
@@ -139,9 +157,8 @@ Json AnnotationsOf(const RedisCluster& cluster) { return ObjectOrEmpty(cluster.s
 
 std::string PodHash(const RedisCluster& cluster) {
   // By the first pod: names and places are all that the others differ in.
-  return ShortHash(Json({PodSpec(cluster, 0, PodNameOf(cluster.name, 0, 0)), LabelsOf(cluster), AnnotationsOf(cluster),
-                         RestartDirectives(cluster)})
-                       .dump());
+  return ShortHash(
+      Json({PodSpec(cluster, 0, PodNameOf(cluster.name, 0, 0)), LabelsOf(cluster), AnnotationsOf(cluster)}).dump());
 }
 
 Json DesiredPod(const RedisCluster& cluster, int shard, int index) {

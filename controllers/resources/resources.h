@@ -36,10 +36,10 @@ struct DesiredObject {
 /// The Secret with a generated password. The password goes nowhere else.
 [[nodiscard]] reconciler::Json PasswordSecret(const RedisCluster& cluster, const std::string& password);
 
-/// redis.conf without password: our defaults, then spec.config, then what the operator owns.
+/// redis.conf, which all pods share: what a running server can change. It holds no password.
 [[nodiscard]] std::string RedisConf(const RedisCluster& cluster);
 
-/// The directives of RedisConf that a running server can change, with their values.
+/// Our defaults, then spec.config, then what the operator owns, as far as a running server can change it.
 [[nodiscard]] std::map<std::string, std::string> LiveDirectives(const RedisCluster& cluster);
 
 /// The labels by which all pods of a cluster are selected; they never change during a pod's life.

@@ -80,6 +80,38 @@ TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   life.ExpectAllIsWell();
 }
 
+// A pod that is not rolled yet and whose server dies meanwhile starts as it was made; so does one that was, after a
+// revert.
+TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
+  Life life;
+  const std::string replica = life.NodeOf("demo-2-1").server.run_id;
+  const std::string master = life.NodeOf("demo-2-0").server.run_id;
+  life.harness.PatchSpec({{"config", {{"databases", "abc"}}}});
+  const auto one_was_tried = [&] {
+    return std::ranges::any_of(life.harness.Look().observation.pods, [](const PodView& pod) {
+      return pod.trouble.find("CrashLoopBackOff") != std::string::npos;
+    });
+  };
+  ASSERT_TRUE(Harness::Eventually(one_was_tried, 60s));
+  ASSERT_TRUE(life.harness.Look().observation.FindPod("demo-2-1")->ready) << "the first shard's replica is the one";
+  const auto is_back = [&](const std::string& pod, const std::string& before) {
+    const auto nodes = life.harness.Look().observation.nodes;
+    const auto node = std::ranges::find(nodes, pod, &NodeView::pod);
+    return node != nodes.end() && node->Answers() && node->server.run_id != before;
+  };
+  ASSERT_EQ(::kill(life.PidOf("demo-2-1"), SIGKILL), 0);
+  EXPECT_TRUE(Harness::Eventually([&] { return is_back("demo-2-1", replica); }));
+  ASSERT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-2-1").InSync(); }));
+  ASSERT_EQ(::kill(life.PidOf("demo-2-0"), SIGKILL), 0);
+  EXPECT_TRUE(Harness::Eventually([&] { return is_back("demo-2-0", master); }, 60s));
+  life.harness.PatchSpec({{"config", {{"databases", nullptr}}}});
+  life.ExpectAllIsWell(60s);
+  EXPECT_EQ(life.Keys(), 20'000);
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "databases"}).elements.at(1).text, "16") << node.pod;
+  }
+}
+
 TEST(LiveConfig, ChangesEverywhereWithoutARestart) {
   Life life;
   std::map<std::string, std::string> runs;

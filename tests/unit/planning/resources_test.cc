@@ -10,6 +10,7 @@ namespace slotwright::testing {
 namespace {
 
 using reconciler::Json;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -20,13 +21,11 @@ TEST(RedisConf, IsReadBackAsItWasWritten) {
   auto cluster = *ParseRedisCluster(ClusterObject());
   cluster.spec.config = {{"save", "3600 1 300 100"},
                          {"proc-title-template", "{title} {listen-addr} x"},
-                         {"syslog-ident", "a \"b\" \\c"},
-                         {"bind-source-addr", ""},
-                         {"loadmodule", "/m.so a b"}};
+                         {"unixsocket", "a \"b\" \\c"},
+                         {"bind-source-addr", ""}};
   const Json map = ConfigMap(cluster);
   const std::string file = map["data"]["redis.conf"];
   EXPECT_THAT(file, HasSubstr("\nsave \"3600 1 300 100\"\n"));
-  EXPECT_THAT(file, HasSubstr("\nloadmodule /m.so a b\n"));
   const auto read = DirectivesIn(map);
   for (const auto& [name, value] : cluster.spec.config) EXPECT_EQ(read.at(name), value) << name;
 }
@@ -38,10 +37,9 @@ TEST(RedisConf, HoldsNoPassword) {
 
 TEST(RedisConf, TakesUserDirectivesOverOurDefaultsButNotOverWhatWeOwn) {
   auto cluster = Cluster();
-  cluster.spec.config = {{"cluster-node-timeout", "2000"}, {"port", "1"}};
-  EXPECT_THAT(RedisConf(cluster), HasSubstr("\ncluster-node-timeout 2000\n"));
-  EXPECT_THAT(RedisConf(cluster), Not(HasSubstr("5000")));
-  EXPECT_THAT(RedisConf(cluster), HasSubstr("\nport 6379\n"));
+  cluster.spec.config = {{"repl-diskless-sync-delay", "5"}, {"cluster-allow-replica-migration", "yes"}};
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\nrepl-diskless-sync-delay 5\n"));
+  EXPECT_THAT(RedisConf(cluster), HasSubstr("\ncluster-allow-replica-migration no\n"));
 }
 
 TEST(RedisConf, LeavesAQuarterOfTheMemoryLimitForEverythingButData) {
@@ -86,6 +84,24 @@ TEST(Pod, ShowsThePasswordNeitherInEnvironmentNorInCommandLine) {
   const Json pod = DesiredPod(Cluster(), 0, 0);
   for (const auto& variable : pod["spec"]["containers"][0]["env"]) {
     EXPECT_FALSE(variable.value("valueFrom", Json::object()).contains("secretKeyRef"));
+  }
+}
+
+// All pods share the file, and those that are not rolled yet may start again at any time.
+TEST(Pod, HasWhatNeedsARestartInItsOwnArguments) {
+  auto cluster = Cluster();
+  cluster.spec.config = {{"cluster-node-timeout", "2000"},
+                         {"port", "1"},
+                         {"syslog-ident", "a \"b\" $(POD_IP)"},
+                         {"loadmodule", "/m.so a b"}};
+  const Json pod = DesiredPod(cluster, 0, 0);
+  const Json& arguments = pod["spec"]["containers"][0]["args"];
+  for (const char* option : {"--cluster-node-timeout 2000", "--port 6379", "--cluster-enabled yes",
+                             "--loadmodule /m.so a b", R"x(--syslog-ident "a \"b\" $$(POD_IP)")x"}) {
+    EXPECT_THAT(arguments, Contains(option));
+  }
+  for (const auto& [name, value] : RestartDirectives(cluster)) {
+    EXPECT_THAT(RedisConf(cluster), Not(HasSubstr("\n" + name + " ")));
   }
 }
 

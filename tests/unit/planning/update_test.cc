@@ -191,7 +191,7 @@ TEST(LiveConfig, ReachesTheFileOfARollOnceThatOneOfTheNewPodsHasTakenIt) {
   World world = World::Healthy(3, 1);
   world.EditConfig("databases", "21");
   world.EditConfig("maxmemory-policy", "nonsense");
-  EXPECT_THAT(world.FileToBe(), AllOf(HasSubstr("databases 21"), Not(HasSubstr("nonsense"))));
+  EXPECT_THAT(world.FileToBe(), AllOf(Not(HasSubstr("databases")), Not(HasSubstr("nonsense"))));
   auto& first = world.Pod("demo-0-1");
   first.hash = PodHash(world.observation.cluster);
   first.live_config = "{}";
