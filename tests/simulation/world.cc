@@ -118,7 +118,8 @@ void World::OnPod(const ObjectKey& key) {
   if (process.uid != uid) {
     if (process.running) StopProcess(key.name);
     const auto& args = pod->at(Json::json_pointer("/spec/containers/0/args"));
-    process = {.uid = uid, .hostname = args.back().get<std::string>()};
+    const auto option = std::ranges::find(args, "--cluster-announce-hostname");
+    process = {.uid = uid, .hostname = std::next(option)->get<std::string>()};
     for (const auto& volume : pod->at("spec").value("volumes", Json::array())) {
       process.has_volume = process.has_volume || volume.contains("persistentVolumeClaim");
     }
