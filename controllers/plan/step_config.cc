@@ -101,4 +101,17 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
   return directives;
 }
 
+reconciler::Json NoteOfNewPods(const Observation& observation) {
+  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
+  const Directives file = found == observation.objects.end() ? Directives{} : DirectivesIn(*found->second);
+  reconciler::Json note = reconciler::Json::object();
+  // Also what is about to be left out: if they have it only a restart takes it from them.
+  for (const auto& [name, value] : file) note[name] = nullptr;
+  for (const auto& [name, value] : LiveDirectivesInUse(observation)) {
+    const bool certain = Find(file, name) == value;
+    note[name] = certain ? reconciler::Json(value) : reconciler::Json();
+  }
+  return note;
+}
+
 }  // namespace slotwright

@@ -46,13 +46,15 @@ Plan HeldBack(size_t outdated) {
           .look_again = kHealthPoll};
 }
 
-// If it ran it would be replaced or taken away. Without a master that answers it might be the last of its shard.
+// If it ran it would be replaced or taken away; one of a shard that leaves is needed until that is empty, and made anew
+// as it should be. Without a master that answers one that is too many might be the last of its shard.
 bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodView& pod) {
   const auto& spec = observation.cluster.spec;
-  if (IsWanted(observation, pod.shard, pod.index)) {
+  const bool leaves = pod.shard >= spec.masters && pod.index < spec.pods_per_shard();
+  if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && PodTemplate(observation.cluster).IsOutdated(pod);
   }
-  return pod.shard < spec.masters && view.HeadOf(pod.shard) != nullptr;
+  return view.HeadOf(pod.shard) != nullptr;
 }
 
 // How many shards do without a replica at the same time.

@@ -21,17 +21,13 @@ void World::KillContainer(const std::string& pod) {
   const Node* node = NodeOf(pod);
   if (node == nullptr) return;
   Misfortune("the container of " + pod + " is killed");
-  Process& process = processes_[pod];
   const bool has_replicas = node->me().master && std::ranges::any_of(node->disk().table, [&](const auto& entry) {
                               return !entry.second.master && entry.second.master_id == node->id();
                             });
   StopProcess(pod);
   // start.sh: a master with replicas waits until one of them had the time to be elected.
   const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
-  simulator.After(wait, [this, pod, uid = process.uid] {
-    Process& again = processes_[pod];
-    if (again.uid == uid && !again.terminating && !again.running) StartProcess(pod);
-  });
+  RestartContainer(pod, wait);
 }
 
 void World::DeletePod(const std::string& pod) {

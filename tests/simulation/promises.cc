@@ -23,14 +23,19 @@ std::string LastWord(const std::string& target) {
   return words.empty() ? "" : std::string(words.back());
 }
 
+bool IsReady(const Json& status) {
+  const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
+  return ready.is_object() && ready.value("status", "") == "True";
+}
+
 bool Follows(const Node& node, const NodeId& master) { return !node.me().master && node.me().master_id == master; }
 
 }  // namespace
 
 bool SaysThatAllIsWell(const Json& status) {
+  if (IsReady(status)) return true;
   const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
   if (!ready.is_object()) return false;
-  if (ready.value("status", "") == "True") return true;
   return status.contains("formedAt") && ready.value("reason", "") == "InvalidSpec" &&
          ready.value("message", "").find("; meanwhile ") == std::string::npos;
 }
@@ -157,6 +162,9 @@ World::Broken World::InspectReady(const Json& status) {
   for (const auto& [pod, process] : processes_) {
     if (process.uid.empty() || process.terminating) continue;
     const Node* node = NodeOf(pod);
+    // Of one that was just made, and is one too many by now, the operator need not have heard yet.
+    const bool unheard_of = simulator.Now() - process.created < lag_high_ + milliseconds(500);
+    if (node == nullptr && unheard_of) continue;
     if (node == nullptr) {
       broken.push_back("7: said to be well, but there is no process behind " + pod);
     } else if (!node->hung && !node->state_ok()) {
@@ -165,7 +173,33 @@ World::Broken World::InspectReady(const Json& status) {
       broken.push_back("7: said to be well, but not in sync: " + pod);
     }
   }
+  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const bool newest =
+      object->value(Json::json_pointer("/metadata/generation"), -1) == status.value("observedGeneration", 0);
+  if (newest && IsReady(status)) {
+    // Until the kubelet's report has reached the cache nobody can know that a server has started again.
+    for (const auto& wrong : MisconfiguredServers(kReportDelay + lag_high_ + milliseconds(500))) {
+      broken.push_back("7: said to be well, but " + wrong);
+    }
+  }
   return broken;
+}
+
+std::vector<std::string> World::MisconfiguredServers(Duration since) {
+  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const Json wanted = object->value(Json::json_pointer("/spec/config"), Json::object());
+  std::vector<std::string> wrong;
+  for (const auto& [pod, process] : processes_) {
+    const Node* node = NodeOf(pod);
+    if (node == nullptr || process.terminating || simulator.Now() - process.started < since) continue;
+    for (const char* name : {"maxmemory-policy", "databases"}) {
+      const auto found = node->directives.find(name);
+      const std::string has = found == node->directives.end() ? "" : found->second;
+      if (has == wanted.value(name, "")) continue;
+      wrong.push_back(fmt::format("{} runs with {} \"{}\" instead of \"{}\"", pod, name, has, wanted.value(name, "")));
+    }
+  }
+  return wrong;
 }
 
 // Clients: each write goes to one key, and is acknowledged by the node that serves it.
@@ -184,6 +218,8 @@ void World::Write() {
   Node* node = all.empty() ? nullptr : all[static_cast<size_t>(simulator.Random(0, static_cast<int>(all.size()) - 1))];
   bool asking = false;
   for (int redirects = 0; redirects < 8 && node != nullptr && !node->hung; ++redirects) {
+    // Somebody else's node, at an address that was ours: no operator can keep clients from following a MOVED there.
+    if (!IsOurs(*node)) break;
     const Reply reply = node->Execute(command, asking);
     if (!reply.IsError()) {
       written.acknowledged.push_back(written.last);

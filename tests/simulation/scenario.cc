@@ -44,12 +44,14 @@ class Story {
     const int edits = Chance(1, 3);
     const int calmness = Chance(0, 3);
     for (int i = 0; i < edits && problem_.empty(); ++i) {
-      PutRight();
+      if (refused_ != Refused::kValue || Chance(0, 1) == 0) PutRight();
       Edit();
       world_.Run(milliseconds(Chance(0, 8000)));
       if (Chance(0, calmness) == 0) Misfortune();
     }
-    if (refused_ && !early && !Settles("while the last change is refused")) return;
+    // The last valid specification that the operator has seen may be one with a value that servers refuse.
+    if (refused_ == Refused::kSpecification && !early && !tried_ && !Settles("while the last change is refused"))
+      return;
     PutRight();
     if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
   }
@@ -66,7 +68,7 @@ class Story {
   }
 
   void Edit() {
-    switch (Chance(0, 4)) {
+    switch (Chance(0, 6)) {
       case 0:
       case 1:
         world_.Apply({{"masters", Chance(1, 5)}});
@@ -76,17 +78,32 @@ class Story {
         break;
       case 3:
         // Refused as a whole; whatever befalls the cluster meanwhile is healed all the same.
+        refused_ = Refused::kSpecification;
         world_.Apply({{"image", kRefusedImage}, {"config", {{"port", "7000"}}}});
-        refused_ = true;
+        break;
+      case 4:
+        // Nothing of it shows before a server is to take it: while it runs, or as it starts.
+        PutRight();
+        world_.Apply({{"config", {{Chance(0, 1) == 0 ? "maxmemory-policy" : "databases", kRefusedValue}}}});
+        refused_ = Refused::kValue;
+        tried_ = true;
+        break;
+      case 5:
+        Configure("databases", Chance(0, 2) == 0 ? Json() : Json(std::to_string(Chance(20, 23))));
         break;
       default:
-        world_.Apply({{"config", {{"maxmemory-policy", Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction"}}}});
+        Configure("maxmemory-policy", Chance(0, 3) == 0 ? Json() : Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction");
     }
   }
 
+  void Configure(const char* directive, Json value) {
+    world_.Apply({{"config", {{directive, value}}}});
+    config_[directive] = std::move(value);
+  }
+
   void PutRight() {
-    if (!std::exchange(refused_, false)) return;
-    world_.Apply({{"image", image_}, {"config", {{"port", nullptr}}}});
+    if (std::exchange(refused_, Refused::kNothing) == Refused::kNothing) return;
+    world_.Apply({{"image", image_}, {"config", config_}});
   }
 
   // Only such as a cluster with a replica or a volume survives, and one at a time.
@@ -170,6 +187,10 @@ class Story {
       problem_ = fmt::format("not silent {}: {}", when, world_.ReadyMessage());
     }
     if (!world_.violations().empty()) problem_ = "broken promise " + world_.violations()[0];
+    if (problem_.empty() && refused_ == Refused::kNothing) {
+      const auto wrong = world_.MisconfiguredServers(seconds(0));
+      if (!wrong.empty()) problem_ = wrong[0];
+    }
     world_.effects.rates = rates;
     return problem_.empty();
   }
@@ -185,8 +206,11 @@ class Story {
   int replicas_ = 0;
   bool storage_ = false;
   std::string image_ = "redis:7.0";
-  bool refused_ = false;  // the last edit is one that the operator refuses
-  bool harmed_ = false;   // something died that Redis replicates only asynchronously
+  Json config_ = {{"port", nullptr}, {"databases", nullptr}, {"maxmemory-policy", nullptr}};  // null: as by default
+  enum class Refused : std::uint8_t { kNothing, kSpecification, kValue };
+  Refused refused_ = Refused::kNothing;  // of what was edited, by the operator or by servers
+  bool tried_ = false;                   // a value that servers refuse, at any time
+  bool harmed_ = false;                  // something died that Redis replicates only asynchronously
   std::string problem_;
 };
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "controllers/redis/commander.h"
+#include "tests/simulation/sim_config.h"
 #include "tests/simulation/simulator.h"
 
 namespace slotwright::simulation {
@@ -87,6 +88,7 @@ class Node {
   [[nodiscard]] bool state_ok() const { return state_ok_; }
   [[nodiscard]] std::int64_t KeyCount() const;
 
+  Directives directives;     ///< As the process has them now.
   bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
   bool hung = false;
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.

@@ -7,6 +7,7 @@
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
 #include "operator/crd.h"
 #include "reconciler/base/base64.h"
 #include "reconciler/base/yaml.h"
@@ -119,7 +120,10 @@ void World::OnPod(const ObjectKey& key) {
     if (process.running) StopProcess(key.name);
     const auto& args = pod->at(Json::json_pointer("/spec/containers/0/args"));
     const auto option = std::ranges::find(args, "--cluster-announce-hostname");
-    process = {.uid = uid, .hostname = std::next(option)->get<std::string>()};
+    process = {.uid = uid,
+               .hostname = std::next(option)->get<std::string>(),
+               .options = DirectivesAmong(args),
+               .created = simulator.Now()};
     for (const auto& volume : pod->at("spec").value("volumes", Json::array())) {
       process.has_volume = process.has_volume || volume.contains("persistentVolumeClaim");
     }
@@ -180,24 +184,73 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
   Process& process = processes_[key.name];
   if (process.uid != uid || process.terminating) return;
   process.endpoint = {FreeAddress(), 6379};
+  process.file = RedisConfNow();
   StartProcess(key.name);
-  const Json status = {{"phase", "Running"},
-                       {"podIP", process.endpoint.host},
-                       {"conditions", Json::array({{{"type", "Ready"}, {"status", "True"}}})}};
-  (void)user_->Patch(types::kPods, key, reconciler::PatchType::kMerge, {{"status", status}},
-                     {.subresource = "status", .field_manager = "", .force = false});
+}
+
+Directives World::RedisConfNow() {
+  const auto map = user_->Get(types::kConfigMaps, {kCluster.ns, ConfigMapOf(kCluster.name)});
+  return map ? DirectivesIn(*map) : Directives();
 }
 
 // As start.sh does: without data that survived it begins as a new node.
 void World::StartProcess(const std::string& pod) {
   Process& process = processes_[pod];
+  Directives directives = process.options;
+  directives.insert(process.file.begin(), process.file.end());
+  if (const std::string refusal = RefusalOf(directives); !refusal.empty()) {
+    // Of a new cluster the servers are the first to say what they take.
+    const bool formed = user_->Get(kRedisClusters, kCluster)->contains(Json::json_pointer("/status/formedAt"));
+    if (formed && !RefusalOf(process.file).empty())
+      Violated("9: no server starts with what is in redis.conf: " + refusal);
+    ReportContainer(pod, refusal);
+    RestartContainer(pod, simulator.RandomMs(5000, 30'000));
+    return;
+  }
   std::optional<Disk> disk;
   if (process.has_volume) disk = volumes_["data-" + pod];
   const bool fresh = !disk;
   Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
+  node.directives = std::move(directives);
   node.quarantined = fresh;
   node.bus_offset = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port) - process.endpoint.port;
   process.running = true;
+  process.started = simulator.Now();
+  if (process.restarts == 0) {
+    ReportContainer(pod, "");
+    return;
+  }
+  simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = process.uid] {
+    const Process& again = processes_[pod];
+    if (again.uid == uid && !again.machine_lost && again.running) ReportContainer(pod, "");
+  });
+}
+
+void World::RestartContainer(const std::string& pod, Duration after) {
+  simulator.After(after, [this, pod, uid = processes_[pod].uid] {
+    Process& process = processes_[pod];
+    if (process.uid != uid || process.terminating || process.running) return;
+    ++process.restarts;
+    // The kubelet writes a file anew within a minute or two.
+    if (simulator.Random(0, 1) == 0) process.file = RedisConfNow();
+    StartProcess(pod);
+  });
+}
+
+// As the kubelet does. `trouble`: why it ended at once; "" while it runs.
+void World::ReportContainer(const std::string& pod, const std::string& trouble) {
+  const Process& process = processes_[pod];
+  const Json waiting = {{"waiting", {{"reason", "CrashLoopBackOff"}, {"message", trouble}}}};
+  const Json running = {{"running", Json::object()}};
+  const Json container = {
+      {"name", "redis"}, {"restartCount", process.restarts}, {"state", trouble.empty() ? running : waiting}};
+  const Json status = {
+      {"phase", "Running"},
+      {"podIP", process.endpoint.host},
+      {"containerStatuses", Json::array({container})},
+      {"conditions", Json::array({{{"type", "Ready"}, {"status", trouble.empty() ? "True" : "False"}}})}};
+  (void)user_->Patch(types::kPods, {kCluster.ns, pod}, reconciler::PatchType::kMerge, {{"status", status}},
+                     {.subresource = "status", .field_manager = "", .force = false});
 }
 
 void World::StopProcess(const std::string& pod) {

@@ -20,6 +20,9 @@ namespace slotwright::simulation {
 /// Named only by specifications that are refused.
 inline constexpr const char* kRefusedImage = "redis:refused";
 
+/// How long it takes until Kubernetes knows that a container has started again, at most.
+inline constexpr milliseconds kReportDelay{1000};
+
 /// Of a RedisCluster's status: Ready or, while its specification is refused, as the last valid one describes it.
 [[nodiscard]] bool SaysThatAllIsWell(const reconciler::Json& status);
 
@@ -60,6 +63,8 @@ class World {
 
   /// Broken promises so far; the run stops being interesting at the first.
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
+  /// Servers that do not run with what the specification says, though they have run for that long.
+  [[nodiscard]] std::vector<std::string> MisconfiguredServers(Duration since);
   /// Pods, roles, slots and specification, without ids, addresses and times.
   [[nodiscard]] std::string EndState();
   /// All objects of the cluster by "Kind name", without what is this life's own: ids, times, status, secrets, and notes
@@ -86,6 +91,11 @@ class World {
     std::string uid;
     Endpoint endpoint;
     std::string hostname;
+    Directives options;  // of the container
+    Directives file;     // redis.conf, as the kubelet has last written it
+    int restarts = 0;
+    MonotonicTime created;
+    MonotonicTime started;
     bool has_volume = false;
     bool terminating = false;
     bool running = false;
@@ -105,6 +115,10 @@ class World {
   void MoveAStrangerTo(const Endpoint& endpoint);
   void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
   void StartProcess(const std::string& pod);
+  /// The container ended; it starts again after that time, as far as its pod is still there.
+  void RestartContainer(const std::string& pod, Duration after);
+  [[nodiscard]] Directives RedisConfNow();
+  void ReportContainer(const std::string& pod, const std::string& trouble);
   void StopProcess(const std::string& pod);
   [[nodiscard]] milliseconds HandOverBeforeTheEnd(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);

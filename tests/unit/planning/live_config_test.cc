@@ -1,8 +1,9 @@
-// Rolling and live changes, and losses that need a decision.
+// Directives that servers take without a restart.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "controllers/api/names.h"
+#include "controllers/plan/outdated.h"
 #include "controllers/resources/resources.h"
 #include "tests/unit/planning/world.h"
 
@@ -11,123 +12,10 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-TEST(Roll, ReplacesReplicasFirstAndOfAThirdOfTheShardsAtATime) {
-  World world = World::Healthy(6, 1);
-  world.observation.cluster.spec.image = "redis:8.2";
-  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1", "evict Pod demo-1-1"));
-}
-
-TEST(Roll, TakesOnePodOfAShardAtATime) {
-  World world = World::Healthy(1, 3);
-  world.observation.cluster.spec.image = "redis:8.2";
-  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
-}
-
-// Its disruption budget would spare it anyway.
-TEST(Roll, WaitsUntilKubernetesCallsTheOthersOfTheShardReady) {
-  World world = World::Healthy(1, 1);
-  world.observation.cluster.spec.image = "redis:8.2";
-  world.Pod("demo-0-0").ready = false;
-  EXPECT_THAT(world.Actions(), IsEmpty());
-  EXPECT_THAT(world.MakePlan().message, HasSubstr("demo-0-0 ready"));
-}
-
-TEST(Roll, WaitsUntilEverythingIsWellAgain) {
-  World world = World::Healthy(3, 1);
-  world.observation.cluster.spec.image = "redis:8.2";
-  world.Kill("demo-2-1");
-  EXPECT_THAT(world.Actions(), IsEmpty());
-  EXPECT_EQ(world.MakePlan().step, "health");
-}
-
-// Each replica runs the new image already.
-World WithNewReplicas() {
-  World world = World::Healthy(3, 1);
-  world.observation.cluster.spec.image = "redis:8.2";
-  for (auto& pod : world.observation.pods) {
-    if (pod.index == 0) continue;
-    pod.hash = reconciler::AnnotationOf(DesiredPod(world.observation.cluster, pod.shard, pod.index),
-                                        "slotwright.dev/pod-hash");
-  }
-  return world;
-}
-
-TEST(Roll, HandsOneMasterOverAtATime) {
-  EXPECT_THAT(WithNewReplicas().Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
-}
-
-TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
-  World world = WithNewReplicas();
-  world.Node("demo-0-1").server.master_link_up = false;
-  EXPECT_THAT(world.Actions(), IsEmpty());
-}
-
-TEST(Roll, IsHeldBackByTheManualStrategy) {
-  World world = World::Healthy(3, 1);
-  world.observation.cluster.spec.image = "redis:8.2";
-  world.observation.cluster.spec.update = UpdateStrategy::kManual;
-  EXPECT_THAT(world.Actions(), IsEmpty());
-  EXPECT_FALSE(world.MakePlan().settled);
-  EXPECT_EQ(world.MakePlan().reason, "UpdatePending");
-}
-
-TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
-  World world = World::Healthy(3, 1);
-  world.Pod("demo-0-1").hash = "of an image that does not exist";
-  world.Pod("demo-0-1").trouble = "ErrImagePull: no such image";
-  world.Pod("demo-0-1").ready = false;
-  world.Kill("demo-0-1");
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
-}
-
-// Creation waits for all nodes: those that can never answer go first.
-TEST(Roll, ReplacesPodsThatNeverRanAlsoBeforeTheClusterIsMade) {
-  World world(3, 0);
-  for (auto& pod : world.observation.pods) {
-    pod.trouble = "ImagePullBackOff: no such image";
-    pod.ready = false;
-    pod.ip.clear();
-  }
-  world.observation.nodes.clear();
-  EXPECT_THAT(world.Actions(), IsEmpty()) << "they are as the specification wants them";
-  world.observation.cluster.spec.image = "redis:8.2";
-  world.TakeObjectsAsDesired();
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-0", "delete Pod demo-1-0", "delete Pod demo-2-0"));
-}
-
-// As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
-World WithAPodThatNeverRan() {
-  World world = World::Healthy(3, 2);
-  world.observation.cluster.spec.replicas_per_master = 1;
-  world.TakeObjectsAsDesired();
-  world.RemovePod("demo-1-2");
-  world.RemovePod("demo-2-2");
-  auto pod = world.Pod("demo-0-2");
-  world.RemovePod("demo-0-2");
-  world.Introduce();
-  pod.ready = false;
-  pod.ip.clear();
-  pod.trouble = "Unschedulable: 0/3 nodes are available";
-  world.observation.pods.push_back(pod);
-  return world;
-}
-
-TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
-  EXPECT_THAT(WithAPodThatNeverRan().Actions(), ElementsAre("delete Pod demo-0-2"));
-}
-
-TEST(Roll, KeepsAPodThatDoesNotRunWhileItsShardHasNoMaster) {
-  World world = WithAPodThatNeverRan();
-  world.Kill("demo-0-0");
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-0-2")))) << "it may have the last copy";
-}
 
 // As if all servers but `refuses` had taken what they are to be given.
 void TakeLiveChanges(World& world, const std::string& refuses) {
@@ -136,6 +24,16 @@ void TakeLiveChanges(World& world, const std::string& refuses) {
     const auto* change = std::get_if<SetConfig>(&action);
     if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_config = change->change.note;
   }
+}
+
+Notes NotesOfTheNewPod(const Plan& plan) {
+  for (const auto& action : plan.actions) {
+    const auto* creation = std::get_if<CreatePod>(&action);
+    if (creation == nullptr) continue;
+    return ReadNotes({.live_config = reconciler::AnnotationOf(creation->pod, annotations::kLiveConfig)});
+  }
+  ADD_FAILURE() << "no pod is made";
+  return {};
 }
 
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
@@ -274,6 +172,21 @@ TEST(LiveConfig, OfANewBeginningIsAsSpecified) {
   EXPECT_THAT(world.FileToBe(), AllOf(HasSubstr("appendonly yes"), HasSubstr("hz 25")));
 }
 
+// It may start before the file is written, or after, and the operator may die in between.
+TEST(LiveConfig, OfANewPodIsNotKnownWhileTheFileIsAboutToChange) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  TakeLiveChanges(world, "");
+  world.RemovePod("demo-2-1");
+  const auto note = [&] { return NotesOfTheNewPod(world.MakePlan()); };
+  EXPECT_TRUE(note().unknown.contains("maxmemory-policy"));
+  EXPECT_EQ(note().directives.at("loglevel"), "notice");
+  world.TakeObjectsAsDesired();
+  EXPECT_EQ(note().directives.at("maxmemory-policy"), "allkeys-lru");
+  world.observation.cluster.spec.config.clear();
+  EXPECT_TRUE(note().unknown.contains("maxmemory-policy")) << "only a restart takes it away, if it has it";
+}
+
 TEST(LiveConfig, IsNotReadFromAFileThatSomebodyEdited) {
   World world = World::Healthy(3, 1);
   world.EditConfig("loglevel", "warning");
@@ -353,102 +266,6 @@ TEST(LiveConfig, GoesBackToADefaultByARestart) {
   World world = World::Healthy(3, 1);
   for (auto& pod : world.observation.pods) pod.live_config = R"({"maxmemory-policy":"allkeys-lru"})";
   EXPECT_THAT(world.Actions(), Contains(HasSubstr("evict Pod")));
-}
-
-// Two of three masters died with everything; their pods live on under new ids, unknown to the others.
-World WithoutMajority() {
-  World world = World::Healthy(3, 1);
-  world.Reincarnate("demo-0-0");
-  world.Reincarnate("demo-1-0");
-  for (auto& node : world.observation.nodes) {
-    for (auto& line : node.table->lines) {
-      if (!line.flags.fail) continue;
-      line.flags.fail = false;
-      line.flags.pfail = true;  // nobody is left to agree
-    }
-  }
-  world.JoinAgain("demo-0-0");
-  world.JoinAgain("demo-1-0");
-  world.Node("demo-0-0").table->lines.push_back(world.Node("demo-1-0").table->lines[0]);
-  world.Node("demo-0-0").table->lines.back().flags.myself = false;
-  return world;
-}
-
-TEST(MajorityLost, IsTakenOverOneByOneWhenTheOldMastersCannotComeBack) {
-  const World world = WithoutMajority();
-  const Plan plan = world.MakePlan();
-  EXPECT_EQ(plan.step, "takeover") << plan.message;
-  ASSERT_EQ(plan.actions.size(), 1U);
-  EXPECT_THAT(plan.actions.empty() ? "" : ToString(plan.actions[0]), HasSubstr("take over from the lost master"));
-}
-
-// Votes of masters that are only silent are missing as well, and a failed attempt blocks the next one for a while.
-TEST(MajorityLost, CountsMastersThatNobodyCallsDeadYet) {
-  World world = World::Healthy(5, 1);
-  world.Reincarnate("demo-0-0");
-  world.JoinAgain("demo-0-0");
-  for (const std::string pod : {"demo-1-0", "demo-2-0"}) {
-    world.Node(pod).table.reset();
-    world.Node(pod).error = "no answer in time";
-  }
-  const Plan plan = world.MakePlan();
-  ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
-  EXPECT_TRUE(std::holds_alternative<Takeover>(plan.actions[0])) << ToString(plan.actions[0]);
-  EXPECT_THAT(plan.message, HasSubstr("of 5 masters"));
-}
-
-TEST(MajorityLost, IsLeftToAPersonIfThePolicySaysSo) {
-  World world = WithoutMajority();
-  world.observation.cluster.spec.takeover = TakeoverPolicy::kNever;
-  const Plan plan = world.MakePlan();
-  ASSERT_TRUE(plan.refusal) << plan.message;
-  EXPECT_EQ(plan.refusal->reason, "MajorityLost");
-}
-
-TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
-  World world = World::Healthy(3, 1);
-  world.Kill("demo-0-0");
-  world.Kill("demo-1-0");
-  EXPECT_THAT(world.Actions(), IsEmpty());
-}
-
-TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
-  World world = World::Healthy(3, 1);
-  world.Reincarnate("demo-0-0");
-  world.JoinAgain("demo-0-0");
-  EXPECT_THAT(world.Actions(), Each(Not(HasSubstr("without votes"))));
-}
-
-World WithALostShard() {
-  World world = World::Healthy(3, 1);
-  world.Reincarnate("demo-1-0");
-  world.Reincarnate("demo-1-1");
-  world.JoinAgain("demo-1-0");
-  world.JoinAgain("demo-1-1");
-  auto& lines = world.Node("demo-1-0").table->lines;
-  lines.push_back(world.Node("demo-1-1").table->lines[0]);
-  lines.back().flags.myself = false;
-  return world;
-}
-
-TEST(LostShard, IsReportedAndNotHealedSilently) {
-  const Plan plan = WithALostShard().MakePlan();
-  ASSERT_TRUE(plan.refusal) << plan.message;
-  EXPECT_EQ(plan.refusal->reason, "DataLost");
-  EXPECT_THAT(plan.refusal->message, HasSubstr("5461-10922"));
-  EXPECT_THAT(plan.actions, IsEmpty());
-}
-
-TEST(LostShard, GivesItsSlotsFreeByPolicy) {
-  World world = WithALostShard();
-  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
-  EXPECT_THAT(world.Actions(), AllOf(Not(IsEmpty()), Each(HasSubstr("forget"))));
-}
-
-TEST(LostShard, IsNotLostWhileAPodOfItIsSilent) {
-  World world = WithALostShard();
-  world.Node("demo-1-1").table.reset();
-  EXPECT_FALSE(world.MakePlan().refusal);
 }
 
 }  // namespace

@@ -1,0 +1,113 @@
+// Losses that need a decision: of the majority, of a whole shard.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Two of three masters died with everything; their pods live on under new ids, unknown to the others.
+World WithoutMajority() {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.Reincarnate("demo-1-0");
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (!line.flags.fail) continue;
+      line.flags.fail = false;
+      line.flags.pfail = true;  // nobody is left to agree
+    }
+  }
+  world.JoinAgain("demo-0-0");
+  world.JoinAgain("demo-1-0");
+  world.Node("demo-0-0").table->lines.push_back(world.Node("demo-1-0").table->lines[0]);
+  world.Node("demo-0-0").table->lines.back().flags.myself = false;
+  return world;
+}
+
+TEST(MajorityLost, IsTakenOverOneByOneWhenTheOldMastersCannotComeBack) {
+  const World world = WithoutMajority();
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.step, "takeover") << plan.message;
+  ASSERT_EQ(plan.actions.size(), 1U);
+  EXPECT_THAT(plan.actions.empty() ? "" : ToString(plan.actions[0]), HasSubstr("take over from the lost master"));
+}
+
+// Votes of masters that are only silent are missing as well, and a failed attempt blocks the next one for a while.
+TEST(MajorityLost, CountsMastersThatNobodyCallsDeadYet) {
+  World world = World::Healthy(5, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  for (const std::string pod : {"demo-1-0", "demo-2-0"}) {
+    world.Node(pod).table.reset();
+    world.Node(pod).error = "no answer in time";
+  }
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
+  EXPECT_TRUE(std::holds_alternative<Takeover>(plan.actions[0])) << ToString(plan.actions[0]);
+  EXPECT_THAT(plan.message, HasSubstr("of 5 masters"));
+}
+
+TEST(MajorityLost, IsLeftToAPersonIfThePolicySaysSo) {
+  World world = WithoutMajority();
+  world.observation.cluster.spec.takeover = TakeoverPolicy::kNever;
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "MajorityLost");
+}
+
+TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-0-0");
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  EXPECT_THAT(world.Actions(), Each(Not(HasSubstr("without votes"))));
+}
+
+World WithALostShard() {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-1-0");
+  world.Reincarnate("demo-1-1");
+  world.JoinAgain("demo-1-0");
+  world.JoinAgain("demo-1-1");
+  auto& lines = world.Node("demo-1-0").table->lines;
+  lines.push_back(world.Node("demo-1-1").table->lines[0]);
+  lines.back().flags.myself = false;
+  return world;
+}
+
+TEST(LostShard, IsReportedAndNotHealedSilently) {
+  const Plan plan = WithALostShard().MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  EXPECT_THAT(plan.refusal->message, HasSubstr("5461-10922"));
+  EXPECT_THAT(plan.actions, IsEmpty());
+}
+
+TEST(LostShard, GivesItsSlotsFreeByPolicy) {
+  World world = WithALostShard();
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_THAT(world.Actions(), AllOf(Not(IsEmpty()), Each(HasSubstr("forget"))));
+}
+
+TEST(LostShard, IsNotLostWhileAPodOfItIsSilent) {
+  World world = WithALostShard();
+  world.Node("demo-1-1").table.reset();
+  EXPECT_FALSE(world.MakePlan().refusal);
+}
+
+}  // namespace
+}  // namespace slotwright::testing

@@ -1,0 +1,144 @@
+// Rolling changes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/planning/world.h"
+
+namespace slotwright::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(Roll, ReplacesReplicasFirstAndOfAThirdOfTheShardsAtATime) {
+  World world = World::Healthy(6, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1", "evict Pod demo-1-1"));
+}
+
+TEST(Roll, TakesOnePodOfAShardAtATime) {
+  World world = World::Healthy(1, 3);
+  world.observation.cluster.spec.image = "redis:8.2";
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
+}
+
+// Its disruption budget would spare it anyway.
+TEST(Roll, WaitsUntilKubernetesCallsTheOthersOfTheShardReady) {
+  World world = World::Healthy(1, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.Pod("demo-0-0").ready = false;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("demo-0-0 ready"));
+}
+
+TEST(Roll, WaitsUntilEverythingIsWellAgain) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.Kill("demo-2-1");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_EQ(world.MakePlan().step, "health");
+}
+
+// Each replica runs the new image already.
+World WithNewReplicas() {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  for (auto& pod : world.observation.pods) {
+    if (pod.index == 0) continue;
+    pod.hash = reconciler::AnnotationOf(DesiredPod(world.observation.cluster, pod.shard, pod.index),
+                                        "slotwright.dev/pod-hash");
+  }
+  return world;
+}
+
+TEST(Roll, HandsOneMasterOverAtATime) {
+  EXPECT_THAT(WithNewReplicas().Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+}
+
+TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
+  World world = WithNewReplicas();
+  world.Node("demo-0-1").server.master_link_up = false;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(Roll, IsHeldBackByTheManualStrategy) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.observation.cluster.spec.update = UpdateStrategy::kManual;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_FALSE(world.MakePlan().settled);
+  EXPECT_EQ(world.MakePlan().reason, "UpdatePending");
+}
+
+TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
+  World world = World::Healthy(3, 1);
+  world.Pod("demo-0-1").hash = "of an image that does not exist";
+  world.Pod("demo-0-1").trouble = "ErrImagePull: no such image";
+  world.Pod("demo-0-1").ready = false;
+  world.Kill("demo-0-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-1"));
+}
+
+// Creation waits for all nodes: those that can never answer go first.
+TEST(Roll, ReplacesPodsThatNeverRanAlsoBeforeTheClusterIsMade) {
+  World world(3, 0);
+  for (auto& pod : world.observation.pods) {
+    pod.trouble = "ImagePullBackOff: no such image";
+    pod.ready = false;
+    pod.ip.clear();
+  }
+  world.observation.nodes.clear();
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "they are as the specification wants them";
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-0", "delete Pod demo-1-0", "delete Pod demo-2-0"));
+}
+
+// As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
+World WithAPodThatNeverRan() {
+  World world = World::Healthy(3, 2);
+  world.observation.cluster.spec.replicas_per_master = 1;
+  world.TakeObjectsAsDesired();
+  world.RemovePod("demo-1-2");
+  world.RemovePod("demo-2-2");
+  auto pod = world.Pod("demo-0-2");
+  world.RemovePod("demo-0-2");
+  world.Introduce();
+  pod.ready = false;
+  pod.ip.clear();
+  pod.trouble = "Unschedulable: 0/3 nodes are available";
+  world.observation.pods.push_back(pod);
+  return world;
+}
+
+TEST(Roll, DeletesAPodThatNeverRanAndIsNotWantedAnyMore) {
+  EXPECT_THAT(WithAPodThatNeverRan().Actions(), ElementsAre("delete Pod demo-0-2"));
+}
+
+TEST(Roll, KeepsAPodThatDoesNotRunWhileItsShardHasNoMaster) {
+  World world = WithAPodThatNeverRan();
+  world.Kill("demo-0-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-0-2")))) << "it may have the last copy";
+}
+
+// Made again while a specification was in force with which no server starts; reverted, and scaled in meanwhile.
+TEST(Roll, ReplacesAPodThatCannotStartOfAShardThatLeaves) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.masters = 2;
+  world.TakeObjectsAsDesired();
+  world.SwapRoles("demo-2-0", "demo-2-1");
+  world.Kill("demo-2-0");
+  auto& pod = world.Pod("demo-2-0");
+  pod.ready = false;
+  pod.trouble = "CrashLoopBackOff: back-off restarting failed container";
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it is as it should be";
+  pod.hash = "of a bad one";
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-2-0"));
+}
+
+}  // namespace
+}  // namespace slotwright::testing
