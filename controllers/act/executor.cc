@@ -209,15 +209,15 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
 
 void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                            Outcome& outcome) const {
-  const auto note = [&](const std::string& text) {
-    if (text.empty()) return;
-    const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, text}}}}}};
+  const auto note = [&](const std::optional<LiveNotes>& notes) {
+    if (!notes) return;
+    const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, ToString(*notes)}}}}}};
     const auto noted =
         client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod}, reconciler::PatchType::kMerge, patch);
     Done(outcome.action);
     if (!noted && outcome.error.empty()) outcome.error = noted.error().message;
   };
-  note(action.change.note_before);
+  note(action.change.before);
   if (!outcome.error.empty()) return;
   Command command = {"CONFIG", "SET"};
   for (const auto& [name, value] : action.change.directives) command.insert(command.end(), {name, value});
@@ -228,9 +228,9 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
     outcome.error = results[0].error().message;
   } else if (const Reply& reply = results[0]->at(0); reply.IsError()) {
     outcome.error = RefusedDirectives(action, cluster, reply.text);
-    note(action.change.note_if_refused);
+    note(action.change.if_refused);
   } else {
-    note(action.change.note);
+    note(action.change.after);
   }
 }
 

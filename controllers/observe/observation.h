@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controllers/api/redis_cluster.h"
+#include "controllers/observe/live_notes.h"
 #include "controllers/topology/cluster_nodes.h"
 #include "reconciler/base/clock.h"
 
@@ -28,11 +29,11 @@ struct PodView {
   std::string phase;  ///< Pending, Running, …
   bool terminating = false;
   bool ready = false;
-  bool ours = false;        ///< Controlled by this very RedisCluster (by uid).
-  std::string hash;         ///< annotations::kPodHash.
-  std::string live_config;  ///< annotations::kLiveConfig.
-  int restarts = 0;         ///< Of its container, in this pod.
-  std::string trouble;      ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
+  bool ours = false;  ///< Controlled by this very RedisCluster (by uid).
+  std::string hash;   ///< annotations::kPodHash.
+  LiveNotes live_notes;
+  int restarts = 0;     ///< Of its container, in this pod.
+  std::string trouble;  ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
 };
 
 /// What the Redis behind a pod said in this round, or why it said nothing.

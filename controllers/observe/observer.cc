@@ -64,7 +64,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);
-  view.live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig);
+  view.live_notes = ParseLiveNotes(reconciler::AnnotationOf(pod, annotations::kLiveConfig));
   view.trouble = TroubleOf(pod);
   view.restarts = pod.value(Json::json_pointer("/status/containerStatuses/0/restartCount"), 0);
   if (const auto* conditions = reconciler::ValueAt(pod, {"status", "conditions"})) {

@@ -3,20 +3,12 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "controllers/observe/observation.h"
 #include "controllers/plan/plan.h"
 
 namespace slotwright {
-
-/// What is noted on the pod (annotations::kLiveConfig) of the live directives of its server.
-struct Notes {
-  std::map<std::string, std::string> directives;
-  std::set<std::string> unknown;  ///< Being set when somebody died.
-};
-[[nodiscard]] Notes ReadNotes(const PodView& pod);
 
 /// What pods are to be now; worked out once for all of them.
 class PodTemplate {

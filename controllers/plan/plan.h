@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "controllers/observe/live_notes.h"
 #include "controllers/resources/resources.h"
 #include "controllers/topology/cluster_nodes.h"
 
@@ -109,12 +110,12 @@ struct DeleteObject {
   std::string name;
   std::string uid;
 };
-/// Directives for one CONFIG SET, which takes all of them or none, and what to write into annotations::kLiveConfig.
+/// Directives for one CONFIG SET, which takes all of them or none, and what to note on the pod.
 struct LiveChange {
   std::map<std::string, std::string> directives;
-  std::string note_before;      ///< Says that their values are not known; empty: need not be said.
-  std::string note;             ///< Once the server has taken them.
-  std::string note_if_refused;  ///< Empty: is noted already.
+  std::optional<LiveNotes> before;      ///< Says that their values are not known; nothing: need not be said.
+  LiveNotes after;                      ///< Once the server has taken them.
+  std::optional<LiveNotes> if_refused;  ///< Nothing: is noted already.
 };
 /// Changes directives of a running node. Whenever the operator dies, the note on the pod claims no more than is true.
 struct SetConfig {

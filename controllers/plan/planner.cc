@@ -80,7 +80,7 @@ Plan Act(const Observation& observation, const ClusterView& view) {
   // What was refused before is tried again, though not at once.
   const bool only_refused =
       plan.settled && !live.changes.empty() && std::ranges::all_of(live.changes, [](const Action& action) {
-        return std::get<SetConfig>(action).change.note_if_refused.empty();
+        return !std::get<SetConfig>(action).change.if_refused;
       });
   DoBeside(plan, std::move(live.changes), "config", "UpdatingConfig", std::move(message));
   if (only_refused) plan.look_again = kHealthPoll;

@@ -93,8 +93,8 @@ enum class LiveValuesInFile : std::uint8_t { kAsSpecified, kAsTheyAre };
 /// The live directives of the specification with the values that pods start with now; those of spec.config that none
 /// has had yet are not among them. Those that the operator sets itself are as they should be.
 [[nodiscard]] std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observation);
-/// For annotations::kLiveConfig of pods that are made now: what they certainly start with. null: not known, as the file
-/// is about to be changed, and whether they see it before or after that nobody can say.
-[[nodiscard]] reconciler::Json NoteOfNewPods(const Observation& observation);
+/// Of pods that are made now: what they certainly start with. Not known is what is about to be changed in the file:
+/// whether they see it before or after that nobody can say.
+[[nodiscard]] LiveNotes NotesOfNewPods(const Observation& observation);
 
 }  // namespace slotwright

@@ -26,10 +26,11 @@ bool IsWanted(const RedisCluster& cluster, const PodView& pod) {
 
 // What servers run with or start with: what all notes agree on; where they do not, the file, unless nobody has what it
 // says: then somebody else has edited it.
-std::optional<std::string> InUse(const std::string& name, const std::vector<Notes>& notes, const Directives& file) {
+std::optional<std::string> InUse(const std::string& name, const std::vector<const LiveNotes*>& notes,
+                                 const Directives& file) {
   std::set<std::optional<std::string>> noted;
-  for (const auto& note : notes) {
-    if (!note.unknown.contains(name)) noted.insert(Find(note.directives, name));
+  for (const LiveNotes* pods : notes) {
+    if (!pods->unknown.contains(name)) noted.insert(Find(pods->directives, name));
   }
   const auto in_file = Find(file, name);
   if (noted.empty() || noted.contains(in_file)) return noted.size() == 1 ? *noted.begin() : in_file;
@@ -79,9 +80,9 @@ LiveConfig LiveConfigOf(const Observation& observation) {
 
 std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observation) {
   const auto& cluster = observation.cluster;
-  std::vector<Notes> notes;
+  std::vector<const LiveNotes*> notes;
   for (const auto& pod : observation.pods) {
-    if (IsWanted(cluster, pod)) notes.push_back(ReadNotes(pod));
+    if (IsWanted(cluster, pod)) notes.push_back(&pod.live_notes);
   }
   const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
   const bool exists = found != observation.objects.end();
@@ -101,17 +102,19 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
   return directives;
 }
 
-reconciler::Json NoteOfNewPods(const Observation& observation) {
+LiveNotes NotesOfNewPods(const Observation& observation) {
   const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
   const Directives file = found == observation.objects.end() ? Directives{} : DirectivesIn(*found->second);
-  reconciler::Json note = reconciler::Json::object();
+  LiveNotes notes{.directives = LiveDirectivesInUse(observation)};
   // Also what is about to be left out: if they have it only a restart takes it from them.
-  for (const auto& [name, value] : file) note[name] = nullptr;
-  for (const auto& [name, value] : LiveDirectivesInUse(observation)) {
-    const bool certain = Find(file, name) == value;
-    note[name] = certain ? reconciler::Json(value) : reconciler::Json();
+  for (const auto& [name, value] : file) {
+    if (!notes.Has(name, value)) notes.unknown.insert(name);
   }
-  return note;
+  for (const auto& [name, value] : notes.directives) {
+    if (Find(file, name) != value) notes.unknown.insert(name);
+  }
+  for (const auto& name : notes.unknown) notes.directives.erase(name);
+  return notes;
 }
 
 }  // namespace slotwright

@@ -85,7 +85,7 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
     }
   }
   if (actions.empty()) return std::nullopt;
-  const std::string live_config = NoteOfNewPods(observation).dump();
+  const std::string live_config = ToString(NotesOfNewPods(observation));
   for (auto& action : actions) {
     std::get<CreatePod>(action).pod["metadata"]["annotations"][annotations::kLiveConfig] = live_config;
   }

@@ -48,11 +48,12 @@ Plan HeldBack(size_t outdated) {
 
 // If it ran it would be replaced or taken away; one of a shard that leaves is needed until that is empty, and made anew
 // as it should be. Without a master that answers one that is too many might be the last of its shard.
-bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodView& pod) {
+bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodTemplate& current,
+               const PodView& pod) {
   const auto& spec = observation.cluster.spec;
   const bool leaves = pod.shard >= spec.masters && pod.index < spec.pods_per_shard();
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
-    return spec.update != UpdateStrategy::kManual && PodTemplate(observation.cluster).IsOutdated(pod);
+    return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
   return view.HeadOf(pod.shard) != nullptr;
 }
@@ -74,12 +75,17 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
 }  // namespace
 
 std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
+  const auto is_stuck = [](const PodView& pod) {
+    return !pod.trouble.empty() && !pod.ready && pod.ours && !pod.terminating;
+  };
+  if (std::ranges::none_of(observation.pods, is_stuck)) return std::nullopt;
+  const PodTemplate current(observation.cluster);
   std::vector<Action> actions;
   for (const auto& pod : observation.pods) {
-    if (pod.trouble.empty() || pod.ready || !pod.ours || pod.terminating) continue;
+    if (!is_stuck(pod)) continue;
     const bool answers =
         std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod.name; });
-    if (answers || !IsOfNoUse(observation, view, pod)) continue;
+    if (answers || !IsOfNoUse(observation, view, current, pod)) continue;
     actions.emplace_back(DeletePod{pod.name, pod.uid});
   }
   if (actions.empty()) return std::nullopt;

@@ -22,18 +22,31 @@ void TakeLiveChanges(World& world, const std::string& refuses) {
   const Plan plan = world.MakePlan();
   for (const auto& action : plan.actions) {
     const auto* change = std::get_if<SetConfig>(&action);
-    if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_config = change->change.note;
+    if (change != nullptr && change->node.pod != refuses) world.Pod(change->node.pod).live_notes = change->change.after;
   }
 }
 
-Notes NotesOfTheNewPod(const Plan& plan) {
+LiveNotes NotesOfTheNewPod(const Plan& plan) {
   for (const auto& action : plan.actions) {
     const auto* creation = std::get_if<CreatePod>(&action);
     if (creation == nullptr) continue;
-    return ReadNotes({.live_config = reconciler::AnnotationOf(creation->pod, annotations::kLiveConfig)});
+    return ParseLiveNotes(reconciler::AnnotationOf(creation->pod, annotations::kLiveConfig));
   }
   ADD_FAILURE() << "no pod is made";
   return {};
+}
+
+TEST(LiveNotes, AreReadBackAsTheyWereWritten) {
+  const LiveNotes notes{.directives = {{"hz", "10"}, {"save", ""}},
+                        .unknown = {"loglevel"},
+                        .run_id = "9e3e",
+                        .refused = {{"maxmemory-policy", "x"}}};
+  const std::string text = ToString(notes);
+  EXPECT_EQ(text, R"({"@refused":{"maxmemory-policy":"x"},"@run":"9e3e","hz":"10","loglevel":null,"save":""})");
+  EXPECT_EQ(ToString(ParseLiveNotes(text)), text);
+  for (const char* unreadable : {"", "x", "[1]", R"({"@run":1,"@refused":[],"@later":"x"})"}) {
+    EXPECT_EQ(ToString(ParseLiveNotes(unreadable)), "{}") << unreadable;
+  }
 }
 
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
@@ -46,7 +59,7 @@ TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
     if (change == nullptr) continue;
     ++changes;
     EXPECT_THAT(change->change.directives, ElementsAre(std::pair("maxmemory-policy", "allkeys-lru")));
-    EXPECT_THAT(change->change.note, HasSubstr("allkeys-lru"));
+    EXPECT_TRUE(change->change.after.Has("maxmemory-policy", "allkeys-lru"));
   }
   EXPECT_EQ(changes, 6);
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("allkeys-lru"))) << "the file waits";
@@ -92,13 +105,13 @@ TEST(LiveConfig, ReachesTheFileOfARollOnceThatOneOfTheNewPodsHasTakenIt) {
   EXPECT_THAT(world.FileToBe(), AllOf(Not(HasSubstr("databases")), Not(HasSubstr("nonsense"))));
   auto& first = world.Pod("demo-0-1");
   first.hash = PodHash(world.observation.cluster);
-  first.live_config = "{}";
+  first.live_notes = {};
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it runs without";
   world.Kill("demo-0-1");
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it may be starting";
   first.trouble = "CrashLoopBackOff";
   EXPECT_THAT(world.FileToBe(), HasSubstr("nonsense")) << "perhaps the older value is at fault";
-  first.live_config = R"({"@refused":{"maxmemory-policy":"nonsense"}})";
+  first.live_notes.refused = {{"maxmemory-policy", "nonsense"}};
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it is not: this one was refused";
 }
 
@@ -230,7 +243,7 @@ TEST(LiveConfig, OfWhichNobodyKnowsWhetherItWasTakenIsSetAgainOrRestarted) {
   const Plan plan = world.MakePlan();
   World back = World::Healthy(3, 1);
   const auto& change = FirstChange(plan);
-  back.Pod(change.node.pod).live_config = change.change.note_before;
+  back.Pod(change.node.pod).live_notes = *change.change.before;
   EXPECT_EQ(back.MakePlan().reason, "UpdatingPods") << "only a restart brings the default of hz back";
   back.EditConfig("hz", "10");
   EXPECT_THAT(FirstChange(back.MakePlan()).change.directives,
@@ -242,12 +255,12 @@ TEST(LiveConfig, ThatWasRefusedChangedNothing) {
   world.EditConfig("maxmemory-policy", "nonsense");
   const Plan plan = world.MakePlan();
   const auto& change = FirstChange(plan);
-  world.Pod(change.node.pod).live_config = change.change.note_if_refused;
+  world.Pod(change.node.pod).live_notes = *change.change.if_refused;
   const auto again = FirstChange(world.MakePlan()).change;
   EXPECT_THAT(again.directives, ElementsAre(std::pair("maxmemory-policy", "nonsense"))) << "it is tried again";
-  EXPECT_EQ(again.note_before + again.note_if_refused, "") << "without notes each time";
+  EXPECT_FALSE(again.before || again.if_refused) << "without notes each time";
   World back = World::Healthy(3, 1);
-  back.Pod(change.node.pod).live_config = change.change.note_if_refused;
+  back.Pod(change.node.pod).live_notes = *change.change.if_refused;
   EXPECT_TRUE(back.MakePlan().settled) << "and taken back without a restart";
 }
 
@@ -264,7 +277,7 @@ TEST(LiveConfig, IsSetOnOutdatedPodsThatAPersonIsToReplace) {
 
 TEST(LiveConfig, GoesBackToADefaultByARestart) {
   World world = World::Healthy(3, 1);
-  for (auto& pod : world.observation.pods) pod.live_config = R"({"maxmemory-policy":"allkeys-lru"})";
+  for (auto& pod : world.observation.pods) pod.live_notes.directives = {{"maxmemory-policy", "allkeys-lru"}};
   EXPECT_THAT(world.Actions(), Contains(HasSubstr("evict Pod")));
 }
 

@@ -41,6 +41,7 @@ NodeView FreshNode(const PodView& pod, int life) {
   node.table = NodeTable{{me}};
   node.info.known_nodes = 1;
   node.server = {.version = "7.0.15"};
+  node.server.run_id = "of " + pod.name;
   node.quarantined = true;
   return node;
 }
@@ -55,16 +56,17 @@ World::World(int masters, int replicas) {
   for (int shard = 0; shard < masters; ++shard) {
     for (int index = 0; index <= replicas; ++index) {
       const Json pod = DesiredPod(observation.cluster, shard, index);
-      observation.pods.push_back({.name = PodNameOf("demo", shard, index),
-                                  .uid = fmt::format("pod-{}-{}", shard, index),
-                                  .shard = shard,
-                                  .index = index,
-                                  .ip = fmt::format("127.1.{}.{}", shard, index + 1),
-                                  .phase = "Running",
-                                  .ready = true,
-                                  .ours = true,
-                                  .hash = reconciler::AnnotationOf(pod, annotations::kPodHash),
-                                  .live_config = reconciler::AnnotationOf(pod, annotations::kLiveConfig)});
+      observation.pods.push_back(
+          {.name = PodNameOf("demo", shard, index),
+           .uid = fmt::format("pod-{}-{}", shard, index),
+           .shard = shard,
+           .index = index,
+           .ip = fmt::format("127.1.{}.{}", shard, index + 1),
+           .phase = "Running",
+           .ready = true,
+           .ours = true,
+           .hash = reconciler::AnnotationOf(pod, annotations::kPodHash),
+           .live_notes = ParseLiveNotes(reconciler::AnnotationOf(pod, annotations::kLiveConfig))});
       observation.nodes.push_back(FreshNode(observation.pods.back(), 0));
     }
   }
@@ -86,7 +88,7 @@ void World::TakePodsAsDesired() {
   for (auto& pod : observation.pods) {
     const Json desired = DesiredPod(observation.cluster, pod.shard, pod.index);
     pod.hash = reconciler::AnnotationOf(desired, annotations::kPodHash);
-    pod.live_config = reconciler::AnnotationOf(desired, annotations::kLiveConfig);
+    pod.live_notes = ParseLiveNotes(reconciler::AnnotationOf(desired, annotations::kLiveConfig));
   }
 }
 
