@@ -7,6 +7,7 @@
 #include "controllers/plan/outdated.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 #include "controllers/resources/configuration.h"
 
 namespace slotwright {
@@ -18,10 +19,6 @@ using Directives = std::map<std::string, std::string>;
 std::optional<std::string> Find(const Directives& directives, const std::string& name) {
   const auto found = directives.find(name);
   return found == directives.end() ? std::nullopt : std::optional(found->second);
-}
-
-bool IsWanted(const RedisCluster& cluster, const PodView& pod) {
-  return pod.ours && !pod.terminating && cluster.spec.Wants(pod.shard, pod.index);
 }
 
 // What servers run with or start with: what all notes agree on; where they do not, the file, unless nobody has what it
@@ -53,7 +50,7 @@ LiveConfig LiveConfigOf(const Observation& observation) {
   bool refused = false;
   bool ends_again_and_again = false;
   for (const auto& pod : observation.pods) {
-    if (!IsWanted(cluster, pod)) continue;
+    if (!IsToBeKept(observation, pod)) continue;
     const bool outdated = current.IsOutdated(pod);
     any_outdated = any_outdated || outdated;
     refused = refused || current.HasRefused(pod);
@@ -64,7 +61,7 @@ LiveConfig LiveConfigOf(const Observation& observation) {
     // What is set on a node in quarantine could end it too early.
     if (!node.Answers() || node.quarantined) continue;
     const PodView* pod = observation.FindPod(node.pod);
-    if (pod == nullptr || !IsWanted(cluster, *pod)) continue;
+    if (pod == nullptr || !IsToBeKept(observation, *pod)) continue;
     // Who is about to be replaced is left as it is.
     if (current.IsOutdated(*pod) && !waits_for_a_person) continue;
     asked = true;
@@ -82,7 +79,7 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
   const auto& cluster = observation.cluster;
   std::vector<const LiveNotes*> notes;
   for (const auto& pod : observation.pods) {
-    if (IsWanted(cluster, pod)) notes.push_back(&pod.live_notes);
+    if (IsToBeKept(observation, pod)) notes.push_back(&pod.live_notes);
   }
   const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
   const bool exists = found != observation.objects.end();

@@ -19,10 +19,6 @@ namespace {
 
 constexpr const char* kStep = "roll";
 
-bool IsToBeKept(const Observation& observation, const PodView& pod) {
-  return pod.ours && !pod.terminating && IsWanted(observation, pod.shard, pod.index);
-}
-
 std::vector<const PodView*> OutdatedPods(const Observation& observation) {
   const PodTemplate current(observation.cluster);
   std::vector<const PodView*> outdated;

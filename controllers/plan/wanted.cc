@@ -29,6 +29,10 @@ bool IsWanted(const Observation& observation, int shard, int index) {
   return spec.Wants(shard, index) || (index == spec.pods_per_shard() && shard == ShardWithAStandIn(observation));
 }
 
+bool IsToBeKept(const Observation& observation, const PodView& pod) {
+  return pod.ours && !pod.terminating && IsWanted(observation, pod.shard, pod.index);
+}
+
 const PodView* UnreadyBeside(const Observation& observation, const PodView& pod) {
   const auto found = std::ranges::find_if(observation.pods, [&](const PodView& other) {
     return other.shard == pod.shard && other.name != pod.name && IsWanted(observation, other.shard, other.index) &&

@@ -13,6 +13,9 @@ namespace slotwright {
 /// Whether there should be a pod with that place now: by the specification, or as a stand-in.
 [[nodiscard]] bool IsWanted(const Observation& observation, int shard, int index);
 
+/// A pod of ours in such a place, which is not on its way out.
+[[nodiscard]] bool IsToBeKept(const Observation& observation, const PodView& pod);
+
 /// Another wanted pod of its shard that Kubernetes does not call ready, for which a disruption budget would spare it;
 /// null if there is none.
 [[nodiscard]] const PodView* UnreadyBeside(const Observation& observation, const PodView& pod);
