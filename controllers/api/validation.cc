@@ -85,6 +85,15 @@ void ValidateConfig(const std::map<std::string, std::string>& config, std::vecto
   }
 }
 
+// The start script waits that long, and probes are set by it.
+void ValidateNodeTimeout(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  const auto found = spec.config.find("cluster-node-timeout");
+  if (found == spec.config.end()) return;
+  const int milliseconds = text::ParseInteger<int>(found->second).value_or(0);
+  if (milliseconds >= 500 && milliseconds <= 600'000) return;
+  errors.push_back({"spec.config.cluster-node-timeout", found->second, "use milliseconds, 500 to 600000"});
+}
+
 // Each node keeps two links to the bus of each other one, which Redis counts as clients (acceptCommonHandler in its
 // src/networking.c); replicas, probes, the operator and a person with redis-cli come on top. Too few, and the cluster
 // cannot even be repaired by CONFIG SET.
@@ -122,6 +131,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});
   ValidateConfig(spec.config, errors);
   ValidateMaxClients(spec, errors);
+  ValidateNodeTimeout(spec, errors);
   if (spec.storage) {
     const auto bytes = ParseQuantity(spec.storage->size);
     if (!bytes || *bytes <= 0) {

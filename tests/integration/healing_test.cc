@@ -278,6 +278,17 @@ TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
   }
 }
 
+// Views that differ: one node has forgotten another, by hand, and would be told of it by no gossip for a minute.
+TEST(Healing, ANodeThatAnotherHasForgottenIsKnownAgain) {
+  Life life;
+  const auto forgotten = life.NodeOf("demo-2-1").id();
+  const auto forgetful = life.NodeOf("demo-0-0").endpoint;
+  ASSERT_TRUE(life.harness.Ask(forgetful, {"CLUSTER", "FORGET", forgotten.ToString()}).IsOk());
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  EXPECT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-0-0").table->Find(forgotten) != nullptr; }, 20s));
+  life.ExpectAllIsWell();
+}
+
 TEST(Healing, AReplicaOfAnotherShardIsPutBack) {
   Life life(3, 2);
   const auto wrong = life.NodeOf("demo-0-0").id();

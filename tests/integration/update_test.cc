@@ -80,6 +80,40 @@ TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   life.ExpectAllIsWell();
 }
 
+// More memory, pod by pod as the condition asks for it: replicas first, then their masters.
+TEST(Rolling, ByHandWithTheManualStrategyLosesNothing) {
+  Life life(3, 1, {{"update", {{"strategy", "Manual"}}}});
+  life.StartWriters();
+  life.harness.PatchSpec({{"resources", {{"limits", {{"memory", "512Mi"}}}}}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "UpdatePending"; }));
+  std::this_thread::sleep_for(1s);
+  int ready = 0;
+  for (const auto& pod : life.harness.Look().observation.pods) ready += pod.ready ? 1 : 0;
+  EXPECT_EQ(ready, 6) << "no pod is touched";
+  for (const char* index : {"1", "0"}) {
+    for (const char* shard : {"demo-0-", "demo-1-", "demo-2-"}) {
+      const std::string pod = std::string(shard) + index;
+      const NodeId before = life.NodeOf(pod).id();
+      life.DeletePod(pod);
+      ASSERT_TRUE(Harness::Eventually(
+          [&] {
+            const auto look = life.harness.Look();
+            const auto& nodes = look.observation.nodes;
+            const auto node = std::ranges::find(nodes, pod, &NodeView::pod);
+            return node != nodes.end() && node->Answers() && node->id() != before && node->InSync() &&
+                   look.observation.FindPod(pod)->ready;
+          },
+          30s))
+          << pod;
+    }
+  }
+  life.ExpectAllIsWell();
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "maxmemory"}).elements.at(1).text, "402653184")
+        << node.pod;
+  }
+}
+
 // A pod that is not rolled yet and whose server dies meanwhile starts as it was made; so does one that was, after a
 // revert.
 TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {

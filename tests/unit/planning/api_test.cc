@@ -89,6 +89,19 @@ TEST(Validation, LeavesRoomForTheNodesThemselvesAmongMaxclients) {
   }
 }
 
+TEST(Validation, WantsANodeTimeoutThatTheStartScriptCanWaitFor) {
+  auto cluster = *ParseRedisCluster(ClusterObject(3, 1));
+  for (const auto& [value, fine] : {std::pair("500", true), std::pair("600000", true), std::pair("499", false),
+                                    std::pair("600001", false), std::pair("5s", false), std::pair("", false)}) {
+    cluster.spec.config["cluster-node-timeout"] = value;
+    const auto errors = Validate(cluster);
+    ASSERT_EQ(errors.empty(), fine) << value;
+    if (fine) continue;
+    EXPECT_EQ(errors[0].ToString(),
+              fmt::format("spec.config.cluster-node-timeout: \"{}\": use milliseconds, 500 to 600000", value));
+  }
+}
+
 TEST(RedisClusterJson, RefusesAWrongTypeInsteadOfGuessing) {
   Json object = ClusterObject();
   object["spec"]["masters"] = "three";
