@@ -13,6 +13,8 @@ export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
 export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} LATER_IMAGE=${E2E_LATER_IMAGE:-redis:8.2}
 export OTHER_IMAGE=${E2E_OTHER_IMAGE:-valkey:8.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
 
+export GROWING_CLASS=slotwright-e2e-growing # made by the scenario that needs it
+
 title_of() { sed -n '1s/^# //p' "$1"; }
 
 # play FILE: a scenario's commands up to the first that fails; their output and how long they took go into the report. Call it
@@ -68,17 +70,30 @@ end_aside() {
     aside='' aside_checker=''
 }
 
+# longest_wait FILE: of a writer, in seconds, at most. A shard that is handed over is away for less than one, a failover takes
+# eight; what takes longer says so in one of its first lines.
+longest_wait() {
+    local expected
+    expected=$(sed -n '1,4s/^# writers wait for at most \([0-9]*\) s$/\1/p' "$1")
+    echo "${expected:-15}"
+}
+
 # conclude FILE STATUS CHECKER...: adds the scenario's line to the table, and its name to `failed`; it fails also if one of the
-# checkers finds an acknowledged write lost or out of place.
+# checkers finds an acknowledged write lost or out of place, if one of its writers got nowhere, or had to wait for too long.
 conclude() {
-    local name title seconds status=$2 lap result=ok
+    local name title seconds status=$2 lap result=ok limit
     name=$(basename "$1" .sh)
+    limit=$(longest_wait "$1")
     title=$(title_of "$1")
     seconds=$(cat "$REPORT/$name.seconds")
     shift 2
     lap=$(laps "$@" 2>>"$REPORT/$name.log") || { lap=null; status=1; }
     printf 'checkers: %s\n' "$(jq -c . <<<"$lap")" >>"$REPORT/$name.log"
-    jq -e '. == null or (.acknowledged > 0 and .lost == 0 and .disordered == 0)' <<<"$lap" >/dev/null || status=1
+    jq -e --argjson limit "$limit" '. == null or (.least_acknowledged > 0 and .lost == 0 and .disordered == 0
+        and .worst_seconds <= $limit)' <<<"$lap" >/dev/null || {
+        printf 'a write was lost or out of place, a writer got nowhere, or waited for more than %s s\n' "$limit" >>"$REPORT/$name.log"
+        status=1
+    }
     [ "$status" != 77 ] || { result=skipped; status=0; }
     if [ "$status" -ne 0 ]; then
         result=FAILED
@@ -117,11 +132,11 @@ diagnose() {
 # clean: takes away what the scenarios made, unless E2E_CLEAN is empty; the definition too, as it was not there before.
 clean() {
     [ -n "${E2E_CLEAN-yes}" ] || return 0
-    kubectl get nodes -o name | xargs -r kubectl uncordon >/dev/null
     in_test delete rdc --all --timeout=60s >/dev/null 2>&1 || true
     helm uninstall slotwright --namespace "$SYSTEM" >/dev/null 2>&1 || true
     kubectl delete namespace "$NAMESPACE" "$SYSTEM" --ignore-not-found --timeout=120s >/dev/null
     kubectl delete crd redisclusters.slotwright.dev --ignore-not-found >/dev/null
+    kubectl delete storageclass "$GROWING_CLASS" --ignore-not-found >/dev/null
 }
 
 if [ -z "${KUBECONFIG:-}" ]; then

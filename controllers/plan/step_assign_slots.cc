@@ -91,7 +91,7 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
         observation, kStep, "WaitingForNodes",
         fmt::format(
             "{} of {} nodes answer{}", answering, wanted,
-            troubled == observation.pods.end() ? "" : fmt::format("; {}: {}", troubled->name, troubled->trouble)));
+            troubled == observation.pods.end() ? "" : fmt::format("; {}: {}", troubled->name, DescribeTrouble(*troubled))));
   }
   if (formed && !MayServeEmpty(cluster)) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);

@@ -18,7 +18,7 @@ Finding MissingPods(const Observation& observation) {
     if (!pod.terminating && pod.trouble.empty() && !pod.ip.empty()) continue;
     ++waiting;
     const std::string why = pod.terminating        ? "is terminating"
-                            : !pod.trouble.empty() ? pod.trouble
+                            : !pod.trouble.empty() ? DescribeTrouble(pod)
                                                    : "has no address yet";
     if (first.empty()) first = fmt::format("{} {}", pod.name, why);
   }

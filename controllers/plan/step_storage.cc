@@ -10,20 +10,14 @@ namespace slotwright::steps {
 std::optional<Plan> RefuseStorageChange(const Observation& observation, const ClusterView&) {
   const auto& storage = observation.cluster.spec.storage;
   if (!storage) return std::nullopt;
+  reconciler::ObjectPtr largest;
   for (const auto& [type, desired] : DesiredObjects(observation.cluster)) {
     if (type != reconciler::types::kPersistentVolumeClaims) continue;
     const std::string name = reconciler::KeyOf(desired).name;
     const auto found = observation.objects.find({type.kind, name});
     if (found == observation.objects.end()) continue;
     const auto& claim = *found->second;
-    if (SizeOfClaim(claim) > SizeOfClaim(desired)) {
-      const auto has = reconciler::StringAt(claim, {"spec", "resources", "requests", "storage"});
-      return Refuse(
-          "storage", "StorageCannotShrink",
-          fmt::format("spec.storage.size: \"{}\": the claim {} has {} and volumes do not shrink; set it to {} "
-                      "or more",
-                      storage->size, name, has, has));
-    }
+    if (SizeOfClaim(claim) > SizeOfClaim(largest ? *largest : desired)) largest = found->second;
     const auto has = reconciler::StringAt(claim, {"spec", "storageClassName"});
     if (!storage->storage_class_name.empty() && storage->storage_class_name != has) {
       return Refuse(
@@ -33,7 +27,13 @@ std::optional<Plan> RefuseStorageChange(const Observation& observation, const Cl
                       storage->storage_class_name, name, has));
     }
   }
-  return std::nullopt;
+  if (!largest) return std::nullopt;
+  const auto has = reconciler::StringAt(*largest, {"spec", "resources", "requests", "storage"});
+  return Refuse("storage", "StorageCannotShrink",
+                fmt::format("spec.storage.size: \"{}\": the claim {} has {} and volumes do not shrink; set it to {} or "
+                            "more, or delete larger claims with their pods, a replica's at a time: both are made anew, "
+                            "and the data is copied from the master",
+                            storage->size, reconciler::KeyOf(*largest).name, has, has));
 }
 
 }  // namespace slotwright::steps

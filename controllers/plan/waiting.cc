@@ -33,6 +33,11 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
+std::string DescribeTrouble(const PodView& pod) {
+  if (!pod.trouble.starts_with("CrashLoopBackOff")) return pod.trouble;
+  return fmt::format("{} (kubectl logs {} says why, perhaps a value of spec.config)", pod.trouble, pod.name);
+}
+
 Plan Refuse(std::string step, const std::string& reason, const std::string& message) {
   return {.step = std::move(step),
           .reason = reason,

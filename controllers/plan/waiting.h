@@ -22,6 +22,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
                                 std::string message);
 /// Nothing to do until Kubernetes calls that pod ready; the pod watch wakes us.
 [[nodiscard]] Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod);
+/// Why the pod does not run, and where its server has said more.
+[[nodiscard]] std::string DescribeTrouble(const PodView& pod);
 /// Something that only a person, or another program, can put right.
 [[nodiscard]] Plan Refuse(std::string step, const std::string& reason, const std::string& message);
 /// Whether slots whose data is gone may be served again, empty: by policy, or while nobody was told yet that the

@@ -177,6 +177,7 @@ def lap(writers):
         checks = [writer.verify() for writer in writers]
         report = {
             "acknowledged": sum(w.acknowledged for w in writers),
+            "least_acknowledged": min(w.acknowledged for w in writers),
             "unknown": sum(w.unknown for w in writers),
             "lost": sum(c[0] for c in checks),
             "disordered": sum(c[1] for c in checks),

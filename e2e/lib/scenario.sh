@@ -32,11 +32,24 @@ cluster_apply() {
     } | in_test apply -f -
 }
 
+# redis_ask POD COMMAND: what its server answers.
+# shellcheck disable=SC2016  # the pod's own variables
+redis_ask() {
+    in_test exec "$1" -- sh -c '{ cat /run/slotwright/auth; echo "$0"; } |
+        "$(command -v redis-cli || command -v valkey-cli)" -h "$POD_IP"' "$2" | sed 1d # the first line answers AUTH
+}
+
 # settled NAME PODS: Ready for what the resource says now, nothing under way, and so many pods Ready.
 settled() {
     in_test get rdc "$1" -o json | jq -e '.status.observedGeneration == .metadata.generation
         and (.status.operation | not) and any(.status.conditions[]; .type == "Ready" and .status == "True")' &&
         [ "$(pods_ready "$1")" = "$2" ]
+}
+
+# refuses NAME REASON: the condition Ready says so.
+refuses() {
+    in_test get rdc "$1" -o json | jq -e --arg reason "$2" \
+        'any(.status.conditions[]; .type == "Ready" and .status == "False" and .reason == $reason)'
 }
 
 pods_ready() {
@@ -105,7 +118,8 @@ laps() {
     local pod
     for pod; do
         checker_ask "$pod" lap
-    done | jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add), unknown: (map(.unknown) | add),
+    done | jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add),
+        least_acknowledged: (map(.least_acknowledged) | min), unknown: (map(.unknown) | add),
         lost: (map(.lost) | add), disordered: (map(.disordered) | add), worst_seconds: (map(.worst_seconds) | max),
         example: (map(.example) | join(" ")), errors: (map(.errors) | add)} end'
 }

@@ -1,6 +1,7 @@
 # a node is drained and uncordoned
 # shellcheck shell=bash
 
+on_kind || skip # elsewhere the pods of others would have to go as well
 away=$(pod_node checker-demo)
 node=$(pods_json demo | jq -r --arg away "$away" '[.items[].spec.nodeName | select(. != $away)] | first')
 on_node() { pods_json demo | jq -r --arg node "$node" '[.items[] | select(.spec.nodeName == $node)] | length'; }
@@ -24,6 +25,7 @@ expect 60 "there is a new $replica" replaced "$replica" "$uid"
 expect 120 "all is well" settled demo 6
 
 tell "$(on_node) Redis pods on $node"
+trap 'kubectl uncordon "$node"' EXIT
 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout=180s
 tell "drained"
 [ "$(on_node)" = 0 ]

@@ -8,9 +8,7 @@ expect 180 "each master has a node of its own" spread
 expect 60 "all is well" settled demo 6
 replica=$(in_test get rdc demo -o 'jsonpath={.status.shards[0].replicas[0].pod}')
 paused demo true # or it would put that right before anybody sees it
-# shellcheck disable=SC2016  # the pod's own variables
-in_test exec "$replica" -- sh -c '{ cat /run/slotwright/auth; echo CLUSTER FAILOVER; } |
-    "$(command -v redis-cli || command -v valkey-cli)" -h "$POD_IP"'
+redis_ask "$replica" "CLUSTER FAILOVER"
 expect 30 "two masters are on one node" piled
 in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
 paused demo false

@@ -1,17 +1,11 @@
 # configuration: a directive changed live, another by a roll
 # shellcheck shell=bash
 
-# setting POD DIRECTIVE: what the server says.
-# shellcheck disable=SC2016  # the pod's own variables
-setting() {
-    in_test exec "$1" -- sh -c '{ cat /run/slotwright/auth; echo "CONFIG GET $0"; } |
-        "$(command -v redis-cli || command -v valkey-cli)" -h "$POD_IP"' "$2" | tail -n 1
-}
 # everywhere DIRECTIVE VALUE
 everywhere() {
     local pod
     for pod in $(pods_json demo | jq -r '.items[].metadata.name'); do
-        [ "$(setting "$pod" "$1")" = "$2" ] || return 1
+        [ "$(redis_ask "$pod" "CONFIG GET $1" | tail -n 1)" = "$2" ] || return 1
     done
 }
 

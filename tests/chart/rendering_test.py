@@ -114,6 +114,8 @@ class BadValues(unittest.TestCase):
         "replicas as text": {"replicas": "two"},
         "a negative number of replicas": {"replicas": -1},
         "an operator without an election": {"operator": {"extraArgs": ["--no-leader-elect"]}},
+        "an operator without one, in other words": {"operator": {"extraArgs": ["--leader-elect=no"]}},
+        "a misspelt variable": {"operator": {"extraEnv": [{"name": "A", "valeu": "x"}]}},
         "a namespace in upper case": {"watch": {"namespaces": ["Team"]}},
         "namespaces as text": {"watch": {"namespaces": "a,b"}},
         "a pull policy": {"image": {"pullPolicy": "Sometimes"}},
@@ -124,6 +126,7 @@ class BadValues(unittest.TestCase):
         "an interval without a unit": {"metrics": {"serviceMonitor": {"interval": "30"}}},
         "an aggregation mode": {"rbac": {"aggregateToDefaultRoles": True}},
         "a name that is none": {"fullnameOverride": "Slot_Wright"},
+        "a name for all that is none": {"nameOverride": "Foo_Bar"},
         "an address without a mask": {"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}},
         "a label with a blank": {"extraLabels": {"a": "b c"}},
     }
@@ -134,6 +137,12 @@ class BadValues(unittest.TestCase):
                 run = chart.template(values)
                 self.assertNotEqual(run.returncode, 0, "accepted")
                 self.assertIn("schema", run.stderr)
+
+
+    def test_alerts_without_metrics_are_refused(self):
+        run = chart.template({"metrics": {"enabled": False, "prometheusRule": {"enabled": True}}})
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("metrics.prometheusRule.enabled needs metrics.enabled", run.stderr)
 
 
 class Definition(unittest.TestCase):

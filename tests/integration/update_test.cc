@@ -127,6 +127,10 @@ TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
     });
   };
   ASSERT_TRUE(Harness::Eventually(one_was_tried, 60s));
+  EXPECT_TRUE(Harness::Eventually([&] {
+    const std::string said = life.harness.Condition("Ready").value("message", "");
+    return said.find("(kubectl logs demo-0-1 says why, perhaps a value of spec.config)") != std::string::npos;
+  }));
   ASSERT_TRUE(life.harness.Look().observation.FindPod("demo-2-1")->ready) << "the first shard's replica is the one";
   const auto is_back = [&](const std::string& pod, const std::string& before) {
     const auto nodes = life.harness.Look().observation.nodes;
