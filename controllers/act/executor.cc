@@ -57,6 +57,10 @@ std::string RefusedDirectives(const SetConfig& action, const RedisCluster& clust
   return reply;
 }
 
+Json PatchOf(const LiveNotes& notes) {
+  return {{"metadata", {{"annotations", {{annotations::kLiveConfig, ToString(notes)}}}}}};
+}
+
 // An object that is not there, or that has been replaced by a namesake, has been deleted.
 Result<void> Gone(Result<void> deleted) {
   const bool gone =
@@ -111,6 +115,8 @@ NodeCommands CommandsFor(const SettleSlots& action) {
   }
   return result;
 }
+
+NodeCommands CommandsFor(const TakeNewEpoch& action) { return {&action.node, {{"CLUSTER", "BUMPEPOCH"}}, ""}; }
 
 NodeCommands CommandsFor(const Takeover& action) {
   return {&action.replica, {{"CLUSTER", "FAILOVER", "TAKEOVER"}}, ""};
@@ -196,6 +202,9 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   } else if (const auto* pod = std::get_if<DeletePod>(&action)) {
     outcome.error =
         error_of(Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, pod->name}, {.uid = pod->uid})));
+  } else if (const auto* note = std::get_if<NotePod>(&action)) {
+    outcome.error = error_of(client_.Patch(reconciler::types::kPods, {cluster.ns, note->name},
+                                           reconciler::PatchType::kMerge, PatchOf(note->notes)));
   } else if (const auto* eviction = std::get_if<EvictPod>(&action)) {
     Evict(*eviction, cluster, outcome);
   } else if (const auto* object = std::get_if<DeleteObject>(&action)) {
@@ -211,9 +220,8 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
                            Outcome& outcome) const {
   const auto note = [&](const std::optional<LiveNotes>& notes) {
     if (!notes) return;
-    const Json patch = {{"metadata", {{"annotations", {{annotations::kLiveConfig, ToString(*notes)}}}}}};
-    const auto noted =
-        client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod}, reconciler::PatchType::kMerge, patch);
+    const auto noted = client_.Patch(reconciler::types::kPods, {cluster.ns, action.node.pod},
+                                     reconciler::PatchType::kMerge, PatchOf(*notes));
     Done(outcome.action);
     if (!noted && outcome.error.empty()) outcome.error = noted.error().message;
   };

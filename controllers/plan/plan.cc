@@ -45,6 +45,7 @@ std::string ToString(const Action& action) {
                                          a.slots.ToString())
                            : fmt::format("end the migration of slots {} on {}", a.slots.ToString(), Name(a.node));
           },
+          [](const TakeNewEpoch& a) { return fmt::format("give {} a new epoch", Name(a.node)); },
           [](const Failover& a) {
             return fmt::format("let {} take over from its {}master {}", Name(a.replica), a.forced ? "dead " : "",
                                a.master_pod);
@@ -56,6 +57,7 @@ std::string ToString(const Action& action) {
           [](const DeletePod& a) { return fmt::format("delete Pod {}", a.name); },
           [](const EvictPod& a) { return fmt::format("evict Pod {}", a.name); },
           [](const DeleteObject& a) { return fmt::format("delete {} {}", a.type.kind, a.name); },
+          [](const NotePod& a) { return fmt::format("note that the configuration of Pod {} is not known", a.name); },
           [](const SetConfig& a) {
             std::string names;
             for (const auto& [name, value] : a.change.directives) names += (names.empty() ? "" : ", ") + name;

@@ -82,6 +82,10 @@ struct SettleSlots {
   SlotSet slots;
   std::optional<NodeId> owner;
 };
+/// A configuration epoch above all others, without the others' consent (CLUSTER BUMPEPOCH): its claims beat theirs.
+struct TakeNewEpoch {
+  NodeRef node;
+};
 /// An orderly failover: `replica` takes over from its live master without losing a write. Forced: its master is dead,
 /// and the others are asked for their votes at once.
 struct Failover {
@@ -117,15 +121,20 @@ struct LiveChange {
   LiveNotes after;                      ///< Once the server has taken them.
   std::optional<LiveNotes> if_refused;  ///< Nothing: is noted already.
 };
+/// Says of a pod, before the file that its server is about to read changes, that what it will have is not known.
+struct NotePod {
+  std::string name;
+  LiveNotes notes;
+};
 /// Changes directives of a running node. Whenever the operator dies, the note on the pod claims no more than is true.
 struct SetConfig {
   NodeRef node;
   LiveChange change;
 };
 
-using Action =
-    std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate, EndQuarantine,
-                 Forget, MigrateSlots, SettleSlots, Failover, Takeover, DeletePod, EvictPod, DeleteObject, SetConfig>;
+using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate,
+                            EndQuarantine, Forget, MigrateSlots, SettleSlots, TakeNewEpoch, Failover, Takeover,
+                            DeletePod, EvictPod, DeleteObject, NotePod, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
 [[nodiscard]] std::string ToString(const Action& action);

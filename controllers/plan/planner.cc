@@ -20,13 +20,26 @@ using text::Counted;
 namespace {
 
 constexpr auto kSteps = std::to_array<Step>({
-    steps::EnsureObjects,     steps::EnsurePods,         steps::RefuseStrangers,
-    steps::ReplaceStuckPods,  steps::AssignInitialSlots, steps::TakeOver,
-    steps::JoinNodes,         steps::ReportLostShards,   steps::ForgetGhosts,
-    steps::ReturnDeniedSlots, steps::CloseOpenSlots,     steps::RemoveRetiredShards,
+    steps::EnsureObjects,
+    steps::EnsurePods,
+    steps::RefuseStrangers,
+    steps::ReplaceStuckPods,
+    steps::AssignInitialSlots,
+    steps::TakeOver,
+    steps::JoinNodes,
+    steps::ReportLostShards,
+    steps::ForgetGhosts,
+    steps::ReturnDeniedSlots,
+    steps::CloseOpenSlots,
+    steps::UpdateStaleViews,
+    steps::RemoveRetiredShards,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
-    steps::Rebalance,         steps::AwaitMigrations,    steps::RemoveSurplusReplicas,
-    steps::RollPods,          steps::SpreadMasters,      steps::RefuseStorageChange,
+    steps::Rebalance,
+    steps::AwaitMigrations,
+    steps::RemoveSurplusReplicas,
+    steps::RollPods,
+    steps::SpreadMasters,
+    steps::RefuseStorageChange,
     steps::AwaitForgetting,
 });
 

@@ -42,6 +42,8 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> ReportLostShards(const Observation&, const ClusterView&);
 /// Slots of which everybody says that another one owns them: their last owner gets them back.
 [[nodiscard]] std::optional<Plan> ReturnDeniedSlots(const Observation&, const ClusterView&);
+/// Gives owners a new epoch whom nodes that were away do not take for the owners of their slots.
+[[nodiscard]] std::optional<Plan> UpdateStaleViews(const Observation&, const ClusterView&);
 /// Ends slot migrations that were left half-way.
 [[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
 /// Deletes pods and objects of shards that are too many and own nothing any more.
@@ -85,6 +87,12 @@ struct LiveConfig {
   bool taken = false;
 };
 [[nodiscard]] LiveConfig LiveConfigOf(const Observation& observation);
+
+/// Before redis.conf changes: the pods of which nobody can say afterwards which of the two their servers have read.
+/// After a cluster was formed those are the ones that do not answer: others have taken live what comes into the file.
+[[nodiscard]] std::vector<Action> NotesBeforeTheFile(const Observation& observation,
+                                                     const std::map<std::string, std::string>& before,
+                                                     const std::map<std::string, std::string>& after);
 
 enum class LiveValuesInFile : std::uint8_t { kAsSpecified, kAsTheyAre };
 /// What is missing or differs of the objects that EnsureObjects looks after.

@@ -87,11 +87,11 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
     if (formed) return std::nullopt;
     const auto troubled =
         std::ranges::find_if(observation.pods, [](const PodView& pod) { return !pod.trouble.empty(); });
-    return WaitForRedis(
-        observation, kStep, "WaitingForNodes",
-        fmt::format(
-            "{} of {} nodes answer{}", answering, wanted,
-            troubled == observation.pods.end() ? "" : fmt::format("; {}: {}", troubled->name, DescribeTrouble(*troubled))));
+    return WaitForRedis(observation, kStep, "WaitingForNodes",
+                        fmt::format("{} of {} nodes answer{}", answering, wanted,
+                                    troubled == observation.pods.end()
+                                        ? ""
+                                        : fmt::format("; {}: {}", troubled->name, DescribeTrouble(*troubled))));
   }
   if (formed && !MayServeEmpty(cluster)) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);

@@ -99,6 +99,30 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
   return directives;
 }
 
+std::vector<Action> NotesBeforeTheFile(const Observation& observation, const Directives& before,
+                                       const Directives& after) {
+  std::set<std::string> changed;
+  for (const auto& [name, value] : before) {
+    if (Find(after, name) != value) changed.insert(name);
+  }
+  for (const auto& [name, value] : after) {
+    if (Find(before, name) != value) changed.insert(name);
+  }
+  const bool formed = !observation.cluster.formed_at.empty();
+  std::vector<Action> actions;
+  for (const auto& pod : observation.pods) {
+    const auto is_its_own = [&](const NodeView& node) { return node.pod == pod.name && node.Answers(); };
+    if (!pod.ours || pod.terminating || (formed && std::ranges::any_of(observation.nodes, is_its_own))) continue;
+    NotePod note{pod.name, pod.live_notes};
+    for (const auto& name : changed) {
+      note.notes.directives.erase(name);
+      note.notes.unknown.insert(name);
+    }
+    if (note.notes.unknown != pod.live_notes.unknown) actions.emplace_back(std::move(note));
+  }
+  return actions;
+}
+
 LiveNotes NotesOfNewPods(const Observation& observation) {
   const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
   const Directives file = found == observation.objects.end() ? Directives{} : DirectivesIn(*found->second);

@@ -14,15 +14,6 @@ namespace {
 
 constexpr const char* kReason = "ReturningSlots";
 
-// Nodes are not all asked at the same moment: a slot that changes hands meanwhile looks like that for once. Who gets it
-// back then would take writes for it until he hears of the new owner.
-bool HasLasted(const Observation& observation) {
-  const auto& status = observation.cluster.status;
-  if (reconciler::StringAt(status, {"operation", "step"}) != kReason) return false;
-  const auto since = reconciler::ParseTime(reconciler::StringAt(status, {"operation", "stepSince"}));
-  return observation.now - since >= std::chrono::seconds(3);
-}
-
 // The highest epoch that is named: nobody's table prefers another claim, so no new epoch is needed.
 const NodeView* LastOwner(const ClusterView& view, Slot slot) {
   const NodeView* last = nullptr;
@@ -51,7 +42,9 @@ std::optional<Plan> ReturnDeniedSlots(const Observation& observation, const Clus
   if (returned.empty()) return std::nullopt;
   const std::string message =
       fmt::format("of {} slots each owner says that another one owns them: {}", denied.size(), denied.ToString());
-  if (!HasLasted(observation)) return WaitForRedis(observation, "denied-slots", kReason, message);
+  // Nodes are not all asked at the same moment: a slot that changes hands meanwhile looks like that for once. Who gets
+  // it back then would take writes for it until he hears of the new owner.
+  if (!HasLasted(observation, kReason)) return WaitForRedis(observation, "denied-slots", kReason, message);
   std::vector<Action> actions;
   for (const auto& [owner, slots] : returned) actions.emplace_back(SettleSlots{RefTo(*owner), slots, owner->id()});
   return DoAndPoll(observation, "denied-slots", kReason, message, std::move(actions));

@@ -1,6 +1,9 @@
 // The Kubernetes objects around the pods, and the pods.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
@@ -43,6 +46,11 @@ std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFi
     if (exists && IsTaken(observation.cluster, desired.type.kind, *found->second)) continue;
     if (live_values == LiveValuesInFile::kAsTheyAre && desired.type == reconciler::types::kConfigMaps) {
       desired.object["data"]["redis.conf"] = RedisConf(observation.cluster, LiveDirectivesInUse(observation));
+    }
+    if (exists && desired.type == reconciler::types::kConfigMaps) {
+      auto notes = NotesBeforeTheFile(observation, DirectivesIn(*found->second), DirectivesIn(desired.object));
+      if (!notes.empty()) desired.object["data"].erase("redis.conf");  // stays as it is, for now
+      std::ranges::move(notes, std::back_inserter(actions));
     }
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
     // Owner, labels and content must be there; what others added may stay.

@@ -33,6 +33,13 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
+bool HasLasted(const Observation& observation, const std::string& reason) {
+  const auto& status = observation.cluster.status;
+  if (reconciler::StringAt(status, {"operation", "step"}) != reason) return false;
+  const auto since = reconciler::ParseTime(reconciler::StringAt(status, {"operation", "stepSince"}));
+  return observation.now - since >= std::chrono::seconds(3);
+}
+
 std::string DescribeTrouble(const PodView& pod) {
   if (!pod.trouble.starts_with("CrashLoopBackOff")) return pod.trouble;
   return fmt::format("{} (kubectl logs {} says why, perhaps a value of spec.config)", pod.trouble, pod.name);

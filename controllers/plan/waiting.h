@@ -20,6 +20,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 /// Nothing to do but wait for Redis.
 [[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
                                 std::string message);
+/// The same reason has been reported for three seconds: it is no moment between two answers.
+[[nodiscard]] bool HasLasted(const Observation& observation, const std::string& reason);
 /// Nothing to do until Kubernetes calls that pod ready; the pod watch wakes us.
 [[nodiscard]] Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod);
 /// Why the pod does not run, and where its server has said more.

@@ -5,6 +5,7 @@
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
+#include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 #include "tests/simulation/operator_life.h"
 #include "tests/simulation/world.h"
@@ -118,10 +119,21 @@ World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
   if (request.target.ends_with(kEviction)) {
     return InspectDeletion(LastWord(request.target.substr(0, request.target.size() - kEviction.size())));
   }
+  if (request.method == "PATCH" && request.target.find("/configmaps/") != std::string::npos) {
+    return InspectFile(Json::parse(request.body));
+  }
   if (request.method == "PATCH" && request.target.find("/redisclusters/demo/status") != std::string::npos) {
     return InspectReady(Json::parse(request.body).value("status", Json::object()));
   }
   return {};
+}
+
+// Promise 9. Of a new cluster the servers are the first to say what they take.
+World::Broken World::InspectFile(const Json& config_map) {
+  const bool formed = user_->Get(kRedisClusters, {"default", "demo"})->contains(Json::json_pointer("/status/formedAt"));
+  const std::string refusal = RefusalOf(DirectivesIn(config_map));
+  if (!formed || refusal.empty()) return {};
+  return {"9: no server starts with the redis.conf that is written: " + refusal};
 }
 
 // Promises 1 and 3.
@@ -151,6 +163,13 @@ World::Broken World::InspectDeletion(const std::string& pod) {
   return broken;
 }
 
+bool World::IsWanted(const std::string& pod) {
+  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const auto cluster = ParseRedisCluster(*object);
+  const auto place = ShardAndIndexOf("demo", pod);
+  return cluster && place && cluster->spec.Wants(place->first, place->second);
+}
+
 // Promise 7: never early.
 World::Broken World::InspectReady(const Json& status) {
   if (!SaysThatAllIsWell(status)) return {};
@@ -164,7 +183,7 @@ World::Broken World::InspectReady(const Json& status) {
     const Node* node = NodeOf(pod);
     // Of one that was just made, and is one too many by now, the operator need not have heard yet.
     const bool unheard_of = simulator.Now() - process.created < lag_high_ + milliseconds(500);
-    if (node == nullptr && unheard_of) continue;
+    if (unheard_of && !IsWanted(pod)) continue;
     if (node == nullptr) {
       broken.push_back("7: said to be well, but there is no process behind " + pod);
     } else if (!node->hung && !node->state_ok()) {

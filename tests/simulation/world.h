@@ -131,6 +131,9 @@ class World {
 
   using Broken = std::vector<std::string>;  // promises
   [[nodiscard]] Broken InspectRequest(const reconciler::HttpRequest& request);
+  [[nodiscard]] Broken InspectFile(const reconciler::Json& config_map);
+  /// There should be such a pod, by the newest specification.
+  [[nodiscard]] bool IsWanted(const std::string& pod);
   [[nodiscard]] Broken InspectDeletion(const std::string& pod);
   [[nodiscard]] Broken InspectReady(const reconciler::Json& status);
   void InspectCommand(const Node& node, const Command& command, const std::function<void()>& carry_out);

@@ -15,6 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::Pair;
+using ::testing::StartsWith;
 
 // The epochs that come with introductions, by pod.
 std::map<std::string, std::uint64_t> EpochsGiven(const World& world) {
@@ -163,6 +164,24 @@ TEST_F(DeniedSlots, OfANodeThatIsGoneAreForItsReplica) {
   gone.Reincarnate("demo-1-0");
   EXPECT_NE(gone.MakePlan().reason, "ReturningSlots");
   EXPECT_THAT(gone.Actions(), Not(Contains(HasSubstr("owns slots"))));
+}
+
+// demo-2-1 was away while slot 100 went from demo-1-0 to demo-0-0, and demo-1-0 has taken a higher epoch since.
+TEST(StaleViews, AreOvercomeByANewEpochOfTheOwner) {
+  World world = World::Healthy(3, 1);
+  auto& old = world.Line("demo-2-1", "demo-1-0");
+  old.slots.Add(100);
+  old.config_epoch = 9;
+  SlotSet slot;
+  slot.Add(100);
+  auto& owner = world.Line("demo-2-1", "demo-0-0");
+  owner.slots = owner.slots - slot;
+  EXPECT_EQ(world.MakePlan().reason, "UpdatingViews");
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "gossip may be about to put it right";
+  world.observation.cluster.status["operation"] = {{"step", "UpdatingViews"}, {"stepSince", "2026-11-23T05:59:57Z"}};
+  EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-0-0 ")));
+  world.Line("demo-0-0", "demo-0-0").config_epoch = 10;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
 }
 
 }  // namespace

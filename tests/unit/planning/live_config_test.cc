@@ -26,6 +26,13 @@ void TakeLiveChanges(World& world, const std::string& refuses) {
   }
 }
 
+void TakeNotes(World& world) {
+  const Plan plan = world.MakePlan();
+  for (const auto& action : plan.actions) {
+    if (const auto* note = std::get_if<NotePod>(&action)) world.Pod(note->name).live_notes = note->notes;
+  }
+}
+
 LiveNotes NotesOfTheNewPod(const Plan& plan) {
   for (const auto& action : plan.actions) {
     const auto* creation = std::get_if<CreatePod>(&action);
@@ -110,6 +117,7 @@ TEST(LiveConfig, ReachesTheFileOfARollOnceThatOneOfTheNewPodsHasTakenIt) {
   world.Kill("demo-0-1");
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it may be starting";
   first.trouble = "CrashLoopBackOff";
+  TakeNotes(world);
   EXPECT_THAT(world.FileToBe(), HasSubstr("nonsense")) << "perhaps the older value is at fault";
   first.live_notes.refused = {{"maxmemory-policy", "nonsense"}};
   EXPECT_THAT(world.FileToBe(), Not(HasSubstr("nonsense"))) << "it is not: this one was refused";
@@ -198,6 +206,33 @@ TEST(LiveConfig, OfANewPodIsNotKnownWhileTheFileIsAboutToChange) {
   EXPECT_EQ(note().directives.at("maxmemory-policy"), "allkeys-lru");
   world.observation.cluster.spec.config.clear();
   EXPECT_TRUE(note().unknown.contains("maxmemory-policy")) << "only a restart takes it away, if it has it";
+}
+
+// It is about to start from one of the two, and the value may be taken back before anybody sees it.
+TEST(LiveConfig, OfAPodThatIsStillToStartIsNotKnownOnceTheFileChanges) {
+  World world = World::Healthy(3, 1);
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  world.Kill("demo-2-1");
+  TakeLiveChanges(world, "");
+  EXPECT_THAT(world.Actions(), Contains("note that the configuration of Pod demo-2-1 is not known"));
+  EXPECT_THAT(world.FileToBe(), Not(HasSubstr("allkeys-lru"))) << "the note comes first";
+  TakeNotes(world);
+  EXPECT_THAT(world.Pod("demo-2-1").live_notes.unknown, ElementsAre("maxmemory-policy"));
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("is not known")))) << "once";
+  EXPECT_THAT(world.FileToBe(), HasSubstr("allkeys-lru"));
+}
+
+TEST(LiveConfig, BeforeTheClusterWasMadeIsNotKnownOfAnyPodOnceTheFileChanges) {
+  World world(3, 1);
+  world.EditConfig("maxmemory-policy", "allkeys-lru");
+  EXPECT_THAT(world.Actions(), Contains("note that the configuration of Pod demo-0-0 is not known"));
+  TakeNotes(world);
+  EXPECT_THAT(world.FileToBe(), HasSubstr("allkeys-lru"));
+  world.TakeObjectsAsDesired();
+  world.observation.cluster.spec.config.clear();
+  world.TakeObjectsAsDesired();
+  world.Form();
+  EXPECT_EQ(world.MakePlan().reason, "UpdatingPods") << "if one has it, only a restart takes it away";
 }
 
 TEST(LiveConfig, IsNotReadFromAFileThatSomebodyEdited) {

@@ -1,0 +1,59 @@
+// Nodes whose tables say of slots what was so before they were away.
+//
+// Such a table gives a slot to a node that gave it away meanwhile. Before Redis 7.2 a claim replaces another one only
+// with a higher epoch, also if that other node claims the slot no more (clusterUpdateSlotsConfigWith in its
+// src/cluster.c); and the one that gave it away may have the higher epoch by now. With a new epoch the owner's claim is
+// the highest of all.
+#include <set>
+
+#include "controllers/plan/planner.h"
+#include "controllers/plan/waiting.h"
+#include "controllers/topology/text.h"
+
+namespace slotwright::steps {
+
+namespace {
+
+constexpr const char* kReason = "UpdatingViews";
+
+// A new epoch in the middle of a move could take the slot back.
+bool SlotsAreMoving(const ClusterView& view) {
+  return std::ranges::any_of(view.answering, [](const NodeView* node) {
+    return !node->me().open_slots.empty() || node->active_migrations > 0;
+  });
+}
+
+// Those whose claims a viewer will never prefer.
+std::set<const NodeView*> OverruledOwners(const ClusterView& view) {
+  std::set<const NodeView*> overruled;
+  for (const NodeView* viewer : view.answering) {
+    for (const auto& line : viewer->table->lines) {
+      const auto named = view.by_id.find(line.id);
+      if (named == view.by_id.end() || named->second == viewer) continue;
+      const SlotSet given_away = line.slots - named->second->me().slots;
+      if (given_away.empty()) continue;
+      for (const auto& [id, slots] : view.owned) {
+        const NodeView* owner = view.by_id.at(id);
+        if (!(slots & given_away).empty() && owner->me().config_epoch < line.config_epoch) overruled.insert(owner);
+      }
+    }
+  }
+  return overruled;
+}
+
+}  // namespace
+
+std::optional<Plan> UpdateStaleViews(const Observation& observation, const ClusterView& view) {
+  if (view.disagreement.empty() || !EveryPodAnswers(observation, view) || SlotsAreMoving(view)) return std::nullopt;
+  const auto owners = OverruledOwners(view);
+  if (owners.empty()) return std::nullopt;
+  const std::string message =
+      text::Counted(owners.size(), "owner of slots is", "owners of slots are") + " not known as such by all nodes";
+  // What gossip is about to put right looks the same for a moment.
+  if (!HasLasted(observation, kReason)) return WaitForRedis(observation, "stale-views", kReason, message);
+  std::vector<Action> actions;
+  for (const NodeView* owner : owners) actions.emplace_back(TakeNewEpoch{RefTo(*owner)});
+  return DoAndPoll(observation, "stale-views", kReason, message, std::move(actions));
+}
+
+}  // namespace slotwright::steps
