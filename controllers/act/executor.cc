@@ -68,15 +68,19 @@ Result<void> Gone(Result<void> deleted) {
   return gone ? Result<void>() : deleted;
 }
 
-NodeCommands CommandsFor(const AssignSlots& action) {
-  NodeCommands result{&action.node, {}, ""};
-  if (action.epoch) result.commands.push_back({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(*action.epoch)});
+Command AddSlots(const SlotSet& slots) {
   Command add = {"CLUSTER", "ADDSLOTSRANGE"};
-  for (const SlotRange range : action.slots.Ranges()) {
+  for (const SlotRange range : slots.Ranges()) {
     add.push_back(std::to_string(range.first));
     add.push_back(std::to_string(range.last));
   }
-  result.commands.push_back(std::move(add));
+  return add;
+}
+
+NodeCommands CommandsFor(const AssignSlots& action) {
+  NodeCommands result{&action.node, {}, ""};
+  if (action.epoch) result.commands.push_back({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(*action.epoch)});
+  result.commands.push_back(AddSlots(action.slots));
   return result;
 }
 
@@ -119,7 +123,9 @@ NodeCommands CommandsFor(const SettleSlots& action) {
 NodeCommands CommandsFor(const TakeNewEpoch& action) { return {&action.node, {{"CLUSTER", "BUMPEPOCH"}}, ""}; }
 
 NodeCommands CommandsFor(const Takeover& action) {
-  return {&action.replica, {{"CLUSTER", "FAILOVER", "TAKEOVER"}}, ""};
+  NodeCommands result{&action.replica, {{"CLUSTER", "FAILOVER", "TAKEOVER"}}, ""};
+  if (!action.unknown_slots.empty()) result.commands.push_back(AddSlots(action.unknown_slots));
+  return result;
 }
 
 // No commands here: an action on Kubernetes, or one of several exchanges.

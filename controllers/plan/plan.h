@@ -97,6 +97,7 @@ struct Failover {
 struct Takeover {
   NodeRef replica;
   NodeId master;
+  SlotSet unknown_slots;  ///< Of the master, whose owner the replica never heard of: it claims them itself.
 };
 /// Deletes that very pod, and no later one of the same name.
 struct DeletePod {

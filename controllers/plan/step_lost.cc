@@ -79,6 +79,23 @@ bool IsWhollyLost(const Observation& observation, const ClusterView& view, const
   return answering >= observation.cluster.spec.pods_per_shard();
 }
 
+// A replica that has a copy and never heard that its master owns slots: that one died before it told it, a moment after
+// the first synchronisation. Nobody elects it, and by force it would take nothing over.
+const NodeView* UnawareReplicaOf(const Observation& observation, const ClusterView& view,
+                                 const ClusterView::Absent& lost) {
+  const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
+  if (!place) return nullptr;
+  const NodeView* best = nullptr;
+  int answering = 0;
+  for (const NodeView* node : view.answering) {
+    if (node->shard != place->first) continue;
+    ++answering;
+    if (node->me().master != lost.id || KnowsTheSlotsOf(*node, lost.id) || node->server.keys == 0) continue;
+    if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
+  }
+  return answering >= observation.cluster.spec.pods_per_shard() ? best : nullptr;
+}
+
 }  // namespace
 
 std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
@@ -91,7 +108,15 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   for (const auto* master : lost) {
     const bool can_elect = VotersFor(view, *master) > masters / 2;
     const NodeView* replica = BestReplicaOf(view, master->id);
-    if (replica == nullptr) continue;
+    if (replica == nullptr) {
+      const NodeView* unaware = UnawareReplicaOf(observation, view, *master);
+      if (unaware == nullptr || observation.cluster.spec.takeover == TakeoverPolicy::kNever) continue;
+      if (!IsFenced(observation, view, *master)) continue;
+      return Do("takeover", "TakingOver",
+                fmt::format("{}; {} has a copy of what {} had, and never heard of its slots", what, unaware->pod,
+                            master->hostname),
+                {Takeover{RefTo(*unaware), master->id, SlotsOf(*master) - view.covered}});
+    }
     if (!can_elect && observation.cluster.spec.takeover == TakeoverPolicy::kNever) {
       return Refuse("takeover", "MajorityLost",
                     fmt::format("{0}, no majority is left that could elect {1}, and spec.healing.takeover is Never: "

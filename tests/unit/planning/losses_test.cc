@@ -77,6 +77,29 @@ TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
   EXPECT_THAT(world.Actions(), Each(Not(HasSubstr("without votes"))));
 }
 
+// A master died a moment after its new replica's first synchronisation, before it told it of its slots: seen on real
+// servers (Rolling.ToADirectiveThatNoServer…).
+TEST(UnawareReplica, TakesTheSlotsThatItNeverHeardOf) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-2-0");
+  world.JoinAgain("demo-2-0");
+  auto& replica = world.Node("demo-2-1");
+  replica.server.keys = 100;
+  const SlotSet slots = world.Line("demo-2-1", "demo-2-0").slots;
+  world.Line("demo-2-1", "demo-2-0").slots = {};
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
+  const auto* takeover = std::get_if<Takeover>(&plan.actions[0]);
+  ASSERT_NE(takeover, nullptr) << ToString(plan.actions[0]);
+  EXPECT_EQ(takeover->replica.pod, "demo-2-1");
+  EXPECT_EQ(takeover->unknown_slots, slots);
+  world.observation.cluster.spec.takeover = TakeoverPolicy::kNever;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  world.observation.cluster.spec.takeover = TakeoverPolicy::kFenced;
+  replica.server.keys = 0;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-2-1")))) << "it has no copy";
+}
+
 World WithALostShard() {
   World world = World::Healthy(3, 1);
   world.Reincarnate("demo-1-0");
