@@ -18,13 +18,6 @@ bool PodTemplate::IsOutdated(const PodView& pod) const {
          std::ranges::any_of(pod.live_notes.directives, is_gone, [](const auto& known) { return known.first; });
 }
 
-bool PodTemplate::HasRefused(const PodView& pod) const {
-  return std::ranges::any_of(pod.live_notes.refused, [&](const auto& directive) {
-    const auto wanted = live_directives_.find(directive.first);
-    return wanted != live_directives_.end() && directive.second == wanted->second;
-  });
-}
-
 std::optional<LiveChange> PodTemplate::LiveChangeOf(const PodView& pod, const std::string& run_id) const {
   const LiveNotes& known = pod.live_notes;
   const bool restarted = known.run_id.empty() ? pod.restarts > 0 : known.run_id != run_id;

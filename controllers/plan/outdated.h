@@ -17,8 +17,6 @@ class PodTemplate {
 
   /// The pod must be replaced to become what it should be. REQUIRES: it is one that the specification asks for.
   [[nodiscard]] bool IsOutdated(const PodView& pod) const;
-  /// Its server refused, when asked last, a value that is asked for still.
-  [[nodiscard]] bool HasRefused(const PodView& pod) const;
   /// Nothing if the server has it all. `run_id` is the server's: one that restarted may have read another file. An
   /// outdated pod keeps its maxmemory, as its memory limit is an older one too.
   [[nodiscard]] std::optional<LiveChange> LiveChangeOf(const PodView& pod, const std::string& run_id) const;

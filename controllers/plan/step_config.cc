@@ -22,7 +22,8 @@ std::optional<std::string> Find(const Directives& directives, const std::string&
 }
 
 // What servers run with or start with: what all notes agree on; where they do not, the file, unless nobody has what it
-// says: then somebody else has edited it.
+// says: then somebody else has edited it. Of a value in the file of which nobody knows whether he has it, a refusal
+// tells that nobody has.
 std::optional<std::string> InUse(const std::string& name, const std::vector<const LiveNotes*>& notes,
                                  const Directives& file) {
   std::set<std::optional<std::string>> noted;
@@ -30,6 +31,11 @@ std::optional<std::string> InUse(const std::string& name, const std::vector<cons
     if (!pods->unknown.contains(name)) noted.insert(Find(pods->directives, name));
   }
   const auto in_file = Find(file, name);
+  const bool refused = in_file && std::ranges::any_of(notes, [&](const LiveNotes* pods) {
+                         const auto found = pods->refused.find(name);
+                         return found != pods->refused.end() && found->second == *in_file;
+                       });
+  if (noted.empty() && refused) return std::nullopt;
   if (noted.empty() || noted.contains(in_file)) return noted.size() == 1 ? *noted.begin() : in_file;
   return *noted.begin();
 }
@@ -47,14 +53,9 @@ LiveConfig LiveConfigOf(const Observation& observation) {
   const bool waits_for_a_person = cluster.spec.update == UpdateStrategy::kManual;
   bool asked = false;
   bool any_outdated = false;
-  bool refused = false;
-  bool ends_again_and_again = false;
   for (const auto& pod : observation.pods) {
     if (!IsToBeKept(observation, pod)) continue;
-    const bool outdated = current.IsOutdated(pod);
-    any_outdated = any_outdated || outdated;
-    refused = refused || current.HasRefused(pod);
-    ends_again_and_again = ends_again_and_again || (!outdated && pod.trouble.starts_with("CrashLoopBackOff"));
+    any_outdated = any_outdated || current.IsOutdated(pod);
   }
   LiveConfig live;
   for (const auto& node : observation.nodes) {
@@ -69,9 +70,8 @@ LiveConfig LiveConfigOf(const Observation& observation) {
     if (!change) continue;
     live.changes.emplace_back(SetConfig{RefTo(node), *std::move(change)});
   }
-  // Who ends again and again has nothing to lose by another file, unless by one that was refused: perhaps the present
-  // one is at fault.
-  live.taken = live.changes.empty() && ((asked && !any_outdated) || (ends_again_and_again && !refused));
+  // Also if a new pod ends again and again: others that start again would read what no server was asked to take.
+  live.taken = live.changes.empty() && asked && !any_outdated;
   return live;
 }
 
@@ -92,7 +92,8 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
     // The operator's own values are known to be good, but for the one that goes with the pods' memory limit.
     const bool may_be_refused = cluster.spec.config.contains(name) || name == "maxmemory";
     const auto in_use = may_be_refused ? InUse(name, notes, file) : value;
-    const auto known = in_use ? in_use : Find(defaults, name);
+    // A pod that is still to be replaced has no such memory limit.
+    const auto known = in_use || name == "maxmemory" ? in_use : Find(defaults, name);
     if (known) value = *known;
     directive = known ? std::next(directive) : directives.erase(directive);
   }

@@ -1,4 +1,4 @@
-// redis.conf and the two scripts of a pod.
+// redis.conf and the scripts of a pod.
 #include <fmt/format.h>
 
 #include <algorithm>

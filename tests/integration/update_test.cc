@@ -120,7 +120,7 @@ TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
   Life life;
   const std::string replica = life.NodeOf("demo-2-1").server.run_id;
   const std::string master = life.NodeOf("demo-2-0").server.run_id;
-  life.harness.PatchSpec({{"config", {{"databases", "abc"}}}});
+  life.harness.PatchSpec({{"config", {{"databases", "abc"}, {"maxmemory-policy", "no-such-policy"}}}});
   const auto one_was_tried = [&] {
     return std::ranges::any_of(life.harness.Look().observation.pods, [](const PodView& pod) {
       return pod.trouble.find("CrashLoopBackOff") != std::string::npos;
@@ -142,7 +142,7 @@ TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
   ASSERT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-2-1").InSync(); }));
   ASSERT_EQ(::kill(life.PidOf("demo-2-0"), SIGKILL), 0);
   EXPECT_TRUE(Harness::Eventually([&] { return is_back("demo-2-0", master); }, 60s));
-  life.harness.PatchSpec({{"config", {{"databases", nullptr}}}});
+  life.harness.PatchSpec({{"config", {{"databases", nullptr}, {"maxmemory-policy", nullptr}}}});
   life.ExpectAllIsWell(60s);
   EXPECT_EQ(life.Keys(), 20'000);
   for (const auto& node : life.harness.Look().observation.nodes) {

@@ -128,11 +128,12 @@ World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
   return {};
 }
 
-// Promise 9. Of a new cluster the servers are the first to say what they take.
+// Promise 9. Of a new cluster the servers are the first to say what they take; what was written before it was made
+// stays until then.
 World::Broken World::InspectFile(const Json& config_map) {
   const bool formed = user_->Get(kRedisClusters, {"default", "demo"})->contains(Json::json_pointer("/status/formedAt"));
   const std::string refusal = RefusalOf(DirectivesIn(config_map));
-  if (!formed || refusal.empty()) return {};
+  if (!formed || refusal.empty() || !RefusalOf(RedisConfNow()).empty()) return {};
   return {"9: no server starts with the redis.conf that is written: " + refusal};
 }
 
