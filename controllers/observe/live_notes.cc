@@ -20,6 +20,11 @@ bool LiveNotes::Has(const std::string& name, const std::string& value) const {
   return found != directives.end() && found->second == value;
 }
 
+void LiveNotes::Doubt(const std::string& name) {
+  directives.erase(name);
+  unknown.insert(name);
+}
+
 LiveNotes ParseLiveNotes(const std::string& annotation) {
   LiveNotes notes;
   const Json json = Json::parse(annotation, nullptr, false);

@@ -15,6 +15,8 @@ struct LiveNotes {
   std::map<std::string, std::string> refused;     ///< What it was asked to take last, and did not.
 
   [[nodiscard]] bool Has(const std::string& name, const std::string& value) const;
+  /// From now on nobody knows the value of that directive.
+  void Doubt(const std::string& name);
 };
 
 /// Of what nobody can read nothing is known.

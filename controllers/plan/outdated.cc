@@ -27,8 +27,7 @@ std::optional<LiveChange> PodTemplate::LiveChangeOf(const PodView& pod, const st
     if (keeps_maxmemory && name == "maxmemory") continue;
     if (!restarted && known.Has(name, value)) continue;
     change.directives[name] = value;
-    change.before->directives.erase(name);
-    change.before->unknown.insert(name);
+    change.before->Doubt(name);
     change.after.directives[name] = value;
     change.after.unknown.erase(name);
   }

@@ -31,13 +31,28 @@ std::optional<std::string> InUse(const std::string& name, const std::vector<cons
     if (!pods->unknown.contains(name)) noted.insert(Find(pods->directives, name));
   }
   const auto in_file = Find(file, name);
-  const bool refused = in_file && std::ranges::any_of(notes, [&](const LiveNotes* pods) {
-                         const auto found = pods->refused.find(name);
-                         return found != pods->refused.end() && found->second == *in_file;
-                       });
-  if (noted.empty() && refused) return std::nullopt;
+  const auto refused = [&](const LiveNotes* pods) { return in_file && Find(pods->refused, name) == in_file; };
+  if (noted.empty() && std::ranges::any_of(notes, refused)) return std::nullopt;
   if (noted.empty() || noted.contains(in_file)) return noted.size() == 1 ? *noted.begin() : in_file;
   return *noted.begin();
+}
+
+// Of the ConfigMap that is there; nothing if there is none.
+std::optional<Directives> FileNow(const Observation& observation) {
+  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
+  return found == observation.objects.end() ? std::nullopt : std::optional(DirectivesIn(*found->second));
+}
+
+// The names of those that have not the same value in both, or are in one alone.
+std::set<std::string> Differing(const Directives& one, const Directives& other) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : one) {
+    if (Find(other, name) != value) names.insert(name);
+  }
+  for (const auto& [name, value] : other) {
+    if (!one.contains(name)) names.insert(name);
+  }
+  return names;
 }
 
 Directives LiveDefaults(RedisCluster cluster) {
@@ -52,11 +67,8 @@ LiveConfig LiveConfigOf(const Observation& observation) {
   const PodTemplate current(cluster);
   const bool waits_for_a_person = cluster.spec.update == UpdateStrategy::kManual;
   bool asked = false;
-  bool any_outdated = false;
-  for (const auto& pod : observation.pods) {
-    if (!IsToBeKept(observation, pod)) continue;
-    any_outdated = any_outdated || current.IsOutdated(pod);
-  }
+  const bool any_outdated = std::ranges::any_of(
+      observation.pods, [&](const PodView& pod) { return IsToBeKept(observation, pod) && current.IsOutdated(pod); });
   LiveConfig live;
   for (const auto& node : observation.nodes) {
     // What is set on a node in quarantine could end it too early.
@@ -81,11 +93,10 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
   for (const auto& pod : observation.pods) {
     if (IsToBeKept(observation, pod)) notes.push_back(&pod.live_notes);
   }
-  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(cluster.name)});
-  const bool exists = found != observation.objects.end();
+  const auto file_now = FileNow(observation);
   auto directives = LiveDirectives(cluster);
-  if (notes.empty() && !exists) return directives;  // a new beginning
-  const Directives file = exists ? DirectivesIn(*found->second) : Directives{};
+  if (notes.empty() && !file_now) return directives;  // a new beginning
+  const Directives file = file_now.value_or(Directives{});
   const Directives defaults = LiveDefaults(cluster);
   for (auto directive = directives.begin(); directive != directives.end();) {
     auto& [name, value] = *directive;
@@ -102,40 +113,24 @@ std::map<std::string, std::string> LiveDirectivesInUse(const Observation& observ
 
 std::vector<Action> NotesBeforeTheFile(const Observation& observation, const Directives& before,
                                        const Directives& after) {
-  std::set<std::string> changed;
-  for (const auto& [name, value] : before) {
-    if (Find(after, name) != value) changed.insert(name);
-  }
-  for (const auto& [name, value] : after) {
-    if (Find(before, name) != value) changed.insert(name);
-  }
+  const auto changed = Differing(before, after);
   const bool formed = !observation.cluster.formed_at.empty();
   std::vector<Action> actions;
   for (const auto& pod : observation.pods) {
     const auto is_its_own = [&](const NodeView& node) { return node.pod == pod.name && node.Answers(); };
     if (!pod.ours || pod.terminating || (formed && std::ranges::any_of(observation.nodes, is_its_own))) continue;
     NotePod note{pod.name, pod.live_notes};
-    for (const auto& name : changed) {
-      note.notes.directives.erase(name);
-      note.notes.unknown.insert(name);
-    }
+    for (const auto& name : changed) note.notes.Doubt(name);
     if (note.notes.unknown != pod.live_notes.unknown) actions.emplace_back(std::move(note));
   }
   return actions;
 }
 
 LiveNotes NotesOfNewPods(const Observation& observation) {
-  const auto found = observation.objects.find({"ConfigMap", ConfigMapOf(observation.cluster.name)});
-  const Directives file = found == observation.objects.end() ? Directives{} : DirectivesIn(*found->second);
   LiveNotes notes{.directives = LiveDirectivesInUse(observation)};
   // Also what is about to be left out: if they have it only a restart takes it from them.
-  for (const auto& [name, value] : file) {
-    if (!notes.Has(name, value)) notes.unknown.insert(name);
-  }
-  for (const auto& [name, value] : notes.directives) {
-    if (Find(file, name) != value) notes.unknown.insert(name);
-  }
-  for (const auto& name : notes.unknown) notes.directives.erase(name);
+  const auto changed = Differing(FileNow(observation).value_or(Directives{}), notes.directives);
+  for (const auto& name : changed) notes.Doubt(name);
   return notes;
 }
 

@@ -1,12 +1,10 @@
 # without storage all pods are deleted: said, then served empty
 # shellcheck shell=bash
 
-lost() { in_test get rdc demo -o json | jq -e 'any(.status.conditions[]; .type == "Ready" and .status == "False" and .reason == "DataLost")'; }
-
 checker_stop demo # it would rightly call everything lost
 in_test delete pods -l app.kubernetes.io/name=redis,app.kubernetes.io/instance=demo
 tell "all deleted"
-expect 120 "the condition says that data is lost" lost
+expect 120 "the condition says that data is lost" refuses demo DataLost
 in_test get rdc demo -o json | jq -c '.status.conditions[]'
 in_test patch rdc demo --type=merge -p '{"spec": {"healing": {"lostShard": "AssignEmpty"}}}'
 expect 120 "it is served again, empty" settled demo 6
