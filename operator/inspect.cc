@@ -33,6 +33,13 @@ Result<Inspection> InspectObject(const reconciler::Client& client, const reconci
   return Inspection{std::move(look->observation), std::move(plan)};
 }
 
+// Of an unknown field the API server first repeats the whole object.
+reconciler::Error Shortened(reconciler::Error error) {
+  const size_t found = error.message.find("strict decoding error");
+  if (found != std::string::npos) error.message.erase(0, found);
+  return error;
+}
+
 }  // namespace
 
 Result<reconciler::Json> GetCluster(const reconciler::Client& client, const reconciler::ObjectKey& key) {
@@ -54,7 +61,7 @@ Result<Inspection> InspectAsIf(const reconciler::Client& client, const reconcile
   const auto tried =
       client.Patch(kRedisClusters, reconciler::KeyOf(object), reconciler::PatchType::kApply, object,
                    {.subresource = "", .field_manager = "slotwright-plan", .force = true, .dry_run = true});
-  if (!tried && tried.error().kind == reconciler::ErrorKind::kInvalid) return std::unexpected(tried.error());
+  if (!tried && tried.error().kind == reconciler::ErrorKind::kInvalid) return std::unexpected(Shortened(tried.error()));
   reconciler::Json merged = object;
   const auto live = client.Get(kRedisClusters, reconciler::KeyOf(object));
   if (live) {

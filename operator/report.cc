@@ -112,6 +112,8 @@ std::string PlanReport(const Plan& plan) {
     text += "Nothing to do.\n";
   } else if (plan.refusal) {
     text += "Refused: this needs a person.\n";
+  } else if (plan.reason == "Paused") {
+    text += "Paused: nothing is done until the annotation is taken away.\n";
   } else if (plan.actions.empty()) {
     text += "Waiting: nothing can be done before that.\n";
   } else {

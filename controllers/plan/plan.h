@@ -162,8 +162,11 @@ struct Plan {
   std::vector<Action> actions;
   std::size_t beside = 0;  ///< The last so many actions are done beside what the step, reason and message tell.
   std::optional<Refusal> refusal;
+  /// What is under way although something is refused; its reason and message.
+  std::optional<std::pair<std::string, std::string>> meanwhile;
   std::optional<MigrationProgress> migration;
-  bool settled = false;  ///< Nothing to do and everything as it should be: Ready=True.
+  bool until_it_stands = false;  ///< Another message is another wait: what is waited for still moves.
+  bool settled = false;          ///< Nothing to do and everything as it should be: Ready=True.
   /// Look again after that time unless an event comes first.
   std::chrono::milliseconds look_again{5000};
 };

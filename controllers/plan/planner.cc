@@ -131,6 +131,8 @@ Plan GoOn(const Observation& observation, Plan refused) {
   if (!kept) return refused;
   Plan plan = Act(*kept, Merge(*kept));
   if (!plan.settled) refused.message += fmt::format("; meanwhile {}: {}", plan.reason, plan.message);
+  if (!plan.settled && !plan.refusal) refused.meanwhile = {plan.reason, plan.message};
+  refused.until_it_stands = plan.until_it_stands;
   // Two refusals are one for whoever is to be told once.
   if (plan.refusal) refused.refusal->message = refused.message;
   refused.step = plan.step;

@@ -65,7 +65,12 @@ Directives LiveDefaults(RedisCluster cluster) {
 LiveConfig LiveConfigOf(const Observation& observation) {
   const auto& cluster = observation.cluster;
   const PodTemplate current(cluster);
-  const bool waits_for_a_person = cluster.spec.update == UpdateStrategy::kManual;
+  // Who is about to be replaced is left as it is, but not if that may take days: it waits for a person, or for a new
+  // pod that does not start.
+  const bool outdated_wait =
+      cluster.spec.update == UpdateStrategy::kManual || std::ranges::any_of(observation.pods, [&](const PodView& pod) {
+        return IsToBeKept(observation, pod) && !pod.ready && !pod.trouble.empty() && !current.IsOutdated(pod);
+      });
   bool asked = false;
   const bool any_outdated = std::ranges::any_of(
       observation.pods, [&](const PodView& pod) { return IsToBeKept(observation, pod) && current.IsOutdated(pod); });
@@ -75,8 +80,7 @@ LiveConfig LiveConfigOf(const Observation& observation) {
     if (!node.Answers() || node.quarantined) continue;
     const PodView* pod = observation.FindPod(node.pod);
     if (pod == nullptr || !IsToBeKept(observation, *pod)) continue;
-    // Who is about to be replaced is left as it is.
-    if (current.IsOutdated(*pod) && !waits_for_a_person) continue;
+    if (current.IsOutdated(*pod) && !outdated_wait) continue;
     asked = true;
     auto change = current.LiveChangeOf(*pod, node.server.run_id);
     if (!change) continue;

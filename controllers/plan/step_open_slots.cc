@@ -4,17 +4,25 @@
 // A migration of which both ends are open is finished, also if no key has moved yet: a client may be writing a new key
 // to the target at this very moment, and taking back would lose it. Else keys decide: if some have left the owner, it
 // is finished, as only that brings them together again; if none has, it is taken back, which costs nothing.
+//
+// Somebody may be at it right now (redis-cli --cluster reshard): as long as slots or keys still move, and unless it is
+// the operator itself that moves slots, they are left to him.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/topology/text.h"
 
 namespace slotwright::steps {
 
 namespace {
+
+constexpr const char* kStep = "open-slots";
+constexpr const char* kReason = "ClosingOpenSlots";
 
 const NodeView* OwnerOf(const ClusterView& view, Slot slot) {
   for (const auto& [id, slots] : view.owned) {
@@ -139,6 +147,32 @@ class Remedies {
   std::map<std::pair<const NodeView*, const NodeView*>, SlotSet> corrected_;
 };
 
+constexpr auto kTimeToMove = std::chrono::seconds(5);
+
+// What was reported last moves slots, so that they were left by this operator or one before it.
+bool AreOfTheOperator(const Observation& observation) {
+  const auto& status = observation.cluster.status;
+  const auto type = reconciler::StringAt(status, {"operation", "type"});
+  return type == "Rebalance" || type == "ScaleIn" || type == "ScaleOut" ||
+         reconciler::StringAt(status, {"operation", "step"}) == kReason;
+}
+
+// Its words tell whether anything moves.
+Plan LeaveToOthers(const Observation& observation, const ClusterView& view, const std::string& what) {
+  std::int64_t keys = 0;
+  for (const auto& [id, slots] : view.owned) {
+    for (const auto& [slot, count] : view.by_id.at(id)->keys_in_open_slots) keys += slots.Contains(slot) ? count : 0;
+  }
+  Plan plan = WaitForRedis(
+      observation, kStep, "AwaitingOpenSlots",
+      fmt::format("{}; somebody else may be moving them: {} left with their owners. Once nothing moves for {} s they "
+                  "are finished or taken back",
+                  what, text::Counted(static_cast<std::size_t>(keys), "key is", "keys are"), kTimeToMove.count()));
+  plan.until_it_stands = true;
+  plan.look_again = std::chrono::milliseconds(500);
+  return plan;
+}
+
 }  // namespace
 
 std::optional<Plan> CloseOpenSlots(const Observation& observation, const ClusterView& view) {
@@ -161,10 +195,13 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
   open.merge(of_replicas);
   auto actions = remedies.Actions();
   if (actions.empty()) return std::nullopt;
-  return DoAndPoll(
-      observation, "open-slots", "ClosingOpenSlots",
-      fmt::format("{} slots were left in the middle of a migration (first: {})", open.size(), *open.begin()),
-      std::move(actions));
+  const auto what = fmt::format("{} in the middle of a migration (first: {})",
+                                text::Counted(open.size(), "slot is", "slots are"), *open.begin());
+  if (!AreOfTheOperator(observation)) {
+    Plan wait = LeaveToOthers(observation, view, what);
+    if (!Stands(observation, wait, kTimeToMove)) return wait;
+  }
+  return DoAndPoll(observation, kStep, kReason, what, std::move(actions));
 }
 
 }  // namespace slotwright::steps

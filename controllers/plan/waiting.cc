@@ -33,11 +33,24 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-bool HasLasted(const Observation& observation, const std::string& reason) {
+namespace {
+
+bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
   const auto& status = observation.cluster.status;
   if (reconciler::StringAt(status, {"operation", "step"}) != reason) return false;
   const auto since = reconciler::ParseTime(reconciler::StringAt(status, {"operation", "stepSince"}));
-  return observation.now - since >= std::chrono::seconds(3);
+  return observation.now - since >= time;
+}
+
+}  // namespace
+
+bool HasLasted(const Observation& observation, const std::string& reason) {
+  return HasLasted(observation, reason, std::chrono::seconds(3));
+}
+
+bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
+  return HasLasted(observation, waiting.reason, time) &&
+         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
 }
 
 std::string DescribeTrouble(const PodView& pod) {

@@ -22,6 +22,9 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
                                 std::string message);
 /// The same reason has been reported for three seconds: it is no moment between two answers.
 [[nodiscard]] bool HasLasted(const Observation& observation, const std::string& reason);
+/// The same has been waited for with the same words for that long, so nothing moves. The plan that waits says so with
+/// `until_it_stands`.
+[[nodiscard]] bool Stands(const Observation& observation, const Plan& waiting, std::chrono::milliseconds time);
 /// Nothing to do until Kubernetes calls that pod ready; the pod watch wakes us.
 [[nodiscard]] Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod);
 /// Why the pod does not run, and where its server has said more.

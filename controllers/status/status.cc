@@ -108,15 +108,17 @@ std::string OperationType(const Observation& observation, const Plan& plan, cons
 }
 
 void AddOperation(const Observation& observation, const Plan& plan, Json& status) {
-  if (plan.settled || plan.refusal || observation.cluster.paused) return;
+  if (plan.settled || (plan.refusal && !plan.meanwhile) || observation.cluster.paused) return;
+  const auto [step, reason] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
   const Json before = observation.cluster.status.value("operation", Json::object());
   const std::string type = OperationType(observation, plan, before);
   const std::string now = reconciler::FormatTime(observation.now);
-  const bool goes_on = before.value("step", "") == plan.reason;
+  const bool goes_on =
+      before.value("step", "") == step && (!plan.until_it_stands || before.value("reason", "") == reason);
   status["operation"] = {{"type", type},
-                         {"step", plan.reason},
+                         {"step", step},
                          {"stepSince", goes_on ? before.value("stepSince", now) : now},
-                         {"reason", plan.message},
+                         {"reason", reason},
                          {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
   if (!plan.migration) return;
   status["operation"]["slotsLeft"] = plan.migration->slots_left;

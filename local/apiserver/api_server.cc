@@ -246,6 +246,12 @@ std::shared_ptr<reconciler::Transport> ApiServer::InProcessTransport() {
   return apiserver::MakeInProcessTransport(Handler(), impl_->state.options.token, *impl_->state.options.clock);
 }
 
+reconciler::ObjectPtr ApiServer::Stored(const reconciler::ResourceType& type, const reconciler::ObjectKey& key) {
+  const std::scoped_lock lock(impl_->state.mutex);
+  const apiserver::ErrorSubject subject{type.group, type.plural, type.kind};
+  return impl_->state.objects.store().Get(subject.QualifiedName(), key);
+}
+
 void ApiServer::SetLogSource(LogSource* source) {
   const std::scoped_lock lock(impl_->state.mutex);
   impl_->state.log_source = source;

@@ -49,6 +49,9 @@ class ApiServer {
   /// The same server without sockets, for tests and simulation. Must not outlive the server.
   [[nodiscard]] std::shared_ptr<reconciler::Transport> InProcessTransport();
 
+  /// What is stored, without a request; null if there is none. For simulations, which look at it after every step.
+  [[nodiscard]] reconciler::ObjectPtr Stored(const reconciler::ResourceType& type, const reconciler::ObjectKey& key);
+
   /// Before the first request for a log; may be null.
   void SetLogSource(LogSource* source);
 

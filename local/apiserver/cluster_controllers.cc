@@ -20,6 +20,14 @@ Json Condition(const std::string& type, const std::string& reason, const std::st
   return {{"type", type}, {"status", "True"}, {"reason", reason}, {"message", message}, {"lastTransitionTime", now}};
 }
 
+// Of what a user asks for; what is reported of it is no such change.
+bool ChangesScale(const Resource& resource, const Change& change) {
+  if (!resource.scale) return false;
+  if (change.before == nullptr || change.after == nullptr) return true;
+  const auto generation = [](const Json& object) { return object["metadata"].value("generation", 0); };
+  return generation(*change.before) != generation(*change.after);
+}
+
 }  // namespace
 
 ClusterControllers::ClusterControllers(ObjectApi& objects, std::function<void(const Table&)> on_uninstall)
@@ -32,7 +40,7 @@ void ClusterControllers::OnChange(const Change& change) {
   pods_changed_ = pods_changed_ || schedules || change.table == "poddisruptionbudgets.policy";
   // Pods' budgets depend on the scale of their owners.
   const auto resource = objects_.registry().ForTable(change.table);
-  pods_changed_ = pods_changed_ || (resource != nullptr && resource->scale.has_value());
+  pods_changed_ = pods_changed_ || (resource != nullptr && ChangesScale(*resource, change));
 }
 
 void ClusterControllers::Settle() {

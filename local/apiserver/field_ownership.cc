@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "local/apiserver/field_set.h"
@@ -17,27 +19,42 @@ namespace {
 struct Entry {
   FieldManager manager;
   FieldSet fields;
+  Json untouched;  // the whole entry as it was, instead of fields, where none of them can have changed
 };
 
 bool SameManager(const FieldManager& a, const FieldManager& b) {
   return a.name == b.name && a.operation == b.operation && a.subresource == b.subresource;
 }
 
-std::vector<Entry> ReadEntries(const Json* object) {
+// `read`: whether the fields of an entry are of interest.
+std::vector<Entry> ReadEntries(const Json* object, const std::function<bool(const FieldManager&, const Json&)>& read) {
   std::vector<Entry> entries;
   const Json* list = object == nullptr ? nullptr : reconciler::ValueAt(*object, {"metadata", "managedFields"});
   if (list == nullptr || !list->is_array()) return entries;
   for (const auto& one : *list) {
-    entries.push_back({{StringAt(one, {"manager"}), StringAt(one, {"operation"}), StringAt(one, {"subresource"}),
-                        StringAt(one, {"apiVersion"}), StringAt(one, {"time"})},
-                       FromFieldsV1(one.value("fieldsV1", Json::object()))});
+    Entry entry{{StringAt(one, {"manager"}), StringAt(one, {"operation"}), StringAt(one, {"subresource"}),
+                 StringAt(one, {"apiVersion"}), StringAt(one, {"time"})},
+                {},
+                {}};
+    const Json fields = one.value("fieldsV1", Json::object());
+    if (read(entry.manager, fields)) {
+      entry.fields = FromFieldsV1(fields);
+    } else {
+      entry.untouched = one;
+    }
+    entries.push_back(std::move(entry));
   }
   return entries;
 }
 
+std::vector<Entry> ReadEntries(const Json* object) {
+  return ReadEntries(object, [](const FieldManager&, const Json&) { return true; });
+}
+
 Json WriteEntries(const std::vector<Entry>& entries) {
   Json list = Json::array();
-  for (const auto& [manager, fields] : entries) {
+  for (const auto& [manager, fields, untouched] : entries) {
+    if (!untouched.is_null()) list.push_back(untouched);
     if (fields.empty()) continue;
     Json entry = {{"manager", manager.name}, {"operation", manager.operation}, {"apiVersion", manager.api_version},
                   {"time", manager.time},    {"fieldsType", "FieldsV1"},       {"fieldsV1", ToFieldsV1(fields)}};
@@ -50,12 +67,11 @@ Json WriteEntries(const std::vector<Entry>& entries) {
 Entry& EntryOf(std::vector<Entry>& entries, const FieldManager& manager) {
   const auto found = std::ranges::find_if(entries, [&](const Entry& e) { return SameManager(e.manager, manager); });
   if (found != entries.end()) return *found;
-  return entries.emplace_back(Entry{manager, {}});
+  return entries.emplace_back(Entry{manager, {}, {}});
 }
 
-// What people and controllers write; identity and what the server sets belong to nobody. The fields of `same` are left
-// out.
-Json OwnablePart(const Json& object, const std::set<std::string>& same = {}) {
+// Identity and what the server sets belong to nobody.
+bool IsOfTheServer(const std::string& field) {
   static const std::set<std::string> kOfTheServer = {"name",
                                                      "namespace",
                                                      "uid",
@@ -66,27 +82,58 @@ Json OwnablePart(const Json& object, const std::set<std::string>& same = {}) {
                                                      "deletionTimestamp",
                                                      "deletionGracePeriodSeconds",
                                                      "managedFields"};
+  return kOfTheServer.contains(field);
+}
+
+// Fields that are the same in two objects; most updates touch a small part of an object. Of those that differ, their
+// own fields that are the same.
+struct SameFields {
+  std::set<std::string> whole;
+  std::map<std::string, std::set<std::string>> parts;
+
+  [[nodiscard]] bool Contains(const std::string& field, const std::string& part) const {
+    const auto found = parts.find(field);
+    return found != parts.end() && found->second.contains(part);
+  }
+  [[nodiscard]] bool Contains(const FieldPath& path) const {
+    const std::string field = path.front().substr(2);
+    return whole.contains(field) || (path.size() > 1 && Contains(field, path[1].substr(2)));
+  }
+};
+
+// What people and controllers write, without the fields of `same`.
+Json OwnablePart(const Json& object, const SameFields& same = {}) {
   Json part = Json::object();
   for (const auto& [name, value] : object.items()) {
-    if (name == "apiVersion" || name == "kind" || same.contains(name)) continue;
-    if (name != "metadata" || !value.is_object()) {
+    if (name == "apiVersion" || name == "kind" || same.whole.contains(name)) continue;
+    if (name != "metadata" && !same.parts.contains(name)) {
       part[name] = value;
       continue;
     }
     for (const auto& [field, text] : value.items()) {
-      if (!kOfTheServer.contains(field)) part[name][field] = text;
+      const bool is_left_out = (name == "metadata" && IsOfTheServer(field)) || same.Contains(name, field);
+      if (!is_left_out) part[name][field] = text;
     }
   }
   return part;
 }
 
-// Fields of the whole object, metadata aside, that are the same in both: most updates touch a small part of an object.
-std::set<std::string> SameFields(const Json& a, const Json& b) {
+std::set<std::string> SameIn(const Json& a, const Json& b) {
   std::set<std::string> same;
   for (const auto& [name, value] : a.items()) {
-    if (name == "metadata") continue;
     const auto other = b.find(name);
     if (other != b.end() && *other == value) same.insert(name);
+  }
+  return same;
+}
+
+SameFields FindSame(const Json& a, const Json& b, const MergeType& type) {
+  SameFields same{.whole = SameIn(a, b), .parts = {}};
+  for (const auto& [name, value] : a.items()) {
+    const auto other = b.find(name);
+    if (other == b.end() || !value.is_object() || !other->is_object() || same.whole.contains(name)) continue;
+    if (value.empty() || other->empty()) continue;  // an empty one is a field itself
+    if (!type.Field(name).IsAtomicMap()) same.parts[name] = SameIn(value, *other);
   }
   return same;
 }
@@ -179,7 +226,7 @@ bool OwnedByOthers(const std::vector<Entry>& entries, const FieldManager& manage
 
 Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json& after, const FieldManager& manager) {
   const MergeType type(resource);
-  const auto same = before == nullptr ? std::set<std::string>{} : SameFields(*before, after);
+  const auto same = before == nullptr ? SameFields{} : FindSame(*before, after, type);
   const Json now = OwnablePart(after, same);
   const Json then = before == nullptr ? Json::object() : OwnablePart(*before, same);
   const FieldSet fields_now = FieldsOf(now, type);
@@ -187,11 +234,16 @@ Json OwnersAfterUpdate(const Resource& resource, const Json* before, const Json&
   for (const auto& path : fields_now) {
     if (Find(then, path) == nullptr || !SameAt(then, now, path)) changed.insert(path);
   }
-  auto entries = ReadEntries(before);
+  const auto touches = [&](const FieldManager& of, const Json& fields) {
+    return SameManager(of, manager) || std::ranges::any_of(fields.items(), [&](const auto& field) {
+             return !same.whole.contains(field.key().substr(2));
+           });
+  };
+  auto entries = ReadEntries(before, touches);
   for (auto& entry : entries) {
     const bool own = SameManager(entry.manager, manager);
     std::erase_if(entry.fields, [&](const FieldPath& path) {
-      if (same.contains(path.front().substr(2))) return false;
+      if (same.Contains(path)) return false;
       return Find(now, path) == nullptr || (!own && changed.contains(path));
     });
   }

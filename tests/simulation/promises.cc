@@ -131,7 +131,8 @@ World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
 // Promise 9. Of a new cluster the servers are the first to say what they take; what was written before it was made
 // stays until then.
 World::Broken World::InspectFile(const Json& config_map) {
-  const bool formed = user_->Get(kRedisClusters, {"default", "demo"})->contains(Json::json_pointer("/status/formedAt"));
+  const bool formed =
+      server_.Stored(kRedisClusters, {"default", "demo"})->contains(Json::json_pointer("/status/formedAt"));
   const std::string refusal = RefusalOf(DirectivesIn(config_map));
   if (!formed || refusal.empty() || !RefusalOf(RedisConfNow()).empty()) return {};
   return {"9: no server starts with the redis.conf that is written: " + refusal};
@@ -165,7 +166,7 @@ World::Broken World::InspectDeletion(const std::string& pod) {
 }
 
 bool World::IsWanted(const std::string& pod) {
-  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
   const auto cluster = ParseRedisCluster(*object);
   const auto place = ShardAndIndexOf("demo", pod);
   return cluster && place && cluster->spec.Wants(place->first, place->second);
@@ -193,7 +194,7 @@ World::Broken World::InspectReady(const Json& status) {
       broken.push_back("7: said to be well, but not in sync: " + pod);
     }
   }
-  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
   const bool newest =
       object->value(Json::json_pointer("/metadata/generation"), -1) == status.value("observedGeneration", 0);
   if (newest && IsReady(status)) {
@@ -206,7 +207,7 @@ World::Broken World::InspectReady(const Json& status) {
 }
 
 std::vector<std::string> World::MisconfiguredServers(Duration since) {
-  const auto object = user_->Get(kRedisClusters, {"default", "demo"});
+  const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
   const Json wanted = object->value(Json::json_pointer("/spec/config"), Json::object());
   std::vector<std::string> wrong;
   for (const auto& [pod, process] : processes_) {

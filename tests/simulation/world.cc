@@ -65,7 +65,7 @@ void World::Apply(const Json& spec) {
 std::string World::TryApply(const Json& spec) {
   if (effects.trace) effects.trace("the user applies " + spec.dump());
   const auto problem_of = [](const auto& result) { return result ? "" : result.error().message; };
-  if (user_->Get(kRedisClusters, kCluster)) {
+  if (server_.Stored(kRedisClusters, kCluster)) {
     return problem_of(user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge, {{"spec", spec}}));
   }
   Json object = {{"apiVersion", kRedisClusters.ApiVersion()},
@@ -88,7 +88,8 @@ void World::PutSecret(const std::string& name, const std::string& key, const std
 void World::OnChange(const std::string& plural, const ObjectKey& key) {
   if (plural == kRedisClusters.plural) said_.reset();
   if (plural == "pods") OnPod(key);
-  if (plural == "persistentvolumeclaims" && !user_->Get(types::kPersistentVolumeClaims, key)) volumes_.erase(key.name);
+  if (plural == "persistentvolumeclaims" && !server_.Stored(types::kPersistentVolumeClaims, key))
+    volumes_.erase(key.name);
   if (life_ == nullptr) return;
   simulator.After(simulator.RandomMs(static_cast<int>(lag_low_.count()), static_cast<int>(lag_high_.count())),
                   [this, plural, key, life = lives_] { Feed(plural, key, life); });
@@ -100,9 +101,8 @@ void World::Feed(const std::string& plural, const ObjectKey& key, std::uint64_t 
   if (life_ == nullptr || life != lives_) return;
   for (auto* informer : life_->caches.All()) {
     if (informer->type().plural != plural) continue;
-    auto object = user_->Get(informer->type(), key);
-    if (object) {
-      informer->Upsert(*std::move(object));
+    if (const auto object = server_.Stored(informer->type(), key)) {
+      informer->Upsert(*object);
     } else {
       informer->Remove(key);
     }
@@ -112,7 +112,7 @@ void World::Feed(const std::string& plural, const ObjectKey& key, std::uint64_t 
 // Pods
 
 void World::OnPod(const ObjectKey& key) {
-  const auto pod = user_->Get(types::kPods, key);
+  const auto pod = server_.Stored(types::kPods, key);
   Process& process = processes_[key.name];
   if (!pod) return;
   const std::string uid = reconciler::UidOf(*pod);
@@ -160,18 +160,18 @@ std::string World::FreeAddress() const {
 }
 
 std::string World::Password() {
-  const auto secret = user_->Get(types::kSecrets, {kCluster.ns, kCluster.name + "-auth"});
+  const auto secret = server_.Stored(types::kSecrets, {kCluster.ns, kCluster.name + "-auth"});
   return secret ? reconciler::DecodeBase64(reconciler::StringAt(*secret, {"data", "password"})).value_or("") : "";
 }
 
 // Of the Secret that it mounts.
 std::string World::PasswordOf(const std::string& pod) {
-  const auto object = user_->Get(types::kPods, {kCluster.ns, pod});
+  const auto object = server_.Stored(types::kPods, {kCluster.ns, pod});
   if (!object) return "";
   for (const auto& volume : object->at("spec").at("volumes")) {
     if (!volume.contains("secret")) continue;
     const auto& secret = volume["secret"];
-    const auto found = user_->Get(types::kSecrets, {kCluster.ns, secret["secretName"].get<std::string>()});
+    const auto found = server_.Stored(types::kSecrets, {kCluster.ns, secret["secretName"].get<std::string>()});
     if (!found) return "";
     const auto key = secret["items"][0]["key"].get<std::string>();
     const auto text = reconciler::StringAt(*found, {"data", key.c_str()});
@@ -189,7 +189,7 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
 }
 
 Directives World::RedisConfNow() {
-  const auto map = user_->Get(types::kConfigMaps, {kCluster.ns, ConfigMapOf(kCluster.name)});
+  const auto map = server_.Stored(types::kConfigMaps, {kCluster.ns, ConfigMapOf(kCluster.name)});
   return map ? DirectivesIn(*map) : Directives();
 }
 
@@ -337,7 +337,7 @@ bool World::Converges(Duration limit) {
   while (simulator.Now() < end && violations_.empty()) {
     Run(milliseconds(200));
     if (!said_) {
-      const auto object = user_->Get(kRedisClusters, kCluster);
+      const auto object = server_.Stored(kRedisClusters, kCluster);
       const Json status = object->value("status", Json::object());
       said_ = SaysThatAllIsWell(status) &&
               status.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1);
@@ -354,7 +354,7 @@ bool World::StaysSilent(Duration duration) {
 }
 
 std::string World::ReadyMessage() {
-  const auto object = user_->Get(kRedisClusters, kCluster);
+  const auto object = server_.Stored(kRedisClusters, kCluster);
   return FindCondition(object->value(Json::json_pointer("/status/conditions"), Json::array()), "Ready").dump();
 }
 

@@ -97,6 +97,7 @@ TEST_F(SlotsToMove, MoveFromTheOthersMeanwhile) {
 }
 
 TEST_F(SlotsToMove, AreFinishedOnlyFromAMasterThatKeepsItsEpoch) {
+  world.observation.cluster.status["operation"] = {{"type", "Rebalance"}};
   world.Line("demo-1-0", "demo-1-0").open_slots.push_back({8000, OpenSlot::Direction::kMigrating, IdOf("demo-2-0")});
   world.Line("demo-2-0", "demo-2-0").open_slots.push_back({8000, OpenSlot::Direction::kImporting, IdOf("demo-1-0")});
   for (const char* pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) world.Node(pod).keys_in_open_slots[8000] = 1;
@@ -108,6 +109,7 @@ TEST_F(SlotsToMove, AreFinishedOnlyFromAMasterThatKeepsItsEpoch) {
 // A target takes a new epoch with each slot, and would take back with it what it is giving away.
 TEST(OpenSlotsOfSeveral, AreFinishedSoThatNoTargetIsASource) {
   World world = World::Healthy(3, 1);
+  world.observation.cluster.status["operation"] = {{"type", "Rebalance"}};
   const auto open = [&](Slot slot, const std::string& from, const std::string& to) {
     world.Line(from, from).open_slots.push_back({slot, OpenSlot::Direction::kMigrating, IdOf(to)});
     world.Line(to, to).open_slots.push_back({slot, OpenSlot::Direction::kImporting, IdOf(from)});

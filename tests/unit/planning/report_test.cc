@@ -63,5 +63,12 @@ TEST(ClusterMetrics, OfWhatNobodyCouldBeAskedAreNotZero) {
   for (const auto& family : registry->Collect()) EXPECT_TRUE(family.metric.empty()) << family.name;
 }
 
+TEST(PlanReport, SaysThatAPausedClusterWaitsForTheAnnotation) {
+  World world = World::Healthy(3, 1);
+  world.RemovePod("demo-1-1");
+  world.observation.cluster.paused = true;
+  EXPECT_THAT(PlanReport(world.MakePlan()), AllOf(HasSubstr("create Pod demo-1-1"), HasSubstr("Paused: nothing is")));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controllers/api/names.h"
+#include "controllers/status/status.h"
 #include "tests/unit/planning/world.h"
 
 namespace slotwright::testing {
@@ -267,6 +268,9 @@ TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {
 
 class OpenSlots : public ::testing::Test {
  protected:
+  // The operator's own, or those of one before it.
+  OpenSlots() { Operation() = {{"type", "Rebalance"}, {"step", "Rebalancing"}}; }
+  reconciler::Json& Operation() { return world.observation.cluster.status["operation"]; }
   // Slot 7 belongs to demo-0-0; keys[i] of it are on shard i's master.
   void Open(const std::string& pod, OpenSlot::Direction direction, const std::string& peer) {
     world.Line(pod, pod).open_slots.push_back({7, direction, IdOf(peer)});
@@ -343,6 +347,43 @@ TEST_F(OpenSlots, OfAReplicaAndItsMasterAreTheMasters) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
+}
+
+// redis-cli --cluster reshard, for one.
+TEST_F(OpenSlots, ThatSomebodyElseMovesAreLeftToHimWhileTheyMove) {
+  world.observation.cluster.status.erase("operation");
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 3, 0);
+  const auto report = [&](const char* since) {
+    Operation() = BuildStatus(world.observation, Merge(world.observation), world.MakePlan())["operation"];
+    Operation()["stepSince"] = since;
+  };
+  EXPECT_EQ(world.MakePlan().reason, "AwaitingOpenSlots");
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("5 keys are left"));
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  report("2026-11-23T05:59:56Z");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  report("2026-11-23T05:59:55Z");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("move slots 7 from demo-0-0"))) << "he is gone";
+  Keys(4, 4, 0);
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "a key has moved";
+  const auto status = BuildStatus(world.observation, Merge(world.observation), world.MakePlan());
+  EXPECT_EQ(status["operation"]["stepSince"], "2026-11-23T06:00:00Z") << "another five seconds from now";
+}
+
+TEST_F(OpenSlots, AreFinishedAlsoWhileTheSpecificationIsRefused) {
+  world.observation.cluster.status.erase("operation");
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 3, 0);
+  world.observation.cluster.spec.config["port"] = "1";
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.refusal.value().reason, "InvalidSpec");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  Operation() = BuildStatus(world.observation, Merge(world.observation), plan)["operation"];
+  Operation()["stepSince"] = "2026-11-23T05:59:55Z";
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("move slots 7 from demo-0-0")));
 }
 
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
