@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
@@ -65,35 +66,38 @@ bool KnowsNothing(const NodeView& replica) {
   return replica.server.keys == 0 && !replica.server.master_link_up && replica.server.master_link_down_seconds < 0;
 }
 
-// Every pod of its shard answers, and none of them has anything of it.
-bool IsWhollyLost(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
+// Those of its shard, if every pod of that answers: nobody else can have anything of it.
+std::vector<const NodeView*> WholeShardOf(const Observation& observation, const ClusterView& view,
+                                          const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
-  if (!place || !IsFenced(observation, view, lost)) return false;
-  int answering = 0;
-  for (const NodeView* node : view.answering) {
-    if (node->shard != place->first) continue;
-    if (node->server.keys > 0 || !node->me().slots.empty()) return false;
-    if (node->me().master == lost.id && KnowsTheSlotsOf(*node, lost.id) && !KnowsNothing(*node)) return false;
-    ++answering;
-  }
-  return answering >= observation.cluster.spec.pods_per_shard();
+  std::vector<const NodeView*> shard;
+  std::ranges::copy_if(view.answering, std::back_inserter(shard),
+                       [&](const NodeView* node) { return place && node->shard == place->first; });
+  if (static_cast<int>(shard.size()) < observation.cluster.spec.pods_per_shard()) shard.clear();
+  return shard;
+}
+
+bool HasSomethingOf(const NodeView& node, const NodeId& lost) {
+  if (node.server.keys > 0 || !node.me().slots.empty()) return true;
+  return node.me().master == lost && KnowsTheSlotsOf(node, lost) && !KnowsNothing(node);
+}
+
+bool IsWhollyLost(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
+  const auto shard = WholeShardOf(observation, view, lost);
+  return !shard.empty() && IsFenced(observation, view, lost) &&
+         std::ranges::none_of(shard, [&](const NodeView* node) { return HasSomethingOf(*node, lost.id); });
 }
 
 // A replica that has a copy and never heard that its master owns slots: that one died before it told it, a moment after
 // the first synchronisation. Nobody elects it, and by force it would take nothing over.
 const NodeView* UnawareReplicaOf(const Observation& observation, const ClusterView& view,
                                  const ClusterView::Absent& lost) {
-  const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
-  if (!place) return nullptr;
   const NodeView* best = nullptr;
-  int answering = 0;
-  for (const NodeView* node : view.answering) {
-    if (node->shard != place->first) continue;
-    ++answering;
+  for (const NodeView* node : WholeShardOf(observation, view, lost)) {
     if (node->me().master != lost.id || KnowsTheSlotsOf(*node, lost.id) || node->server.keys == 0) continue;
     if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
   }
-  return answering >= observation.cluster.spec.pods_per_shard() ? best : nullptr;
+  return best;
 }
 
 }  // namespace

@@ -65,6 +65,14 @@ paused() { in_test annotate rdc "$1" --overwrite "slotwright.dev/paused=$2"; }
 # all_have NAME IMAGE: no pod of the cluster has another image.
 all_have() { [ "$(pods_json "$1" | jq -r '.items[].spec.containers[].image' | sort -u)" = "$2" ]; }
 
+# node_of_no_checker: a worker on which no write checker runs.
+node_of_no_checker() {
+    local used
+    used=$(in_test get pods -l app=write-checker -o json | jq '[.items[].spec.nodeName]')
+    kubectl get nodes -l '!node-role.kubernetes.io/control-plane' -o json |
+        jq -r --argjson used "$used" '[.items[].metadata.name | select(IN($used[]) | not)][0]'
+}
+
 pod_uid() { in_test get pod "$1" -o 'jsonpath={.metadata.uid}'; }
 pod_node() { in_test get pod "$1" -o 'jsonpath={.spec.nodeName}'; }
 
@@ -85,6 +93,21 @@ operators_ready() {
     pods=$(in_system get pods -l app.kubernetes.io/component=operator -o json | jq -r '.items[]
         | select(any(.status.conditions[]?; .type == "Ready" and .status == "True")) | .metadata.name')
     [ "$(wc -l <<<"$pods")" = "$1" ] && grep -qxF "$(lease_holder | sed 's/_.*//')" <<<"$pods"
+}
+
+# while_operators_die SECONDS COMMAND...: runs it, and for that long what it began goes on, while all operators are killed every
+# three seconds. The next leader has to wait until the Lease of a dead one is over.
+while_operators_die() {
+    local going scenario=$BASHPID times=0
+    going=$(mktemp)
+    while ((times++ < 100)) && [ -e "$going" ] && kill -0 "$scenario"; do
+        in_system delete pods -l app.kubernetes.io/component=operator --force --grace-period=0
+        sleep 3
+    done &
+    "${@:2}"
+    sleep "$1"
+    rm -f "$going"
+    wait $!
 }
 
 # on_kind: whether nodes are containers here, so that their processes can be reached; scenarios that need it say `on_kind ||

@@ -1,13 +1,14 @@
-# rolling changes to another engine, then to its next major version
+# another engine, then its next version while operators are killed
 # shellcheck shell=bash
 
-# roll IMAGE
-roll() {
-    in_test patch rdc demo --type=merge -p "{\"spec\": {\"image\": \"$1\"}}"
+change() { in_test patch rdc demo --type=merge -p "{\"spec\": {\"image\": \"$1\"}}"; }
+all_well() {
     expect 240 "every pod has $1" all_have demo "$1"
     expect 120 "all is well" settled demo 6
     in_test get rdc demo -o wide
 }
 
-roll "$OTHER_IMAGE"
-roll "$NEXT_IMAGE"
+change "$OTHER_IMAGE"
+all_well "$OTHER_IMAGE"
+while_operators_die 6 change "$NEXT_IMAGE"
+all_well "$NEXT_IMAGE"

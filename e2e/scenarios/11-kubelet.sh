@@ -1,13 +1,12 @@
-# the kubelet of a node is stopped, and started again
+# the kubelet of a node is stopped; then the whole machine dies
 # shellcheck shell=bash
 
 on_kind || skip
-away=$(pod_node checker-demo)
-node=$(pods_json demo | jq -r --arg away "$away" '[.items[].spec.nodeName | select(. != $away)] | first')
+node=$(node_of_no_checker)
 pods=$(pods_identities demo)
 docker exec "$node" systemctl stop kubelet
 # Started again whatever happens.
-trap 'docker exec "$node" systemctl start kubelet' EXIT
+trap 'docker start "$node"; docker exec "$node" systemctl start kubelet' EXIT
 kubectl wait --for=condition=Ready=Unknown "node/$node" --timeout=120s
 tell "$node is called lost: $(in_test get rdc demo -o json | jq -c '.status.conditions[] | select(.type == "Ready")')"
 in_test get pods -o wide
@@ -17,3 +16,14 @@ docker exec "$node" systemctl start kubelet
 kubectl wait --for=condition=Ready "node/$node" --timeout=120s
 expect 120 "all is well" settled demo 6
 pods_unharmed demo "$pods"
+
+masters_elsewhere() { in_test get rdc demo -o json | jq -e --arg node "$node" '.status.readyMasters == .spec.masters
+    and all(.status.shards[].master.node; . != $node)'; }
+in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
+docker kill "$node"
+expect 60 "all masters are on other machines" masters_elsewhere
+docker start "$node"
+kubectl wait --for=condition=Ready "node/$node" --timeout=120s
+expect 120 "all is well" settled demo 6
+[ -z "$(in_test get rdc kept -o name --ignore-not-found)" ] || expect 120 "the one with storage as well" settled kept 6
+expect 60 "two operators are Ready" operators_ready 2

@@ -136,6 +136,22 @@ TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   life.ExpectAllIsWell();
 }
 
+TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {
+  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}}, "redis:7.0", 60'000);
+  const auto source = life.NodeOf("demo-2-0");
+  const auto target = life.NodeOf("demo-0-0");
+  life.StartWriters();
+  ::setenv("REDISCLI_AUTH", life.harness.Password().c_str(), 1);
+  const auto command = fmt::format(
+      "redis-cli --cluster reshard {} --cluster-from {} --cluster-to {} --cluster-slots 800 --cluster-pipeline 1 "
+      "--cluster-yes > /dev/null",
+      target.endpoint.ToString(), source.id().ToString(), target.id().ToString());
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  ::unsetenv("REDISCLI_AUTH");
+  EXPECT_EQ(life.NodeOf("demo-0-0").me().slots.size(), target.me().slots.size() + 800);
+  life.ExpectAllIsWell();
+}
+
 TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
   Life life;
   const auto source = life.NodeOf("demo-0-0");

@@ -26,6 +26,7 @@ Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string passwo
   me.id = disk_.id;
   me.endpoint = endpoint_;
   me.hostname = hostname_;
+  if (me.shard == NodeId()) me.shard = me.id;
   for (auto& [id, peer] : disk_.table) {
     peer.pong = booted_;
     peer.reports.clear();
@@ -103,6 +104,7 @@ void Node::Receive(const Node& sender) {
   known->endpoint = sender.endpoint();
   known->hostname = sender.hostname();
   known->noaddr = false;
+  known->shard = said.shard;
   // A master that is not known here stays unsaid.
   if (said.master) known->master_id = NodeId();
   if (!said.master && Find(said.master_id) != nullptr) known->master_id = said.master_id;
@@ -184,7 +186,8 @@ void Node::UpdateSlots(Peer& sender, const SlotSet& claimed) {
   }
   const Peer* master = Find(master_id);
   const bool master_lost_all = !from_master.empty() && master != nullptr && master->slots.empty();
-  if (!bus_.valkey && master_lost_all && from_master == claimed && sender_id != disk_.id) {
+  const bool is_successor = bus_.valkey ? sender.shard == Me().shard : from_master == claimed;
+  if (master_lost_all && is_successor && sender_id != disk_.id) {
     FollowMaster(sender_id);
   } else if (!lost.empty()) {
     DropKeysOf(lost);
@@ -203,6 +206,7 @@ void Node::DropKeysOf(const SlotSet& slots) {
 void Node::FollowMaster(const NodeId& master) {
   Me().master = false;
   Me().master_id = master;
+  Me().shard = Find(master)->shard;
   Me().slots = {};
   disk_.importing.clear();
   disk_.migrating.clear();

@@ -6,8 +6,9 @@
 // configuration epoch collision is settled at a time; MIGRATE takes no time; a dead node without slots is always passed
 // on by gossip, which really depends on whether its address is being dialled at that moment; gossip never changes the
 // address of a known node. With Bus::valkey it has the atomic slot migration of Valkey 9 as well (its keys arrive all
-// at the last moment, in which the owner changes too, and replicas know nothing of it), and masters without slots stay
-// masters; the other differences of Valkey, as its replicated SETSLOT, are not modelled.
+// at the last moment, in which the owner changes too, and replicas know nothing of it), and masters that lose their
+// last slot to another shard stay masters; the other differences of Valkey, as its replicated SETSLOT, are not
+// modelled.
 #pragma once
 
 #include <functional>
@@ -31,6 +32,7 @@ struct Peer {
   std::string hostname;
   bool master = true;
   NodeId master_id;
+  NodeId shard;  ///< The same for a master and its replicas, also when they change roles; Valkey decides by it.
   SlotSet slots;
   std::uint64_t epoch = 0;
   MonotonicTime pong;

@@ -100,7 +100,9 @@ void LetsReplicasWait(Play& play) {
 
 std::vector<Script> FailoverScripts() {
   return {{"HandsOver", HandsOver},
+          {"HandsOverInValkey", HandsOver, Engine::kValkey},
           {"ForcesAFailover", ForcesAFailover},
+          {"ForcesAFailoverInValkey", ForcesAFailover, Engine::kValkey},
           {"TakesOverWithoutAMajority", TakesOverWithoutAMajority},
           {"LetsReplicasWait", LetsReplicasWait}};
 }

@@ -3,7 +3,8 @@
 // Where Valkey 9.1.2 differs from Redis 7.0 and so from the model (SLOTWRIGHT_MODEL_SERVER=…/valkey-server):
 // - a node that lost its address (noaddr) is called failed all the same, and its replica is elected if there is a
 //   majority; without one it copies the stranger at the old address as Redis does;
-// - a master that loses its last slot stays a master without slots where cluster-allow-replica-migration is "no";
+// - a master that loses its last slot to another shard stays a master without slots where
+//   cluster-allow-replica-migration is "no";
 // - open slots are replicated: replicas list them, they survive a failover, and the other side follows the new master;
 // - FORGET reaches the others by gossip, and may be said twice; a forgotten master loses its slots everywhere;
 // - a node is introduced again where one side has no link from it, so a forgotten one comes back;
