@@ -157,17 +157,25 @@ bool AreOfTheOperator(const Observation& observation) {
          reconciler::StringAt(status, {"operation", "step"}) == kReason;
 }
 
+// Of slots that are migrating: new keys go to the other end, so that these only become fewer.
+std::int64_t KeysToMove(const ClusterView& view) {
+  std::int64_t keys = 0;
+  for (const NodeView* node : Masters(view)) {
+    for (const auto& open : node->me().open_slots) {
+      if (open.direction == OpenSlot::Direction::kMigrating) keys += KeysOf(*node, open.slot);
+    }
+  }
+  return keys;
+}
+
 // Its words tell whether anything moves.
 Plan LeaveToOthers(const Observation& observation, const ClusterView& view, const std::string& what) {
-  std::int64_t keys = 0;
-  for (const auto& [id, slots] : view.owned) {
-    for (const auto& [slot, count] : view.by_id.at(id)->keys_in_open_slots) keys += slots.Contains(slot) ? count : 0;
-  }
   Plan plan = WaitForRedis(
       observation, kStep, "AwaitingOpenSlots",
       fmt::format("{}; somebody else may be moving them: {} left with their owners. Once nothing moves for {} s they "
                   "are finished or taken back",
-                  what, text::Counted(static_cast<std::size_t>(keys), "key is", "keys are"), kTimeToMove.count()));
+                  what, text::Counted(static_cast<std::size_t>(KeysToMove(view)), "key is", "keys are"),
+                  kTimeToMove.count()));
   plan.until_it_stands = true;
   plan.look_again = std::chrono::milliseconds(500);
   return plan;

@@ -98,16 +98,16 @@ operators_ready() {
 # while_operators_die SECONDS COMMAND...: runs it, and for that long what it began goes on, while all operators are killed every
 # three seconds. The next leader has to wait until the Lease of a dead one is over.
 while_operators_die() {
-    local going scenario=$BASHPID times=0
-    going=$(mktemp)
-    while ((times++ < 100)) && [ -e "$going" ] && kill -0 "$scenario"; do
+    local scenario=$BASHPID killer times=0
+    while ((times++ < 100)) && kill -0 "$scenario"; do
         in_system delete pods -l app.kubernetes.io/component=operator --force --grace-period=0
         sleep 3
     done &
+    killer=$!
     "${@:2}"
     sleep "$1"
-    rm -f "$going"
-    wait $!
+    kill "$killer"
+    wait "$killer" || true
 }
 
 # on_kind: whether nodes are containers here, so that their processes can be reached; scenarios that need it say `on_kind ||

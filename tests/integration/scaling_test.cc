@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
+#include <future>
+#include <set>
+
 #include "controllers/plan/cluster_view.h"
 #include "tests/integration/life.h"
 #include "tests/support/engines.h"
@@ -11,7 +15,10 @@
 namespace slotwright::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Engine {
   const char* name;
@@ -136,19 +143,43 @@ TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   life.ExpectAllIsWell();
 }
 
+// A word that as a hash tag puts keys into that slot.
+std::string TagOf(Slot slot) {
+  for (int i = 0;; ++i) {
+    if (KeySlot(std::to_string(i)) == slot) return std::to_string(i);
+  }
+}
+
 TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {
-  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}}, "redis:7.0", 60'000);
+  constexpr int kKeys = 10'000;
+  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
   const auto source = life.NodeOf("demo-2-0");
   const auto target = life.NodeOf("demo-0-0");
-  life.StartWriters();
+  // So many that the operator sees it in the middle.
+  const Slot first = source.me().slots.Ranges().front().first;
+  const Reply filled = life.harness.Ask(
+      source.endpoint, {"EVAL", fmt::format("for i = 1, {} do redis.call('SET', KEYS[1] .. i, i) end", kKeys), "1",
+                        fmt::format("{{{}}}", TagOf(first))});
+  ASSERT_FALSE(filled.IsError()) << filled.text;
   ::setenv("REDISCLI_AUTH", life.harness.Password().c_str(), 1);
   const auto command = fmt::format(
-      "redis-cli --cluster reshard {} --cluster-from {} --cluster-to {} --cluster-slots 800 --cluster-pipeline 1 "
+      "redis-cli --cluster reshard {} --cluster-from {} --cluster-to {} --cluster-slots 100 --cluster-pipeline 1 "
       "--cluster-yes > /dev/null",
       target.endpoint.ToString(), source.id().ToString(), target.id().ToString());
-  EXPECT_EQ(std::system(command.c_str()), 0);
+  auto reshard = std::async(std::launch::async, [&] { return std::system(command.c_str()); });
+  std::set<std::string> reasons;
+  for (int look = 0; reshard.wait_for(20ms) != std::future_status::ready; ++look) {
+    reasons.insert(life.harness.ReadyReason());
+    // An edit makes the operator look.
+    if (look % 10 == 0) life.harness.PatchSpec({{"rebalance", {{"thresholdPercent", look % 20 == 0 ? 3 : 4}}}});
+  }
   ::unsetenv("REDISCLI_AUTH");
-  EXPECT_EQ(life.NodeOf("demo-0-0").me().slots.size(), target.me().slots.size() + 800);
+  EXPECT_EQ(reshard.get(), 0);
+  EXPECT_THAT(reasons, AllOf(Contains("AwaitingOpenSlots"), Not(Contains("ClosingOpenSlots"))));
+  EXPECT_EQ(life.NodeOf("demo-0-0").me().slots.size(), target.me().slots.size() + 100);
+  EXPECT_GT(life.harness.Ask(target.endpoint, {"CLUSTER", "COUNTKEYSINSLOT", std::to_string(first)}).integer,
+            kKeys - 1);
+  EXPECT_TRUE(Harness::Eventually([&] { return life.harness.Look().plan.settled; }));
   life.ExpectAllIsWell();
 }
 

@@ -372,6 +372,16 @@ TEST_F(OpenSlots, ThatSomebodyElseMovesAreLeftToHimWhileTheyMove) {
   EXPECT_EQ(status["operation"]["stepSince"], "2026-11-23T06:00:00Z") << "another five seconds from now";
 }
 
+// Or clients that write into the slot would keep it open for ever.
+TEST_F(OpenSlots, OfWhichKeysComeAndGoAtTheOwnerAloneDoNotMove) {
+  world.observation.cluster.status.erase("operation");
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  Keys(5, 0, 0);
+  const std::string before = world.MakePlan().message;
+  Keys(6, 0, 0);
+  EXPECT_EQ(world.MakePlan().message, before);
+}
+
 TEST_F(OpenSlots, AreFinishedAlsoWhileTheSpecificationIsRefused) {
   world.observation.cluster.status.erase("operation");
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
