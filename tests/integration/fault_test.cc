@@ -13,6 +13,7 @@ namespace {
 
 using reconciler::Json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace types = reconciler::types;
 
 Json SecretWith(const std::string& name, const Json& data) {
@@ -170,6 +171,7 @@ TEST(BadInput, OfAPlanIsRefusedByTheApiServerWithTheFieldNamedAndNothingIsMade) 
     ASSERT_FALSE(plan) << field;
     EXPECT_EQ(plan.error().kind, reconciler::ErrorKind::kInvalid);
     EXPECT_THAT(plan.error().message, HasSubstr(field));
+    EXPECT_THAT(plan.error().message, Not(HasSubstr("redis:7.0"))) << "what is wrong, not the whole object";
   }
   const auto plan = inspect({{"image", "redis:7.0"}});
   ASSERT_TRUE(plan) << plan.error().message;
