@@ -29,6 +29,11 @@ namespace {
 // was elected; one without data forgets who it was, as a node with a new id owns nothing and nobody copies its
 // emptiness. A replica and a master without replicas have nothing to wait for.
 //
+// Data is what the server reads at its start and what its configuration keeps up to date: append-only files if they are
+// on, else an RDB file if it is to save one. Others may lie there, from before a change of the configuration or made by
+// BGSAVE, and are older than what replicas hold. An RDB file always is: it counts only where no replica lives on that
+// had more.
+//
 // Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
 // copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
 // (which costs the replica nothing; refusing it by ACL would make it try thousands of times a second), until the
@@ -46,17 +51,41 @@ printf 'AUTH "%s"\n' "$password" > "$run_dir/auth"
 unset password
 
 nodes="$data_dir/nodes.conf"
+value_of() { sed -n "s/^$1 //p" "$conf" | tail -n 1 | tr A-Z a-z; }
+data=
+if [ "$(value_of appendonly)" = yes ]; then
+  data="$data_dir/appendonlydir"
+elif [ "$(value_of save)" != '""' ]; then
+  data="$data_dir/dump.rdb"
+fi
+
+# Whether a replica of that master has lived on since it died, with what it had copied.
+a_replica_lives() {
+  client=redis-cli
+  command -v "$client" > /dev/null 2>&1 || client=valkey-cli
+  for address in $(sed -n "s/^[0-9a-f]* \([^ @]*\)@[^ ]* [^ ]*slave[^ ]* $1 .*/\1/p" "$nodes"); do
+    answers=$(printf 'INFO server\nINFO replication\n' | cat "$run_dir/auth" - |
+      timeout 2 "$client" -h "${address%:*}" -p "${address##*:}" 2> /dev/null) || continue
+    uptime=$(printf '%s\n' "$answers" | sed -n 's/^uptime_in_seconds:\([0-9]*\).*/\1/p')
+    copied=$(printf '%s\n' "$answers" | sed -n 's/^slave_repl_offset:\([0-9]*\).*/\1/p')
+    [ "${uptime:-0}" -gt "$((wait_seconds + 5))" ] && [ "${copied:-0}" -gt 0 ] && return 0
+  done
+  return 1
+}
+
 if [ -f "$nodes" ]; then
   if [ -e "$run_dir/started" ]; then
     id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
     if [ -n "$id" ] && grep -q " slave $id " "$nodes"; then
       echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
       sleep "$wait_seconds"
+      case $data in *dump.rdb) ! a_replica_lives "$id" || data= ;; esac
     fi
   fi
-  if [ ! -e "$data_dir/appendonlydir" ] && [ ! -e "$data_dir/dump.rdb" ]; then
+  if [ -z "$data" ] || [ ! -e "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
     rm -f "$nodes"
+    [ ! -e "$data_dir/dump.rdb" ] || mv "$data_dir/dump.rdb" "$data_dir/dump.rdb.old"
   fi
 fi
 : > "$run_dir/started"

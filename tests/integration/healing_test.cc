@@ -229,6 +229,67 @@ TEST(Healing, TheMajorityOfMastersWithoutStorageIsTakenOverByItsReplicas) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
+// An RDB file with the keys of this moment, whoever asked for it.
+void SaveOnDisk(const Life& life, const std::string& pod) {
+  const Endpoint endpoint = life.NodeOf(pod).endpoint;
+  ASSERT_FALSE(life.harness.Ask(endpoint, {"BGSAVE"}).IsError());
+  ASSERT_TRUE(Harness::Eventually([&] {
+    return life.harness.Ask(endpoint, {"INFO", "persistence"}).text.find("rdb_bgsave_in_progress:0") !=
+           std::string::npos;
+  }));
+}
+
+// Hundred keys more, all in one slot of that master, and in its replica as well.
+void WriteMore(const Life& life, const std::string& pod) {
+  const NodeView node = life.NodeOf(pod);
+  const std::string tag = TagOf(node.me().slots.Ranges().front().first);
+  const Reply written = life.harness.Ask(
+      node.endpoint, {"EVAL", "for i = 1, 100 do redis.call('SET', KEYS[1] .. i, i) end", "1", "{" + tag + "}"});
+  ASSERT_FALSE(written.IsError()) << written.text;
+  ASSERT_EQ(life.harness.Ask(node.endpoint, {"WAIT", "1", "5000"}).integer, 1);
+}
+
+// A file of BGSAVE, or of an earlier configuration, is not what a master was: its replicas have more.
+TEST(Healing, OfMastersThatDieTogetherTakesNothingFromAFileThatLiesThere) {
+  Life life(3, 1, kQuickTimeout);
+  for (const char* pod : {"demo-0-0", "demo-1-0"}) {
+    SaveOnDisk(life, pod);
+    WriteMore(life, pod);
+  }
+  const pid_t first = life.PidOf("demo-0-0");
+  const pid_t second = life.PidOf("demo-1-0");
+  ASSERT_EQ(::kill(first, SIGKILL), 0);
+  ASSERT_EQ(::kill(second, SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'200);
+}
+
+TEST(Healing, OfAMasterWithOlderFilesTakesWhatItsReplicaHas) {
+  Json spec = {{"storage", {{"size", "1Gi"}}}, {"config", {{"cluster-node-timeout", "2000"}, {"appendonly", "no"}}}};
+  Life life(1, 1, spec);
+  SaveOnDisk(life, "demo-0-0");
+  WriteMore(life, "demo-0-0");
+  const auto has_lived = [&] {
+    const auto info = life.harness.Ask(life.NodeOf("demo-0-1").endpoint, {"INFO", "server"}).text;
+    return std::atoi(info.c_str() + info.find("uptime_in_seconds:") + 18) > 6;
+  };
+  ASSERT_TRUE(Harness::Eventually(has_lived));
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+TEST(Healing, SaysThatTheOnlyCopyIsLostThoughOlderFilesLieThere) {
+  Life life(3, 0, {{"config", {{"appendonly", "yes"}}}});
+  life.harness.PatchSpec({{"config", nullptr}});
+  life.ExpectAllIsWell();
+  ASSERT_EQ(::kill(life.PidOf("demo-1-0"), SIGKILL), 0);
+  EXPECT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "DataLost"; }, 60s))
+      << life.harness.Condition("Ready");
+}
+
 TEST(Healing, AShardThatIsWhollyGoneIsSaidAndServedAgainOnlyByPolicy) {
   Life life(3, 1, kQuickTimeout);
   const pid_t master = life.PidOf("demo-1-0");

@@ -86,4 +86,10 @@ void Life::DeletePod(const std::string& pod) const {
   EXPECT_TRUE(deleted) << deleted.error().message;
 }
 
+std::string TagOf(Slot slot) {
+  for (int i = 0;; ++i) {
+    if (KeySlot(std::to_string(i)) == slot) return std::to_string(i);
+  }
+}
+
 }  // namespace slotwright::testing

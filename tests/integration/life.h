@@ -36,4 +36,7 @@ class Life {
   WriteChecker::Report report_;
 };
 
+/// A word that as a hash tag puts keys into that slot.
+[[nodiscard]] std::string TagOf(Slot slot);
+
 }  // namespace slotwright::testing

@@ -143,13 +143,6 @@ TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   life.ExpectAllIsWell();
 }
 
-// A word that as a hash tag puts keys into that slot.
-std::string TagOf(Slot slot) {
-  for (int i = 0;; ++i) {
-    if (KeySlot(std::to_string(i)) == slot) return std::to_string(i);
-  }
-}
-
 TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {
   constexpr int kKeys = 10'000;
   Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
