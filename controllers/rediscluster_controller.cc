@@ -64,6 +64,22 @@ void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Durat
   if (slots > 0) plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left * seconds / slots);
 }
 
+bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
+  return plan.migration && !plan.actions.empty() &&
+         reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) == nullptr;
+}
+
+// A merge patch removes what it names null.
+void NameWhatIsGone(const Json& before, Json& after) {
+  for (const auto& [field, value] : before.items()) {
+    if (!after.contains(field)) {
+      after[field] = nullptr;
+    } else if (value.is_object() && after[field].is_object()) {
+      NameWhatIsGone(value, after[field]);
+    }
+  }
+}
+
 }  // namespace
 
 RedisClusterController::RedisClusterController(Dependencies dependencies)
@@ -117,6 +133,10 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   if (config_map != look->observation.objects.end()) config_map->second = config_maps_.Newest(config_map->second);
   const ClusterView view = Merge(look->observation);
   Plan plan = MakePlan(look->observation, view);
+  if (MovesTheFirstSlots(*cluster, plan)) {
+    // Before any of them is open: if this process dies, the next one must know whose they are.
+    if (const auto said = WriteStatus(look->observation, view, plan); !said) return std::unexpected(said.error());
+  }
   const auto start = deps_.clock.Now();
   const auto outcomes = executor_.Carry(plan, *cluster, look->password);
   for (const auto& outcome : outcomes) {
@@ -172,10 +192,10 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   const auto& cluster = observation.cluster;
   Json status = BuildStatus(observation, view, plan);
   if (cluster.status == status) return {};
-  for (const auto& [field, value] : cluster.status.items()) {
-    // A merge patch removes what it names null. What was once true stays so, whatever an old cache says.
-    if (!status.contains(field) && field != "formedAt" && field != "readyAt") status[field] = nullptr;
-  }
+  Json before = cluster.status;
+  // What was once true stays so, whatever an old cache says.
+  for (const char* field : {"formedAt", "readyAt"}) before.erase(field);
+  NameWhatIsGone(before, status);
   const Json patch = {{"status", status}};
   auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
                                     {.subresource = "status", .field_manager = "", .force = false});

@@ -33,6 +33,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::CloseOpenSlots,
     steps::UpdateStaleViews,
     steps::RemoveRetiredShards,
+    steps::ReplaceUnsyncedPods,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
     steps::Rebalance,
     steps::AwaitMigrations,

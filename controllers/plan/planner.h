@@ -24,7 +24,7 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> EnsureObjects(const Observation&, const ClusterView&);
 /// Creates missing pods, all at once.
 [[nodiscard]] std::optional<Plan> EnsurePods(const Observation&, const ClusterView&);
-/// Says who does not answer, and refuses when a stranger sits at a pod's address or in the node table.
+/// Refuses when a stranger is in the node table.
 [[nodiscard]] std::optional<Plan> RefuseStrangers(const Observation&, const ClusterView&);
 /// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change
 /// recover.
@@ -55,6 +55,9 @@ namespace steps {
 /// Waits for slots that the servers still move by themselves, perhaps for a specification that has changed since: what
 /// follows replaces and removes pods.
 [[nodiscard]] std::optional<Plan> AwaitMigrations(const Observation&, const ClusterView&);
+/// Replaces outdated replicas that never got anything from their master: an older server cannot copy from a newer one,
+/// so that all would wait for it.
+[[nodiscard]] std::optional<Plan> ReplaceUnsyncedPods(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
 [[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
 /// Hands masters over until no Kubernetes node, zone, … has more than its share of them.

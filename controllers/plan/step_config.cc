@@ -65,12 +65,9 @@ Directives LiveDefaults(RedisCluster cluster) {
 LiveConfig LiveConfigOf(const Observation& observation) {
   const auto& cluster = observation.cluster;
   const PodTemplate current(cluster);
-  // Who is about to be replaced is left as it is, but not if that may take days: it waits for a person, or for a new
-  // pod that does not start.
+  // Who is about to be replaced is left as it is, but not if that may take days: it waits for a person, or stands.
   const bool outdated_wait =
-      cluster.spec.update == UpdateStrategy::kManual || std::ranges::any_of(observation.pods, [&](const PodView& pod) {
-        return IsToBeKept(observation, pod) && !pod.ready && !pod.trouble.empty() && !current.IsOutdated(pod);
-      });
+      cluster.spec.update == UpdateStrategy::kManual || TimeInStep(observation) >= std::chrono::minutes(1);
   bool asked = false;
   const bool any_outdated = std::ranges::any_of(
       observation.pods, [&](const PodView& pod) { return IsToBeKept(observation, pod) && current.IsOutdated(pod); });

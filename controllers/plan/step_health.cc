@@ -93,7 +93,24 @@ Finding Roles(const Observation& observation, const ClusterView& view) {
   return std::nullopt;
 }
 
+// What a server of another version or engine writes for its replicas an older one cannot read.
+Finding VersionsApart(const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    if (node->server.master_role || node->InSync() || !node->me().master) continue;
+    const auto master = view.by_id.find(*node->me().master);
+    if (master == view.by_id.end()) continue;
+    const auto version = [](const NodeView& of) { return of.server.engine + " " + of.server.version; };
+    if (version(*node) == version(*master->second)) continue;
+    return {{"ReplicaSyncing",
+             fmt::format("{} ({}) is not in sync with {} ({}); if that lasts, it cannot read what the "
+                         "newer one writes (kubectl logs {}): spec.image has to name the newer one",
+                         node->pod, version(*node), master->second->pod, version(*master->second), node->pod)}};
+  }
+  return std::nullopt;
+}
+
 Finding States(const ClusterView& view) {
+  if (auto finding = VersionsApart(view)) return finding;
   for (const NodeView* node : view.answering) {
     if (node->quarantined) return {{"JoiningNodes", fmt::format("{} may not be copied yet", node->pod)}};
     if (!node->info.state_ok) return {{"ClusterStateFail", fmt::format("{} says cluster_state:fail", node->pod)}};

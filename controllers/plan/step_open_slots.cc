@@ -22,7 +22,6 @@ namespace slotwright::steps {
 namespace {
 
 constexpr const char* kStep = "open-slots";
-constexpr const char* kReason = "ClosingOpenSlots";
 
 const NodeView* OwnerOf(const ClusterView& view, Slot slot) {
   for (const auto& [id, slots] : view.owned) {
@@ -151,10 +150,14 @@ constexpr auto kTimeToMove = std::chrono::seconds(5);
 
 // What was reported last moves slots, so that they were left by this operator or one before it.
 bool AreOfTheOperator(const Observation& observation) {
-  const auto& status = observation.cluster.status;
-  const auto type = reconciler::StringAt(status, {"operation", "type"});
-  return type == "Rebalance" || type == "ScaleIn" || type == "ScaleOut" ||
-         reconciler::StringAt(status, {"operation", "step"}) == kReason;
+  return reconciler::ValueAt(observation.cluster.status, {"operation", "slotsLeft"}) != nullptr;
+}
+
+// In two digits: what clients delete meanwhile, or lets expire, is no migration.
+std::int64_t Roughly(std::int64_t number) {
+  std::int64_t scale = 1;
+  while (number / scale >= 100) scale *= 10;
+  return number / scale * scale;
 }
 
 // Of slots that are migrating: new keys go to the other end, so that these only become fewer.
@@ -172,10 +175,10 @@ std::int64_t KeysToMove(const ClusterView& view) {
 Plan LeaveToOthers(const Observation& observation, const ClusterView& view, const std::string& what) {
   Plan plan = WaitForRedis(
       observation, kStep, "AwaitingOpenSlots",
-      fmt::format("{}; somebody else may be moving them: {} left with their owners. Once nothing moves for {} s they "
-                  "are finished or taken back",
-                  what, text::Counted(static_cast<std::size_t>(KeysToMove(view)), "key is", "keys are"),
-                  kTimeToMove.count()));
+      fmt::format(
+          "{}; somebody else may be moving them: some {} keys are left to move. Once nothing moves for {} s they "
+          "are finished or taken back",
+          what, Roughly(KeysToMove(view)), kTimeToMove.count()));
   plan.until_it_stands = true;
   plan.look_again = std::chrono::milliseconds(500);
   return plan;
@@ -209,7 +212,9 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
     Plan wait = LeaveToOthers(observation, view, what);
     if (!Stands(observation, wait, kTimeToMove)) return wait;
   }
-  return DoAndPoll(observation, kStep, kReason, what, std::move(actions));
+  Plan plan = DoAndPoll(observation, kStep, "ClosingOpenSlots", what, std::move(actions));
+  plan.migration = MigrationProgress{.slots_left = static_cast<int>(open.size())};
+  return plan;
 }
 
 }  // namespace slotwright::steps

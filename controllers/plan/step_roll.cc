@@ -90,6 +90,24 @@ std::optional<Plan> ReplaceStuckPods(const Observation& observation, const Clust
   return Do(kStep, "UpdatingPods", std::move(message), std::move(actions));
 }
 
+std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const ClusterView& view) {
+  if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
+  for (const PodView* pod : OutdatedPods(observation)) {
+    const NodeView* master = view.MasterOf(pod->shard);
+    const auto has_nothing = [&](const NodeView* node) {
+      return node->pod == pod->name && node != master && node->me().slots.empty() && !node->server.master_link_up &&
+             node->server.master_link_down_seconds < 0 && !node->server.master_sync_in_progress;
+    };
+    if (master == nullptr || std::ranges::none_of(view.answering, has_nothing)) continue;
+    if (pod->terminating || UnreadyBeside(observation, *pod) != nullptr) continue;
+    return Do(
+        kStep, "UpdatingPods",
+        fmt::format("{} runs an older specification, and has nothing yet that a new one would have to copy", pod->name),
+        {EvictPod{pod->name, pod->uid}});
+  }
+  return std::nullopt;
+}
+
 std::optional<Plan> RollPods(const Observation& observation, const ClusterView& view) {
   const auto outdated = OutdatedPods(observation);
   if (outdated.empty()) return std::nullopt;

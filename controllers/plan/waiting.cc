@@ -9,13 +9,16 @@ namespace slotwright {
 
 using std::chrono::milliseconds;
 
+milliseconds TimeInStep(const Observation& observation) {
+  const auto since = reconciler::StringAt(observation.cluster.status, {"operation", "stepSince"});
+  if (since.empty()) return milliseconds(0);
+  return std::chrono::duration_cast<milliseconds>(observation.now - reconciler::ParseTime(since));
+}
+
 milliseconds PollInterval(const Observation& observation) {
   constexpr milliseconds kQuick{20};
   constexpr milliseconds kSlow{2000};
-  const auto since = reconciler::StringAt(observation.cluster.status, {"operation", "stepSince"});
-  if (since.empty()) return kQuick;
-  const auto elapsed = std::chrono::duration_cast<milliseconds>(observation.now - reconciler::ParseTime(since));
-  return std::clamp(elapsed / 50, kQuick, kSlow);
+  return std::clamp(TimeInStep(observation) / 50, kQuick, kSlow);
 }
 
 Plan WaitForRedis(const Observation& observation, std::string step, std::string reason, std::string message) {
@@ -33,24 +36,16 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-namespace {
-
-bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
-  const auto& status = observation.cluster.status;
-  if (reconciler::StringAt(status, {"operation", "step"}) != reason) return false;
-  const auto since = reconciler::ParseTime(reconciler::StringAt(status, {"operation", "stepSince"}));
-  return observation.now - since >= time;
-}
-
-}  // namespace
-
 bool HasLasted(const Observation& observation, const std::string& reason) {
-  return HasLasted(observation, reason, std::chrono::seconds(3));
+  const auto& status = observation.cluster.status;
+  return reconciler::StringAt(status, {"operation", "step"}) == reason &&
+         TimeInStep(observation) >= std::chrono::seconds(3);
 }
 
 bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
-  return HasLasted(observation, waiting.reason, time) &&
-         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
+  const auto& status = observation.cluster.status;
+  return reconciler::StringAt(status, {"operation", "step"}) == waiting.reason &&
+         reconciler::StringAt(status, {"operation", "reason"}) == waiting.message && TimeInStep(observation) >= time;
 }
 
 std::string DescribeTrouble(const PodView& pod) {

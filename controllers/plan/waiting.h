@@ -12,6 +12,9 @@ namespace slotwright {
 /// When all is well: Redis tells nobody when something breaks, so we ask.
 inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 
+/// For how long the status has named the same step; zero where nothing is under way.
+[[nodiscard]] std::chrono::milliseconds TimeInStep(const Observation& observation);
+
 /// Polls Redis quickly while something is under way, and less often the longer it has been waiting for the same: each
 /// fiftieth of that time, at least 20 ms, at most 2 s. A wait becomes longer by 2 % at most, and a hundred nodes are
 /// not asked a thousand times for what takes them 20 s.

@@ -16,8 +16,10 @@
 namespace slotwright::testing {
 namespace {
 
+using reconciler::Json;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 struct Upgrade {
   const char* name;
@@ -30,12 +32,12 @@ class Rolling : public ::testing::TestWithParam<Upgrade> {};
 
 TEST_P(Rolling, ChangeOfTheImageLosesNothing) {
   if (ServerFor(GetParam().from).empty()) GTEST_SKIP() << "no program here for " << GetParam().from;
-  Life life(3, 1, reconciler::Json::object(), GetParam().from);
+  Life life(3, 1, Json::object(), GetParam().from);
   life.StartWriters();
   life.harness.PatchSpec({{"image", GetParam().to}});
   life.ExpectAllIsWell(90s);
   for (const auto& node : life.harness.Look().observation.nodes) {
-    EXPECT_THAT(node.server.engine + " " + node.server.version, ::testing::StartsWith(GetParam().version)) << node.pod;
+    EXPECT_THAT(node.server.engine + " " + node.server.version, StartsWith(GetParam().version)) << node.pod;
   }
 }
 
@@ -54,7 +56,7 @@ TEST(Rolling, OfMastersThatHoldTheOnlyCopyLosesNothing) {
   life.ExpectAllIsWell(90s);
   const auto look = life.harness.Look();
   EXPECT_EQ(look.observation.pods.size(), 3U);
-  for (const auto& node : look.observation.nodes) EXPECT_THAT(node.server.version, ::testing::StartsWith("8.2."));
+  for (const auto& node : look.observation.nodes) EXPECT_THAT(node.server.version, StartsWith("8.2."));
 }
 
 TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
@@ -78,6 +80,39 @@ TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("redis:0.0"));
   life.harness.PatchSpec({{"image", "redis:7.0"}});
   life.ExpectAllIsWell();
+}
+
+// Redis 7.0 cannot read what 8.2 writes for its replicas.
+TEST(Rolling, GoesOnThoughAnOlderServerHasToCopyFromANewerOne) {
+  if (ServerFor("redis:8.2").empty()) GTEST_SKIP() << "no program here for redis:8.2";
+  Life life(3, 1, {{"config", {{"cluster-node-timeout", "2000"}}}});
+  life.harness.PatchSpec({{"image", "redis:8.2"}});
+  const auto new_replica = [&]() -> std::string {
+    for (const auto& node : life.harness.Look().observation.nodes) {
+      if (node.Answers() && node.server.version.starts_with("8.2") && node.InSync()) return node.pod;
+    }
+    return "";
+  };
+  std::string replica;
+  ASSERT_TRUE(Harness::Eventually([&] { return !(replica = new_replica()).empty(); }));
+  const std::string master = replica.substr(0, replica.size() - 1) + "0";
+  ASSERT_EQ(::kill(life.PidOf(master), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return life.NodeOf(replica).me().flags.master; }, 60s));
+  life.ExpectAllIsWell(120s);
+  for (const auto& node : life.harness.Look().observation.nodes) EXPECT_THAT(node.server.version, StartsWith("8.2."));
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
+TEST(Rolling, BackToAnOlderVersionStopsAtItsFirstPodSaysWhyAndCanBeTakenBack) {
+  if (ServerFor("redis:8.2").empty()) GTEST_SKIP() << "no program here for redis:8.2";
+  Life life(3, 1, Json::object(), "redis:8.2");
+  life.harness.PatchSpec({{"image", "redis:7.0"}});
+  ASSERT_TRUE(Harness::Eventually([&] {
+    return life.harness.Condition("Ready").value("message", "").find("has to name the newer one") != std::string::npos;
+  })) << life.harness.Condition("Ready");
+  life.harness.PatchSpec({{"image", "redis:8.2"}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'000);
 }
 
 // More memory, pod by pod as the condition asks for it: replicas first, then their masters.

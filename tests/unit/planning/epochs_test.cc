@@ -97,7 +97,7 @@ TEST_F(SlotsToMove, MoveFromTheOthersMeanwhile) {
 }
 
 TEST_F(SlotsToMove, AreFinishedOnlyFromAMasterThatKeepsItsEpoch) {
-  world.observation.cluster.status["operation"] = {{"type", "Rebalance"}};
+  world.observation.cluster.status["operation"] = {{"slotsLeft", 7}};
   world.Line("demo-1-0", "demo-1-0").open_slots.push_back({8000, OpenSlot::Direction::kMigrating, IdOf("demo-2-0")});
   world.Line("demo-2-0", "demo-2-0").open_slots.push_back({8000, OpenSlot::Direction::kImporting, IdOf("demo-1-0")});
   for (const char* pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) world.Node(pod).keys_in_open_slots[8000] = 1;
@@ -109,7 +109,7 @@ TEST_F(SlotsToMove, AreFinishedOnlyFromAMasterThatKeepsItsEpoch) {
 // A target takes a new epoch with each slot, and would take back with it what it is giving away.
 TEST(OpenSlotsOfSeveral, AreFinishedSoThatNoTargetIsASource) {
   World world = World::Healthy(3, 1);
-  world.observation.cluster.status["operation"] = {{"type", "Rebalance"}};
+  world.observation.cluster.status["operation"] = {{"slotsLeft", 7}};
   const auto open = [&](Slot slot, const std::string& from, const std::string& to) {
     world.Line(from, from).open_slots.push_back({slot, OpenSlot::Direction::kMigrating, IdOf(to)});
     world.Line(to, to).open_slots.push_back({slot, OpenSlot::Direction::kImporting, IdOf(from)});
@@ -184,6 +184,9 @@ TEST(StaleViews, AreOvercomeByANewEpochOfTheOwner) {
   EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-0-0 ")));
   world.Line("demo-0-0", "demo-0-0").config_epoch = 10;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
+  world.Line("demo-0-0", "demo-0-0").config_epoch = 1;
+  world.Kill("demo-1-1");
+  EXPECT_THAT(world.Actions(), Not(Contains(StartsWith("give")))) << "somebody may know of a higher one";
 }
 
 }  // namespace

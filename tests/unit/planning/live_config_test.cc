@@ -322,18 +322,22 @@ TEST(LiveConfig, IsSetOnOutdatedPodsThatAPersonIsToReplace) {
 }
 
 // A new image that does not exist must not keep the others from what they can have.
-TEST(LiveConfig, IsSetOnOutdatedPodsThatWaitForANewOneThatDoesNotStart) {
+TEST(LiveConfig, IsSetOnOutdatedPodsWhereTheRollStands) {
   World world = World::Healthy(3, 1);
   world.observation.cluster.spec.image = "redis:7.9";
   world.EditConfig("maxmemory-policy", "allkeys-lru");
-  const auto has_changes = [](const Action& action) { return std::holds_alternative<SetConfig>(action); };
-  EXPECT_TRUE(std::ranges::none_of(world.MakePlan().actions, has_changes)) << "they will be replaced at once";
   auto& first = world.Pod("demo-0-1");
   first.hash = PodHash(world.observation.cluster);
   first.ready = false;
   first.trouble = "ErrImagePull: there is none";
   world.Kill("demo-0-1");
-  EXPECT_EQ(std::ranges::count_if(world.MakePlan().actions, has_changes), 5);
+  const auto changes = [&](const char* since) {
+    world.observation.cluster.status["operation"] = {{"step", "WaitingForPods"}, {"stepSince", since}};
+    return std::ranges::count_if(world.MakePlan().actions,
+                                 [](const Action& action) { return std::holds_alternative<SetConfig>(action); });
+  };
+  EXPECT_EQ(changes("2026-11-23T05:59:01Z"), 0) << "they may be replaced at once";
+  EXPECT_EQ(changes("2026-11-23T05:59:00Z"), 5);
 }
 
 TEST(LiveConfig, GoesBackToADefaultByARestart) {

@@ -100,6 +100,43 @@ TEST(UnawareReplica, TakesTheSlotsThatItNeverHeardOf) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-2-1")))) << "it has no copy";
 }
 
+// demo-2-0 is dead, and demo-2-1 has its data and never heard that it owned slots.
+World WithAnUnawareReplica(int replicas) {
+  World world = World::Healthy(3, replicas);
+  world.Node("demo-2-1").server.keys = 100;
+  world.Line("demo-2-1", "demo-2-0").slots = {};
+  return world;
+}
+
+TEST(UnawareReplica, WaitsForAMasterThatMayComeBackWithWrites) {
+  World world = WithAnUnawareReplica(1);
+  world.Kill("demo-2-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+}
+
+TEST(UnawareReplica, WaitsForOthersOfItsShardThatMayHaveMore) {
+  World world = WithAnUnawareReplica(2);
+  world.Reincarnate("demo-2-0");
+  world.JoinAgain("demo-2-0");
+  world.Line("demo-2-2", "demo-2-0").slots = {};
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-2-1"), HasSubstr("take over"))));
+  world.Kill("demo-2-2");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+}
+
+TEST(UnawareReplica, ClaimsNothingThatSomebodyElseServes) {
+  World world = WithAnUnawareReplica(1);
+  world.Reincarnate("demo-2-0");
+  world.JoinAgain("demo-2-0");
+  world.Line("demo-0-0", "demo-0-0").slots.Add(16383);
+  world.Line("demo-0-0", "demo-0-0").config_epoch = 99;
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
+  const auto* takeover = std::get_if<Takeover>(&plan.actions[0]);
+  ASSERT_NE(takeover, nullptr) << ToString(plan.actions[0]);
+  EXPECT_FALSE(takeover->unknown_slots.Contains(16383));
+}
+
 World WithALostShard() {
   World world = World::Healthy(3, 1);
   world.Reincarnate("demo-1-0");

@@ -183,32 +183,33 @@ TEST_P(Invalid, SpecificationKeepsNoClusterFromBeingHealed) {
   EXPECT_THAT(plan.refusal->message, Not(HasSubstr("meanwhile"))) << "it would be an event for each step";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Invalid,
-    ::testing::Values(Trouble{"PodGone", [](World& w) { w.RemovePod("demo-1-1"); }},
-                      Trouble{"AllPodsOfAShardGone",
-                              [](World& w) {
-                                w.RemovePod("demo-1-0");
-                                w.RemovePod("demo-1-1");
-                              }},
-                      Trouble{"NodeReborn",
-                              [](World& w) {
-                                w.Reincarnate("demo-1-1");
-                                w.JoinAgain("demo-1-1");
-                              }},
-                      Trouble{"NobodyIntroduced", [](World& w) { w.Reincarnate("demo-2-1"); }},
-                      Trouble{
-                          "SlotLeftOpen",
-                          [](World& w) {
-                            w.observation.cluster.status["operation"] = {{"type", "Rebalance"}};
-                            w.Line("demo-0-0", "demo-0-0").open_slots = {
-                                {.slot = 7, .direction = OpenSlot::Direction::kMigrating, .peer = IdOf("demo-1-0")}};
-                            for (const char* master : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
-                              w.Node(master).keys_in_open_slots[7] = 0;
-                            }
-                          }},
-                      Trouble{"ServiceGone", [](World& w) { w.observation.objects.erase({"Service", "demo"}); }}),
-    [](const auto& param_info) { return param_info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, Invalid,
+                         ::testing::Values(Trouble{"PodGone", [](World& w) { w.RemovePod("demo-1-1"); }},
+                                           Trouble{"AllPodsOfAShardGone",
+                                                   [](World& w) {
+                                                     w.RemovePod("demo-1-0");
+                                                     w.RemovePod("demo-1-1");
+                                                   }},
+                                           Trouble{"NodeReborn",
+                                                   [](World& w) {
+                                                     w.Reincarnate("demo-1-1");
+                                                     w.JoinAgain("demo-1-1");
+                                                   }},
+                                           Trouble{"NobodyIntroduced", [](World& w) { w.Reincarnate("demo-2-1"); }},
+                                           Trouble{"SlotLeftOpen",
+                                                   [](World& w) {
+                                                     w.observation.cluster.status["operation"] = {{"slotsLeft", 7}};
+                                                     w.Line("demo-0-0", "demo-0-0").open_slots = {
+                                                         {.slot = 7,
+                                                          .direction = OpenSlot::Direction::kMigrating,
+                                                          .peer = IdOf("demo-1-0")}};
+                                                     for (const char* master : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
+                                                       w.Node(master).keys_in_open_slots[7] = 0;
+                                                     }
+                                                   }},
+                                           Trouble{"ServiceGone",
+                                                   [](World& w) { w.observation.objects.erase({"Service", "demo"}); }}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 // kubectl expose copies the pod's labels.
 TEST(NameTaken, IsNotSaidOfAnObjectThatOnlyHasOurLabels) {

@@ -43,6 +43,38 @@ TEST(Roll, WaitsUntilEverythingIsWellAgain) {
   EXPECT_EQ(world.MakePlan().step, "health");
 }
 
+// A server that is older than its master cannot copy from it, and everything waits until it is in sync.
+TEST(Roll, ReplacesAnOutdatedReplicaThatNeverGotAnything) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  auto& server = world.Node("demo-1-1").server;
+  server.master_link_up = false;
+  server.master_link_down_seconds = -1;
+  world.Pod("demo-1-1").ready = false;
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-1-1"));
+  server.master_link_down_seconds = 7;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it has an older copy, perhaps the last one";
+  server.master_link_down_seconds = -1;
+  server.master_sync_in_progress = true;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it is copying";
+  server.master_sync_in_progress = false;
+  world.observation.cluster.spec.update = UpdateStrategy::kManual;
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  world.observation.cluster.spec.update = UpdateStrategy::kRolling;
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), Not(Contains("evict Pod demo-1-1"))) << "there is no master to copy from";
+}
+
+TEST(Roll, SaysWhichVersionCannotCopyFromWhich) {
+  World world = World::Healthy(3, 1);
+  world.Node("demo-1-0").server.version = "8.2.3";
+  auto& server = world.Node("demo-1-1").server;
+  server.master_link_up = false;
+  server.master_link_down_seconds = -1;
+  EXPECT_THAT(world.MakePlan().message,
+              HasSubstr("demo-1-1 (redis 7.0.15) is not in sync with demo-1-0 (redis 8.2.3)"));
+}
+
 // Each replica runs the new image already.
 World WithNewReplicas() {
   World world = World::Healthy(3, 1);
