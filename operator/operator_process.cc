@@ -67,6 +67,8 @@ Result<std::vector<std::string>> NamespacesToWatch(std::vector<std::string> give
   return given;
 }
 
+constexpr auto kContactPeriod = std::chrono::seconds(1);
+
 std::string Joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); }
 
 std::string HostName() {
@@ -128,6 +130,7 @@ class Process {
     events_.Start();
     std::stop_source stop_reflectors;
     std::vector<std::jthread> threads;
+    threads.emplace_back([this, token = stop_reflectors.get_token()] { WatchContact(token); });
     for (auto& reflector : reflectors_) {
       threads.emplace_back([&reflector = *reflector, token = stop_reflectors.get_token()] { reflector.Run(token); });
     }
@@ -157,17 +160,28 @@ class Process {
 
   reconciler::Client::Options ProbeOptions() {
     auto options = ClientOptions("");
-    options.timeout = std::chrono::milliseconds(500);  // a probe of the kubelet waits for a second
-    options.observer = nullptr;
+    options.timeout = std::chrono::milliseconds(500);
     return options;
   }
 
-  // Watches tell of a server that fell silent only after a minute and a half.
+  // Watches tell of a server that fell silent only after a minute and a half. Asked by a thread of its own: who waits
+  // for an answer in a handler holds one of the few threads that would deliver it.
+  void WatchContact(const std::stop_token& stop) {
+    do {
+      const reconciler::MonotonicTime answered{reconciler::MonotonicTime::duration(answered_at_.load())};
+      std::string problem;
+      if (SystemClock().Now() - answered >= options_.contact_life) {
+        const auto version = probe_.GetRaw("/version");
+        if (!version) problem = "the API server does not answer: " + version.error().message;
+      }
+      const std::lock_guard lock(contact_mutex_);
+      contact_problem_ = std::move(problem);
+    } while (SystemClock().SleepFor(kContactPeriod, stop));
+  }
+
   std::string ApiServerProblem() const {
-    const reconciler::MonotonicTime answered{reconciler::MonotonicTime::duration(answered_at_.load())};
-    if (SystemClock().Now() - answered < options_.contact_life) return "";
-    const auto version = probe_.GetRaw("/version");
-    return version ? "" : "the API server does not answer: " + version.error().message;
+    const std::lock_guard lock(contact_mutex_);
+    return contact_problem_;
   }
 
   void AddReflectors(reconciler::Informer& informer) {
@@ -260,6 +274,8 @@ class Process {
   reconciler::RuntimeMetrics metrics_;
   ClusterMetrics cluster_metrics_;
   std::atomic<reconciler::MonotonicTime::rep> answered_at_ = 0;
+  mutable std::mutex contact_mutex_;
+  std::string contact_problem_;
   std::stop_source lost_;
   reconciler::Client client_;
   reconciler::Client probe_;

@@ -204,6 +204,48 @@ Result<int> ProbePort(const ServerOptions& options) {
   return ntohs(address.sin_port);
 }
 
+// The listener waits for no handler when it is closed, and what handlers refer to goes after it.
+class Gate {
+ public:
+  class Pass {
+   public:
+    explicit Pass(Gate& gate) : gate_(gate), valid_(gate.Enter()) {}
+    ~Pass() {
+      if (valid_) gate_.Leave();
+    }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+    [[nodiscard]] bool Valid() const { return valid_; }
+
+   private:
+    Gate& gate_;
+    const bool valid_;
+  };
+
+  // Nobody is inside any more, and nobody comes.
+  void Close() {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    left_.wait(lock, [this] { return inside_ == 0; });
+  }
+
+ private:
+  bool Enter() {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) ++inside_;
+    return !closed_;
+  }
+  void Leave() {
+    const std::lock_guard lock(mutex_);
+    if (--inside_ == 0) left_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable left_;
+  int inside_ = 0;
+  bool closed_ = false;
+};
+
 class ListenerServer final : public HttpServer {
  public:
   ListenerServer(const std::string& url, int port, size_t max_body, ServerHandler handler)
@@ -229,6 +271,7 @@ class ListenerServer final : public HttpServer {
       listener_.close().wait();
     } catch (const std::exception&) {  // it is gone either way
     }
+    gate_->Close();
   }
 
  private:
@@ -239,7 +282,9 @@ class ListenerServer final : public HttpServer {
       return;
     }
     request.extract_vector().then(
-        [request, responder, handler = handler_](pplx::task<std::vector<unsigned char>> body) {
+        [request, responder, handler = handler_, gate = gate_](pplx::task<std::vector<unsigned char>> body) {
+          const Gate::Pass pass(*gate);
+          if (!pass.Valid()) return responder->Reply({.status = 503, .headers = {}, .body = "it is being stopped\n"});
           try {
             const auto bytes = body.get();
             (*handler)(Convert(request, std::string(bytes.begin(), bytes.end())), responder);
@@ -252,6 +297,7 @@ class ListenerServer final : public HttpServer {
   const int port_;
   const size_t max_body_;
   std::shared_ptr<ServerHandler> handler_;
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::shared_ptr<OpenStreams> streams_;
   http_listener listener_;
   std::mutex stopping_;

@@ -14,6 +14,7 @@
 #include "local/apiserver/api_server.h"
 #include "operator/crd.h"
 #include "reconciler/base/yaml.h"
+#include "reconciler/http/server.h"
 #include "reconciler/kube/client.h"
 #include "reconciler/kube/http_transport.h"
 
@@ -217,6 +218,61 @@ INSTANTIATE_TEST_SUITE_P(OfTheApiServer, Outage, ::testing::Values(Fading::Mode:
                          [](const auto& tested) {
                            return tested.param == Fading::Mode::kSilent ? "Silent" : "Refuses";
                          });
+
+// As through a machine that is paused: connections are taken, and nothing is said. Probes of the kubelet come
+// meanwhile, several at once.
+TEST_F(OperatorProcess, AnswersProbesWhileTheApiServerSaysNothing) {
+  reconciler::InitializeHttp();
+  std::atomic<bool> silent = false;
+  std::mutex mutex;
+  std::vector<std::shared_ptr<reconciler::Responder>> unanswered;
+  const auto handler = server_.Handler();
+  const auto http = reconciler::StartHttpServer(
+      {.host = "127.0.0.1", .port = 0},
+      [&](const reconciler::ServerRequest& request, const std::shared_ptr<reconciler::Responder>& responder) {
+        if (!silent) return handler(request, responder);
+        const std::lock_guard lock(mutex);
+        unanswered.push_back(responder);
+      });
+  ASSERT_TRUE(http);
+  const std::shared_ptr<reconciler::Transport> transport =
+      *reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", (*http)->port())}, "test");
+  auto options = Options({"one"});
+  options.health_address = "127.0.0.1:0";
+  options.lease_duration = 3000ms;
+  options.renew_deadline = 2000ms;
+  options.retry_period = 200ms;
+  options.contact_life = 500ms;
+  std::atomic<int> port = 0;
+  options.on_listen = [&](const std::string&, int listens) { port = listens; };
+  const auto ready = [&] {
+    const auto health =
+        reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", port.load())}, "test");
+    const auto response = (*health)->Send({.target = "/readyz", .timeout = 1s}, {});
+    return response ? response->status : 0;
+  };
+  {
+    const std::jthread runner([&](const std::stop_token& stop) { (void)RunOperator(transport, options, stop); });
+    ASSERT_TRUE(Eventually([&] { return port > 0 && ready() == 200; }));
+    silent = true;
+    std::vector<std::jthread> probes;
+    for (int i = 0; i < 10; ++i) {
+      probes.emplace_back([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) (void)ready();
+      });
+    }
+    EXPECT_TRUE(Eventually([&] { return ready() == 500; }));
+    std::this_thread::sleep_for(4s);  // the lease is over
+    EXPECT_TRUE(Eventually([&] { return ready() == 500; })) << "it is still there";
+    probes.clear();
+    silent = false;
+    {
+      const std::lock_guard lock(mutex);
+      unanswered.clear();
+    }
+    EXPECT_TRUE(Eventually([&] { return ready() == 200; }));
+  }
+}
 
 TEST_F(OperatorProcess, RefusesNamesThatAreNone) {
   for (const char* ns : {"", "*", "a/b", "Upper", "-a", "a_b", "a,b"}) {
