@@ -34,11 +34,15 @@ play() {
 }
 
 # own_checkers: all but that of the scenario that is played aside.
-own_checkers() { checkers | grep -vx "checker-$aside_checker" || true; }
+own_checkers() {
+    local all
+    all=$(checkers) || return 1
+    grep -vx "checker-$aside_checker" <<<"$all" || true
+}
 
 # scenario FILE: plays it.
 scenario() {
-    local status
+    local status own
     note "$(title_of "$1") ..."
     # shellcheck disable=SC2046  # names of pods
     laps $(own_checkers) >/dev/null || true # what was between the scenarios belongs to none
@@ -46,8 +50,9 @@ scenario() {
     play "$1"
     status=$?
     set -e
-    # shellcheck disable=SC2046
-    conclude "$1" "$status" $(own_checkers)
+    own=$(own_checkers) || status=1
+    # shellcheck disable=SC2086
+    conclude "$1" "$status" $own
 }
 
 # begin_aside FILE: plays it beside the next one, as its second line says; end_aside waits for it. It leaves alone what is

@@ -69,6 +69,9 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> AwaitHealth(const Observation&, const ClusterView&);
 /// Waits until no table lists what is left over.
 [[nodiscard]] std::optional<Plan> AwaitForgetting(const Observation&, const ClusterView&);
+/// Masters that no majority can replace, and that may still come back with writes: what a person can do. Nothing if
+/// there are none.
+[[nodiscard]] std::optional<std::string> DescribeLostMajority(const Observation&, const ClusterView&);
 }  // namespace steps
 
 /// The shard is one too many, and neither a slot nor an unfinished migration speaks for it.

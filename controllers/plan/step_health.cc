@@ -127,6 +127,9 @@ Finding States(const ClusterView& view) {
 }  // namespace
 
 std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterView& view) {
+  if (const auto lost = DescribeLostMajority(observation, view)) {
+    return WaitForRedis(observation, "health", "MajorityLost", *lost);
+  }
   if (auto finding = MissingPods(observation)) {
     Plan plan = WaitForRedis(observation, "health", finding->first, finding->second);
     plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier

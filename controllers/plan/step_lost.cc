@@ -143,6 +143,34 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   return std::nullopt;
 }
 
+std::optional<std::string> DescribeLostMajority(const Observation& observation, const ClusterView& view) {
+  const auto lost = LostMasters(view);
+  const auto silent = std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots);
+  const size_t masters = static_cast<size_t>(silent) + view.owned.size();
+  const auto& cluster = observation.cluster;
+  for (const auto* master : lost) {
+    const NodeView* replica = BestReplicaOf(view, master->id);
+    const bool can_elect = VotersFor(view, *master) > masters / 2;
+    const auto place = PlaceOfHostname(cluster.ns, cluster.name, master->hostname);
+    if (replica == nullptr || can_elect || !place || IsFenced(observation, view, *master)) continue;
+    const std::string name = PodNameOf(cluster.name, place->first, place->second);
+    const PodView* pod = observation.FindPod(name);
+    const std::string where = pod == nullptr || pod->node.empty() ? "" : " on " + pod->node;
+    const std::string remedy =
+        cluster.spec.storage
+            ? fmt::format("if its volume never comes back, run CLUSTER FAILOVER TAKEOVER on {}", replica->pod)
+            : fmt::format(
+                  "if its machine is gone for good, run kubectl delete pod {} --force, or delete "
+                  "the Node, and {} takes over",
+                  name, replica->pod);
+    return fmt::format(
+        "{} of {} masters are lost, and no majority is left that could elect their replicas. {} has a copy of "
+        "what {}{} had, which may still come back with writes; {}",
+        lost.size(), masters, replica->pod, name, where, remedy);
+  }
+  return std::nullopt;
+}
+
 std::optional<Plan> ReportLostShards(const Observation& observation, const ClusterView& view) {
   SlotSet slots;
   std::vector<Action> actions;

@@ -88,7 +88,8 @@ Condition SlotsCovered(const Observation& observation, const ClusterView& view) 
   const bool all_ok = std::ranges::all_of(view.answering, [](const NodeView* node) { return node->info.state_ok; });
   if (view.covered.size() < kSlotCount) {
     return {"SlotsCovered", ConditionStatus::kFalse, "SlotsUncovered",
-            fmt::format("{} of {} slots are served", view.covered.size(), kSlotCount)};
+            fmt::format("{} of {} slots have an owner that answers{}", view.covered.size(), kSlotCount,
+                        all_ok ? "" : "; nodes say cluster_state:fail, and serve none of them")};
   }
   if (!all_ok)
     return {"SlotsCovered", ConditionStatus::kFalse, "ClusterStateFail", "not every node says cluster_state:ok"};

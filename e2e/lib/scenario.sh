@@ -98,7 +98,8 @@ operators_ready() {
 # while_operators_die SECONDS COMMAND...: runs it, and for that long what it began goes on, while all operators are killed every
 # three seconds. The next leader has to wait until the Lease of a dead one is over.
 while_operators_die() {
-    local scenario=$BASHPID killer times=0
+    local scenario=$BASHPID killer before times=0
+    before=$(operators)
     while ((times++ < 100)) && kill -0 "$scenario"; do
         in_system delete pods -l app.kubernetes.io/component=operator --force --grace-period=0
         sleep 3
@@ -108,7 +109,10 @@ while_operators_die() {
     sleep "$1"
     kill "$killer"
     wait "$killer" || true
+    [ -z "$(comm -12 <(echo "$before") <(operators))" ] # none of them is left
 }
+
+operators() { in_system get pods -l app.kubernetes.io/component=operator -o name | sort; }
 
 # on_kind: whether nodes are containers here, so that their processes can be reached; scenarios that need it say `on_kind ||
 # skip`.
@@ -138,11 +142,12 @@ checkers() { in_test get pods -l app=write-checker -o 'jsonpath={range .items[*]
 
 # laps CHECKER...: what they saw since the last time, in one JSON object; null where there is none.
 laps() {
-    local pod
+    local pod all=''
     for pod; do
-        checker_ask "$pod" lap
-    done | jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add),
+        all+=$(checker_ask "$pod" lap) || return 1
+    done
+    jq -cs 'if length == 0 then null else {acknowledged: (map(.acknowledged) | add),
         least_acknowledged: (map(.least_acknowledged) | min), unknown: (map(.unknown) | add),
         lost: (map(.lost) | add), disordered: (map(.disordered) | add), worst_seconds: (map(.worst_seconds) | max),
-        example: (map(.example) | join(" ")), errors: (map(.errors) | add)} end'
+        example: (map(.example) | join(" ")), errors: (map(.errors) | add)} end' <<<"$all"
 }

@@ -68,6 +68,12 @@ TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
   world.Kill("demo-0-0");
   world.Kill("demo-1-0");
   EXPECT_THAT(world.Actions(), IsEmpty());
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "MajorityLost");
+  EXPECT_THAT(plan.message, AllOf(HasSubstr("2 of 3 masters"), HasSubstr("demo-0-1 has a copy"),
+                                  HasSubstr("kubectl delete pod demo-0-0 --force")));
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("CLUSTER FAILOVER TAKEOVER on demo-0-1"));
 }
 
 TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
