@@ -273,7 +273,7 @@ class Process {
   std::shared_ptr<prometheus::Registry> registry_;
   reconciler::RuntimeMetrics metrics_;
   ClusterMetrics cluster_metrics_;
-  std::atomic<reconciler::MonotonicTime::rep> answered_at_ = 0;
+  std::atomic<reconciler::MonotonicTime::rep> answered_at_ = SystemClock().Now().time_since_epoch().count();
   mutable std::mutex contact_mutex_;
   std::string contact_problem_;
   std::stop_source lost_;

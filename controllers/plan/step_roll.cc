@@ -28,6 +28,18 @@ std::vector<const PodView*> OutdatedPods(const Observation& observation) {
   return outdated;
 }
 
+// Where a new pod does not, or none was tried, there will be no second one.
+bool NewPodsWork(const Observation& observation) {
+  const PodTemplate current(observation.cluster);
+  bool any = false;
+  for (const auto& pod : observation.pods) {
+    if (!IsToBeKept(observation, pod) || current.IsOutdated(pod)) continue;
+    if (!pod.ready) return false;
+    any = true;
+  }
+  return any;
+}
+
 std::string Old(size_t outdated) {
   return Counted(outdated, "pod runs an older specification", "pods run an older specification");
 }
@@ -91,7 +103,7 @@ std::optional<Plan> ReplaceStuckPods(const Observation& observation, const Clust
 }
 
 std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const ClusterView& view) {
-  if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
+  if (observation.cluster.spec.update == UpdateStrategy::kManual || !NewPodsWork(observation)) return std::nullopt;
   for (const PodView* pod : OutdatedPods(observation)) {
     const NodeView* master = view.MasterOf(pod->shard);
     const auto has_nothing = [&](const NodeView* node) {

@@ -51,7 +51,12 @@ TEST(Roll, ReplacesAnOutdatedReplicaThatNeverGotAnything) {
   server.master_link_up = false;
   server.master_link_down_seconds = -1;
   world.Pod("demo-1-1").ready = false;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "whether a new pod works is not known";
+  world.Pod("demo-0-1").hash = PodHash(world.observation.cluster);
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-1-1"));
+  world.Pod("demo-0-1").ready = false;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "the one that was tried does not";
+  world.Pod("demo-0-1").ready = true;
   server.master_link_down_seconds = 7;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "it has an older copy, perhaps the last one";
   server.master_link_down_seconds = -1;
