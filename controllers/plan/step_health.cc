@@ -99,12 +99,13 @@ Finding VersionsApart(const ClusterView& view) {
     if (node->server.master_role || node->InSync() || !node->me().master) continue;
     const auto master = view.by_id.find(*node->me().master);
     if (master == view.by_id.end()) continue;
-    const auto version = [](const NodeView& of) { return of.server.engine + " " + of.server.version; };
-    if (version(*node) == version(*master->second)) continue;
-    return {{"ReplicaSyncing",
-             fmt::format("{} ({}) is not in sync with {} ({}); if that lasts, it cannot read what the "
-                         "newer one writes (kubectl logs {}): spec.image has to name the newer one",
-                         node->pod, version(*node), master->second->pod, version(*master->second), node->pod)}};
+    const std::string own = node->server.Release();
+    const std::string its_masters = master->second->server.Release();
+    if (own == its_masters) continue;
+    return {
+        {"ReplicaSyncing", fmt::format("{} ({}) is not in sync with {} ({}); if that lasts, it cannot read what the "
+                                       "newer one writes (kubectl logs {}): spec.image has to name the newer one",
+                                       node->pod, own, master->second->pod, its_masters, node->pod)}};
   }
   return std::nullopt;
 }

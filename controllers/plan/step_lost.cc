@@ -12,16 +12,20 @@ namespace slotwright::steps {
 
 namespace {
 
+// Empty if it was none of ours.
+std::string PodBehind(const Observation& observation, const ClusterView::Absent& lost) {
+  const auto& cluster = observation.cluster;
+  const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
+  return place ? PodNameOf(cluster.name, place->first, place->second) : "";
+}
+
 // A later life of the same pod answers, or the pod is a new one that has not started and that has nothing to start
 // from: then no process with the old id can come back with writes. With a volume it can, and then it should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
-  const auto& cluster = observation.cluster;
-  const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
-  if (!place) return false;
-  const PodView* pod = observation.FindPod(PodNameOf(cluster.name, place->first, place->second));
+  const PodView* pod = observation.FindPod(PodBehind(observation, lost));
   if (pod == nullptr || pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
-  return pod->phase == "Pending" && !cluster.spec.storage;
+  return pod->phase == "Pending" && !observation.cluster.spec.storage;
 }
 
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
@@ -54,17 +58,28 @@ size_t VotersFor(const ClusterView& view, const ClusterView::Absent& lost) {
       lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
 }
 
+// Those that only have not answered yet count too: their votes are missing as well.
+size_t MastersOf(const ClusterView& view) {
+  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots)) + view.owned.size();
+}
+
+bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lost) {
+  return VotersFor(view, lost) > MastersOf(view) / 2;
+}
+
 SlotSet SlotsOf(const ClusterView::Absent& lost) {
   SlotSet slots;
   for (const NodeView* viewer : lost.viewers) slots = slots | viewer->table->Find(lost.id)->slots;
   return slots;
 }
 
+std::string HowManyAreLost(const ClusterView& view, const std::vector<const ClusterView::Absent*>& lost) {
+  return fmt::format("{} of {} masters are lost", lost.size(), MastersOf(view));
+}
+
 // An empty replica that never had a link to its master: unlike one that is in sync with an empty master it knows
 // nothing.
-bool KnowsNothing(const NodeView& replica) {
-  return replica.server.keys == 0 && !replica.server.master_link_up && replica.server.master_link_down_seconds < 0;
-}
+bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
 
 // Those of its shard, if every pod of that answers: nobody else can have anything of it.
 std::vector<const NodeView*> WholeShardOf(const Observation& observation, const ClusterView& view,
@@ -105,12 +120,9 @@ const NodeView* UnawareReplicaOf(const Observation& observation, const ClusterVi
 std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
   const auto lost = LostMasters(view);
   if (lost.empty()) return std::nullopt;
-  // Those that only have not answered yet count too: their votes are missing as well.
-  const auto silent = std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots);
-  const size_t masters = static_cast<size_t>(silent) + view.owned.size();
-  const std::string what = fmt::format("{} of {} masters are lost", lost.size(), masters);
+  const std::string what = HowManyAreLost(view, lost);
   for (const auto* master : lost) {
-    const bool can_elect = VotersFor(view, *master) > masters / 2;
+    const bool can_elect = CanBeReplacedByVotes(view, *master);
     const NodeView* replica = BestReplicaOf(view, master->id);
     if (replica == nullptr) {
       const NodeView* unaware = UnawareReplicaOf(observation, view, *master);
@@ -145,28 +157,24 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
 
 std::optional<std::string> DescribeLostMajority(const Observation& observation, const ClusterView& view) {
   const auto lost = LostMasters(view);
-  const auto silent = std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots);
-  const size_t masters = static_cast<size_t>(silent) + view.owned.size();
-  const auto& cluster = observation.cluster;
   for (const auto* master : lost) {
     const NodeView* replica = BestReplicaOf(view, master->id);
-    const bool can_elect = VotersFor(view, *master) > masters / 2;
-    const auto place = PlaceOfHostname(cluster.ns, cluster.name, master->hostname);
-    if (replica == nullptr || can_elect || !place || IsFenced(observation, view, *master)) continue;
-    const std::string name = PodNameOf(cluster.name, place->first, place->second);
+    const std::string name = PodBehind(observation, *master);
+    if (replica == nullptr || name.empty() || CanBeReplacedByVotes(view, *master)) continue;
+    if (IsFenced(observation, view, *master)) continue;
     const PodView* pod = observation.FindPod(name);
     const std::string where = pod == nullptr || pod->node.empty() ? "" : " on " + pod->node;
     const std::string remedy =
-        cluster.spec.storage
+        observation.cluster.spec.storage
             ? fmt::format("if its volume never comes back, run CLUSTER FAILOVER TAKEOVER on {}", replica->pod)
             : fmt::format(
                   "if its machine is gone for good, run kubectl delete pod {} --force, or delete "
                   "the Node, and {} takes over",
                   name, replica->pod);
     return fmt::format(
-        "{} of {} masters are lost, and no majority is left that could elect their replicas. {} has a copy of "
+        "{}, and no majority is left that could elect their replicas. {} has a copy of "
         "what {}{} had, which may still come back with writes; {}",
-        lost.size(), masters, replica->pod, name, where, remedy);
+        HowManyAreLost(view, lost), replica->pod, name, where, remedy);
   }
   return std::nullopt;
 }

@@ -103,14 +103,18 @@ std::optional<Plan> ReplaceStuckPods(const Observation& observation, const Clust
 }
 
 std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const ClusterView& view) {
-  if (observation.cluster.spec.update == UpdateStrategy::kManual || !NewPodsWork(observation)) return std::nullopt;
+  if (observation.cluster.spec.update == UpdateStrategy::kManual) return std::nullopt;
+  const auto has_nothing = [](const NodeView* node) {
+    return node->me().slots.empty() && node->server.NeverHadALink() && !node->server.master_sync_in_progress;
+  };
+  // Nearly always there is none, and whether a pod is outdated takes time to find out.
+  if (std::ranges::none_of(view.answering, has_nothing) || !NewPodsWork(observation)) return std::nullopt;
   for (const PodView* pod : OutdatedPods(observation)) {
     const NodeView* master = view.MasterOf(pod->shard);
-    const auto has_nothing = [&](const NodeView* node) {
-      return node->pod == pod->name && node != master && node->me().slots.empty() && !node->server.master_link_up &&
-             node->server.master_link_down_seconds < 0 && !node->server.master_sync_in_progress;
+    const auto is_its_own = [&](const NodeView* node) {
+      return node->pod == pod->name && node != master && has_nothing(node);
     };
-    if (master == nullptr || std::ranges::none_of(view.answering, has_nothing)) continue;
+    if (master == nullptr || std::ranges::none_of(view.answering, is_its_own)) continue;
     if (pod->terminating || UnreadyBeside(observation, *pod) != nullptr) continue;
     return Do(
         kStep, "UpdatingPods",

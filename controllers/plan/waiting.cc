@@ -36,16 +36,14 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-bool HasLasted(const Observation& observation, const std::string& reason) {
-  const auto& status = observation.cluster.status;
-  return reconciler::StringAt(status, {"operation", "step"}) == reason &&
-         TimeInStep(observation) >= std::chrono::seconds(3);
+bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
+  return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == reason &&
+         TimeInStep(observation) >= time;
 }
 
 bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
-  const auto& status = observation.cluster.status;
-  return reconciler::StringAt(status, {"operation", "step"}) == waiting.reason &&
-         reconciler::StringAt(status, {"operation", "reason"}) == waiting.message && TimeInStep(observation) >= time;
+  return HasLasted(observation, waiting.reason, time) &&
+         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
 }
 
 std::string DescribeTrouble(const PodView& pod) {

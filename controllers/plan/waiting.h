@@ -23,8 +23,9 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 /// Nothing to do but wait for Redis.
 [[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
                                 std::string message);
-/// The same reason has been reported for three seconds: it is no moment between two answers.
-[[nodiscard]] bool HasLasted(const Observation& observation, const std::string& reason);
+/// The same reason has been reported for that long; after three seconds it is no moment between two answers.
+[[nodiscard]] bool HasLasted(const Observation& observation, const std::string& reason,
+                             std::chrono::milliseconds time = std::chrono::seconds(3));
 /// The same has been waited for with the same words for that long, so nothing moves. The plan that waits says so with
 /// `until_it_stands`.
 [[nodiscard]] bool Stands(const Observation& observation, const Plan& waiting, std::chrono::milliseconds time);

@@ -48,7 +48,7 @@ Json Shards(const Observation& observation, const ClusterView& view) {
 
 std::string Versions(const ClusterView& view) {
   std::set<std::string> versions;
-  for (const NodeView* node : view.answering) versions.insert(node->server.engine + " " + node->server.version);
+  for (const NodeView* node : view.answering) versions.insert(node->server.Release());
   return fmt::format("{}", fmt::join(versions, ", "));
 }
 

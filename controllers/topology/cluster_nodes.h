@@ -128,6 +128,10 @@ struct ServerInfo {
   int connected_replicas = 0;
   std::int64_t keys = 0;  ///< Sum over the databases.
   std::int64_t used_memory = 0;
+
+  [[nodiscard]] std::string Release() const { return engine + " " + version; }
+  /// In this life of its process; of a replica.
+  [[nodiscard]] bool NeverHadALink() const { return !master_link_up && master_link_down_seconds < 0; }
   friend bool operator==(const ServerInfo&, const ServerInfo&) = default;
 };
 [[nodiscard]] ServerInfo ParseServerInfo(std::string_view text);

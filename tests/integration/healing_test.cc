@@ -215,16 +215,20 @@ TEST(Healing, PodsAndConfigMapDeletedWhileNobodyLooksComeBackWithTheirData) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
-TEST(Healing, TheMajorityOfMastersWithoutStorageIsTakenOverByItsReplicas) {
-  Life life(3, 1, kQuickTimeout);
-  for (const char* pod : {"demo-0-0", "demo-1-0"}) {
-    ASSERT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"WAIT", "1", "5000"}).integer, 1);
-  }
+void KillTheMajority(const Life& life) {
   const pid_t first = life.PidOf("demo-0-0");
   const pid_t second = life.PidOf("demo-1-0");
   ASSERT_EQ(::kill(first, SIGKILL), 0);
   ASSERT_EQ(::kill(second, SIGKILL), 0);
   ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+}
+
+TEST(Healing, TheMajorityOfMastersWithoutStorageIsTakenOverByItsReplicas) {
+  Life life(3, 1, kQuickTimeout);
+  for (const char* pod : {"demo-0-0", "demo-1-0"}) {
+    ASSERT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"WAIT", "1", "5000"}).integer, 1);
+  }
+  ASSERT_NO_FATAL_FAILURE(KillTheMajority(life));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'000);
 }
@@ -256,11 +260,7 @@ TEST(Healing, OfMastersThatDieTogetherTakesNothingFromAFileThatLiesThere) {
     SaveOnDisk(life, pod);
     WriteMore(life, pod);
   }
-  const pid_t first = life.PidOf("demo-0-0");
-  const pid_t second = life.PidOf("demo-1-0");
-  ASSERT_EQ(::kill(first, SIGKILL), 0);
-  ASSERT_EQ(::kill(second, SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillTheMajority(life));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'200);
 }

@@ -106,6 +106,24 @@ class OperatorProcess : public ::testing::Test {
   }
   ~OperatorProcess() override { server_.Shutdown(); }
 
+  // With a health server, whose port is port_, and a Lease that is soon over.
+  OperatorOptions ProbedOptions(std::chrono::milliseconds renew_deadline) {
+    auto options = Options({"one"});
+    options.health_address = "127.0.0.1:0";
+    options.lease_duration = renew_deadline * 3 / 2;
+    options.renew_deadline = renew_deadline;
+    options.retry_period = 200ms;
+    options.contact_life = 500ms;
+    options.on_listen = [this](const std::string&, int listens) { port_ = listens; };
+    return options;
+  }
+  int Ready() const {
+    const auto health =
+        reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", port_.load())}, "test");
+    const auto response = (*health)->Send({.target = "/readyz", .timeout = 1s}, {});
+    return response ? response->status : 0;
+  }
+
   void CreateCluster(const std::string& ns) {
     const auto created =
         client_.Create(kRedisClusters, {{"apiVersion", kRedisClusters.ApiVersion()},
@@ -144,6 +162,7 @@ class OperatorProcess : public ::testing::Test {
 
   local::ApiServer server_{local::ApiServer::Options{}};
   reconciler::Client client_{server_.InProcessTransport(), {}};
+  std::atomic<int> port_ = 0;
 };
 
 TEST_F(OperatorProcess, TakesCareOfItsNamespacesAndNeedsNoClusterRole) {
@@ -182,34 +201,21 @@ TEST_F(OperatorProcess, SaysOnItsLeaseThatItLeads) {
 class Outage : public OperatorProcess, public ::testing::WithParamInterface<Fading::Mode> {};
 
 TEST_P(Outage, IsSaidByReadyzAndWaitedOutAlsoByALeader) {
-  auto options = Options({"one"});
-  options.health_address = "127.0.0.1:0";
-  options.lease_duration = 1500ms;
-  options.renew_deadline = 1000ms;
-  options.retry_period = 200ms;
-  options.contact_life = 500ms;
-  std::atomic<int> port = 0;
-  options.on_listen = [&](const std::string&, int listens) { port = listens; };
-  const auto ready = [&] {
-    const auto health =
-        reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", port.load())}, "test");
-    const auto response = (*health)->Send({.target = "/readyz"}, {});
-    return response ? response->status : 0;
-  };
+  const auto options = ProbedOptions(1000ms);
   const auto transport = std::make_shared<Fading>(server_.InProcessTransport());
   Result<void> ended;
   {
     const std::jthread runner([&](const std::stop_token& stop) { ended = RunOperator(transport, options, stop); });
     CreateCluster("one");
-    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && port > 0 && ready() == 200; }));
-    const int before = port;
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && port_ > 0 && Ready() == 200; }));
+    const int before = port_;
     transport->Become(GetParam());
-    EXPECT_TRUE(Eventually([&] { return ready() == 500; }));
-    EXPECT_TRUE(Eventually([&] { return port != before && ready() == 500; })) << "it lost the lease and stands by";
+    EXPECT_TRUE(Eventually([&] { return Ready() == 500; }));
+    EXPECT_TRUE(Eventually([&] { return port_ != before && Ready() == 500; })) << "it lost the lease and stands by";
     transport->Become(Fading::Mode::kThere);
     const auto pod = client_.ListAll(types::kPods, {.ns = "one"})->items.at(0);
     EXPECT_TRUE(client_.Delete(types::kPods, reconciler::KeyOf(pod), {.grace_period = 0s}));
-    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && ready() == 200; }));
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && Ready() == 200; }));
   }
   EXPECT_TRUE(ended) << ended.error().message;
 }
@@ -237,40 +243,27 @@ TEST_F(OperatorProcess, AnswersProbesWhileTheApiServerSaysNothing) {
   ASSERT_TRUE(http);
   const std::shared_ptr<reconciler::Transport> transport =
       *reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", (*http)->port())}, "test");
-  auto options = Options({"one"});
-  options.health_address = "127.0.0.1:0";
-  options.lease_duration = 3000ms;
-  options.renew_deadline = 2000ms;
-  options.retry_period = 200ms;
-  options.contact_life = 500ms;
-  std::atomic<int> port = 0;
-  options.on_listen = [&](const std::string&, int listens) { port = listens; };
-  const auto ready = [&] {
-    const auto health =
-        reconciler::MakeHttpTransport({.server = fmt::format("http://127.0.0.1:{}", port.load())}, "test");
-    const auto response = (*health)->Send({.target = "/readyz", .timeout = 1s}, {});
-    return response ? response->status : 0;
-  };
+  const auto options = ProbedOptions(2000ms);
   {
     const std::jthread runner([&](const std::stop_token& stop) { (void)RunOperator(transport, options, stop); });
-    ASSERT_TRUE(Eventually([&] { return port > 0 && ready() == 200; }));
+    ASSERT_TRUE(Eventually([&] { return port_ > 0 && Ready() == 200; }));
     silent = true;
     std::vector<std::jthread> probes;
     for (int i = 0; i < 10; ++i) {
       probes.emplace_back([&](const std::stop_token& stop) {
-        while (!stop.stop_requested()) (void)ready();
+        while (!stop.stop_requested()) (void)Ready();
       });
     }
-    EXPECT_TRUE(Eventually([&] { return ready() == 500; }));
+    EXPECT_TRUE(Eventually([&] { return Ready() == 500; }));
     std::this_thread::sleep_for(4s);  // the lease is over
-    EXPECT_TRUE(Eventually([&] { return ready() == 500; })) << "it is still there";
+    EXPECT_TRUE(Eventually([&] { return Ready() == 500; })) << "it is still there";
     probes.clear();
     silent = false;
     {
       const std::lock_guard lock(mutex);
       unanswered.clear();
     }
-    EXPECT_TRUE(Eventually([&] { return ready() == 200; }));
+    EXPECT_TRUE(Eventually([&] { return Ready() == 200; }));
   }
 }
 

@@ -114,6 +114,13 @@ World WithAnUnawareReplica(int replicas) {
   return world;
 }
 
+World WithAnUnawareReplicaOfAFencedMaster(int replicas) {
+  World world = WithAnUnawareReplica(replicas);
+  world.Reincarnate("demo-2-0");
+  world.JoinAgain("demo-2-0");
+  return world;
+}
+
 TEST(UnawareReplica, WaitsForAMasterThatMayComeBackWithWrites) {
   World world = WithAnUnawareReplica(1);
   world.Kill("demo-2-0");
@@ -121,9 +128,7 @@ TEST(UnawareReplica, WaitsForAMasterThatMayComeBackWithWrites) {
 }
 
 TEST(UnawareReplica, WaitsForOthersOfItsShardThatMayHaveMore) {
-  World world = WithAnUnawareReplica(2);
-  world.Reincarnate("demo-2-0");
-  world.JoinAgain("demo-2-0");
+  World world = WithAnUnawareReplicaOfAFencedMaster(2);
   world.Line("demo-2-2", "demo-2-0").slots = {};
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-2-1"), HasSubstr("take over"))));
   world.Kill("demo-2-2");
@@ -131,9 +136,7 @@ TEST(UnawareReplica, WaitsForOthersOfItsShardThatMayHaveMore) {
 }
 
 TEST(UnawareReplica, ClaimsNothingThatSomebodyElseServes) {
-  World world = WithAnUnawareReplica(1);
-  world.Reincarnate("demo-2-0");
-  world.JoinAgain("demo-2-0");
+  World world = WithAnUnawareReplicaOfAFencedMaster(1);
   world.Line("demo-0-0", "demo-0-0").slots.Add(16383);
   world.Line("demo-0-0", "demo-0-0").config_epoch = 99;
   const Plan plan = world.MakePlan();
