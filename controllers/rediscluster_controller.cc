@@ -31,9 +31,9 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
   if (failed == outcomes.end()) return "";
   plan.settled = false;
   // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
-  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed->name_taken ? 2000 : 500));
-  if (failed->name_taken) {
-    plan.reason = "NameTaken";
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed->refusal.empty() ? 500 : 2000));
+  if (!failed->refusal.empty()) {
+    plan.reason = failed->refusal;
     plan.message = failed->error;
     plan.refusal = Refusal{plan.reason, plan.message};
     return failed->error;

@@ -128,6 +128,19 @@ NodeCommands CommandsFor(const Takeover& action) {
   return result;
 }
 
+constexpr const char* kPodRefused = "PodRefused";
+
+bool IsForQuota(const reconciler::Error& error) { return error.message.find("exceeded quota") != std::string::npos; }
+
+bool IsForGood(const reconciler::Error& error) {
+  return (error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kForbidden) && !IsForQuota(error);
+}
+
+// A quota counts the pod that is to go as well, and there are webhooks that take no dry runs.
+bool CannotBeTried(const reconciler::Error& error) {
+  return IsForQuota(error) || error.message.find("does not support dry run") != std::string::npos;
+}
+
 // No commands here: an action on Kubernetes, or one of several exchanges.
 NodeCommands CommandsFor(const auto&) { return {}; }
 
@@ -143,10 +156,11 @@ void Executor::Done(const std::string& action) const {
 // A name that exists already is our own earlier attempt, whose answer was lost or which the cache does not show yet, or
 // it belongs to somebody else and is never touched.
 void Executor::Create(const reconciler::ResourceType& type, const Json& object, const RedisCluster& cluster,
-                      Outcome& outcome) const {
-  const auto created = client_.Create(type, object);
+                      Outcome& outcome, const reconciler::CreateOptions& options) const {
+  const auto created = client_.Create(type, object, options);
   if (created) return;
   outcome.error = created.error().message;
+  if (type == reconciler::types::kPods && IsForGood(created.error())) outcome.refusal = kPodRefused;
   if (created.error().kind != ErrorKind::kAlreadyExists) return;
   const auto existing = client_.Get(type, reconciler::KeyOf(object));
   if (!existing) {
@@ -156,13 +170,23 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
   const bool ours = reconciler::ControllerUidOf(*existing) == cluster.uid;
   const bool kept_for_us = type == reconciler::types::kPersistentVolumeClaims ||
                            (type == reconciler::types::kSecrets && reconciler::ControllerUidOf(*existing).empty());
-  outcome.name_taken = !ours && !kept_for_us;
-  outcome.error = outcome.name_taken
-                      ? fmt::format(
-                            "{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
-                            "left-over, or choose another name for the RedisCluster",
-                            type.kind, reconciler::KeyOf(object).name)
-                      : "";
+  outcome.error.clear();
+  if (ours || kept_for_us) return;
+  outcome.refusal = "NameTaken";
+  outcome.error = fmt::format(
+      "{} {} exists already and does not belong to this RedisCluster; delete it if it is a left-over, or choose "
+      "another name for the RedisCluster",
+      type.kind, reconciler::KeyOf(object).name);
+}
+
+bool Executor::WouldBeTaken(const Json& pod, Outcome& outcome) const {
+  Json trial = pod;
+  trial["metadata"]["name"] = reconciler::KeyOf(pod).name + "-trial";
+  const auto taken = client_.Create(reconciler::types::kPods, trial, {.strict = true, .dry_run = true});
+  if (taken || CannotBeTried(taken.error())) return true;
+  outcome.error = "nothing would come instead: " + taken.error().message;
+  if (IsForGood(taken.error())) outcome.refusal = kPodRefused;
+  return false;
 }
 
 // The cache may not show yet that somebody else takes another pod of the shard down at the same moment. A budget
@@ -187,6 +211,7 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
       return;
     }
   }
+  if (action.successor && !WouldBeTaken(*action.successor, outcome)) return;
   const auto evicted = Gone(client_.Evict({cluster.ns, action.name}, action.uid));
   if (!evicted) outcome.error = evicted.error().message;
 }
@@ -200,7 +225,8 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
     outcome.error = error_of(patched);
     if (patched) outcome.written = *std::move(patched);
   } else if (const auto* create = std::get_if<CreatePod>(&action)) {
-    Create(reconciler::types::kPods, create->pod, cluster, outcome);
+    // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
+    Create(reconciler::types::kPods, create->pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
   } else if (std::holds_alternative<CreatePassword>(action)) {
     const auto password = GeneratePassword();
     if (password) return Create(reconciler::types::kSecrets, PasswordSecret(cluster, *password), cluster, outcome);

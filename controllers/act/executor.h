@@ -20,8 +20,9 @@ namespace slotwright {
 struct Outcome {
   std::string action;  ///< ToString of the action.
   std::string error;   ///< Empty: done, or found done.
-  /// The name of an object that we need belongs to somebody else; trying again will not help.
-  bool name_taken = false;
+  /// Why trying again will not help: "NameTaken", an object that we need is somebody else's; "PodRefused", the API
+  /// server takes no pod that is as the specification says. Else empty.
+  std::string refusal;
   MoveProgress moved;  ///< Of MigrateSlots.
   /// Of EnsureObject, for an object that existed: what the API server has now.
   std::optional<reconciler::Json> written;
@@ -61,8 +62,10 @@ class Executor {
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
+  /// Whether the API server would take what is to come; else `outcome` says why not.
+  [[nodiscard]] bool WouldBeTaken(const reconciler::Json& pod, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
-              Outcome& outcome) const;
+              Outcome& outcome, const reconciler::CreateOptions& options = {}) const;
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                   std::chrono::milliseconds budget, std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "controllers/api/names.h"
 #include "controllers/api/redis_cluster.h"
 #include "controllers/topology/text.h"
 
@@ -107,6 +108,21 @@ void ValidateMaxClients(const RedisClusterSpec& spec, std::vector<FieldError>& e
                                 least, spec.pods())});
 }
 
+// What pods are found and recognised by.
+void ValidatePodTemplate(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  constexpr auto kOwned =
+      std::to_array({labels::kName, labels::kInstance, labels::kManagedBy, labels::kComponent, labels::kPartOf});
+  const auto check = [&](const char* field, const std::map<std::string, std::string>& given) {
+    for (const auto& [key, value] : given) {
+      if (!key.starts_with("slotwright.dev/") && std::ranges::find(kOwned, key) == kOwned.end()) continue;
+      errors.push_back(
+          {fmt::format("spec.podTemplate.metadata.{}.{}", field, key), value, "remove it; the operator sets it"});
+    }
+  };
+  check("labels", spec.pod_labels);
+  check("annotations", spec.pod_annotations);
+}
+
 }  // namespace
 
 std::string ShownValue(const std::string& directive, const std::string& value) {
@@ -132,6 +148,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   ValidateConfig(spec.config, errors);
   ValidateMaxClients(spec, errors);
   ValidateNodeTimeout(spec, errors);
+  ValidatePodTemplate(spec, errors);
   if (spec.storage) {
     const auto bytes = ParseQuantity(spec.storage->size);
     if (!bytes || *bytes <= 0) {

@@ -109,6 +109,8 @@ struct DeletePod {
 struct EvictPod {
   std::string name;
   std::string uid;
+  /// What is to come instead: only if the API server would take that.
+  std::optional<reconciler::Json> successor = std::nullopt;
 };
 struct DeleteObject {
   reconciler::ResourceType type;

@@ -66,6 +66,10 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   return view.HeadOf(pod.shard) != nullptr;
 }
 
+EvictPod Replace(const Observation& observation, const PodView& pod) {
+  return {pod.name, pod.uid, DesiredPod(observation.cluster, pod.shard, pod.index)};
+}
+
 // How many shards do without a replica at the same time.
 int ShardsAtOnce(const Observation& observation) { return std::max(1, observation.cluster.spec.masters / 3); }
 
@@ -77,7 +81,7 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
   // Its stand-in is made as soon as it is ready.
   if (!observation.cluster.spec.storage) return WaitForReadiness(kStep, "UpdatingPods", *pod);
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
-            {EvictPod{pod->name, pod->uid}});
+            {Replace(observation, *pod)});
 }
 
 }  // namespace
@@ -119,7 +123,7 @@ std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const Cl
     return Do(
         kStep, "UpdatingPods",
         fmt::format("{} runs an older specification, and has nothing yet that a new one would have to copy", pod->name),
-        {EvictPod{pod->name, pod->uid}});
+        {Replace(observation, *pod)});
   }
   return std::nullopt;
 }
@@ -146,7 +150,7 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
     if (static_cast<int>(actions.size()) == ShardsAtOnce(observation)) break;
     const PodView* beside = UnreadyBeside(observation, *pod);
     if (beside == nullptr) {
-      actions.emplace_back(EvictPod{pod->name, pod->uid});
+      actions.emplace_back(Replace(observation, *pod));
     } else {
       unready = beside;
     }

@@ -24,6 +24,11 @@ grep -F "disruption budget" <<<"$said"
 expect 60 "there is a new $replica" replaced "$replica" "$uid"
 expect 120 "all is well" settled demo 6
 
+# A cluster that never came up keeps no node from being drained.
+cluster_apply broken "$REDIS_IMAGE" 'config: {no-such-directive: "1"}'
+all_run() { [ "$(pods_json broken | jq '[.items[] | select(.status.phase == "Running")] | length')" = 6 ]; }
+expect 60 "its servers have been started" all_run
+
 tell "$(on_node) Redis pods on $node"
 trap 'kubectl uncordon "$node"' EXIT
 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout=180s
@@ -31,4 +36,5 @@ tell "drained"
 [ "$(on_node)" = 0 ]
 expect 120 "all is well on the other nodes" settled demo 6
 kubectl uncordon "$node"
+in_test delete rdc broken
 expect 60 "two operators are Ready" operators_ready 2

@@ -214,8 +214,11 @@ Result<ListPage> Client::ListAll(const ResourceType& type, ListOptions options, 
   }
 }
 
-Result<Json> Client::Create(const ResourceType& type, const Json& object) const {
-  const Query query = Query().Add("fieldManager", options_.field_manager);
+Result<Json> Client::Create(const ResourceType& type, const Json& object, const CreateOptions& options) const {
+  const Query query = Query()
+                          .Add("fieldManager", options_.field_manager)
+                          .Add("dryRun", options.dry_run ? "All" : "")
+                          .Add("fieldValidation", options.strict ? "Strict" : "");
   return SendForObject({.method = "POST",
                         .target = PathOf(type, {KeyOf(object).ns, ""}) + query.text(),
                         .headers = {{"Content-Type", kJsonType}},

@@ -57,6 +57,11 @@ struct PatchOptions {
   bool dry_run = false;       ///< Changes nothing and refuses unknown fields, too.
 };
 
+struct CreateOptions {
+  bool strict = false;   ///< Refuses unknown fields, which are dropped otherwise.
+  bool dry_run = false;  ///< Changes nothing: would it be taken?
+};
+
 struct DeleteOptions {
   std::string uid;               ///< Precondition: delete only this very object, never its namesake.
   std::string resource_version;  ///< Precondition: delete only if unchanged.
@@ -83,7 +88,8 @@ class Client {
   [[nodiscard]] Result<ListPage> List(const ResourceType& type, const ListOptions& options) const;
   /// All pages. A continue token that expires half-way restarts the list.
   [[nodiscard]] Result<ListPage> ListAll(const ResourceType& type, ListOptions options, int page_size = 500) const;
-  [[nodiscard]] Result<Json> Create(const ResourceType& type, const Json& object) const;
+  [[nodiscard]] Result<Json> Create(const ResourceType& type, const Json& object,
+                                    const CreateOptions& options = {}) const;
   /// Sends metadata.resourceVersion as it stands in `object`: absent means "whatever is there".
   [[nodiscard]] Result<Json> Update(const ResourceType& type, const Json& object,
                                     const std::string& subresource = "") const;

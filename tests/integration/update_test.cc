@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "controllers/resources/resources.h"
 #include "tests/integration/life.h"
@@ -80,6 +81,25 @@ TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("redis:0.0"));
   life.harness.PatchSpec({{"image", "redis:7.0"}});
   life.ExpectAllIsWell();
+}
+
+TEST(Rolling, DoesNotBeginIfTheNewPodsWouldBeRefused) {
+  Life life;
+  life.StartWriters();
+  const auto uids = [&] {
+    std::set<std::string> all;
+    for (const auto& pod : life.harness.Look().observation.pods) all.insert(pod.uid);
+    return all;
+  };
+  const auto before = uids();
+  life.harness.PatchSpec({{"podTemplate", {{"metadata", {{"labels", {{"team", "not a label!"}}}}}}}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "PodRefused"; }));
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("metadata.labels"));
+  std::this_thread::sleep_for(3s);
+  EXPECT_EQ(uids(), before);
+  life.harness.PatchSpec({{"podTemplate", nullptr}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(uids(), before);
 }
 
 // Redis 7.0 cannot read what 8.2 writes for its replicas.

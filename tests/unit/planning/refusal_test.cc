@@ -74,6 +74,14 @@ INSTANTIATE_TEST_SUITE_P(
                     [](World& w) { w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Mi"}}}}; },
                     "InvalidSpec",
                     {"spec.resources.limits.memory", "1Mi"}},
+        RefusalCase{"LabelOfOurs",
+                    [](World& w) { w.observation.cluster.spec.pod_labels["app.kubernetes.io/instance"] = "x"; },
+                    "InvalidSpec",
+                    {"spec.podTemplate.metadata.labels.app.kubernetes.io/instance", "remove it"}},
+        RefusalCase{"AnnotationOfOurs",
+                    [](World& w) { w.observation.cluster.spec.pod_annotations["slotwright.dev/pod-hash"] = "x"; },
+                    "InvalidSpec",
+                    {"spec.podTemplate.metadata.annotations.slotwright.dev/pod-hash", "remove it"}},
         RefusalCase{"MissingSecret",
                     [](World& w) {
                       w.observation.cluster.spec.auth.secret_name = "mine";

@@ -163,6 +163,17 @@ TEST(DisruptionBudget, ForbidsEvictingTheOnlyCopyOfTheData) {
   }
 }
 
+TEST(DisruptionBudget, LetsPodsGoThatNeverCameUp) {
+  auto cluster = Cluster();
+  for (const bool was_ready : {false, true}) {
+    cluster.ready_at = was_ready ? "2026-01-01T00:00:00Z" : "";
+    for (const auto& [type, object] : DesiredObjects(cluster)) {
+      if (type.kind != "PodDisruptionBudget") continue;
+      EXPECT_EQ(object["spec"]["unhealthyPodEvictionPolicy"], was_ready ? Json() : Json("AlwaysAllow"));
+    }
+  }
+}
+
 TEST(Claims, OutliveTheClusterOnlyIfRetained) {
   auto cluster = Cluster();
   for (const bool retain : {true, false}) {

@@ -203,6 +203,7 @@ void World::Form() {
     node.info.state_ok = true;
     node.quarantined = false;
   }
+  TakeObjectsAsDesired();
 }
 
 void World::MoveAllSlots(const std::string& from, const std::string& to) {
