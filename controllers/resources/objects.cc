@@ -46,7 +46,7 @@ Json NodesService(const RedisCluster& cluster) {
 // minAvailable and never maxUnavailable: for the latter Kubernetes asks the pods' controller for its scale, which is
 // the number of masters, takes that for the number of pods of each shard and then allows no eviction at all.
 //
-// Pods of a cluster that was never Ready hold nothing and must not keep a machine from being drained. Later a pod that is
+// Pods of a cluster that never came up hold nothing and must not keep a machine from being drained. Later a pod that is
 // not ready may be one that loads the only copy.
 Json DisruptionBudget(const RedisCluster& cluster, int shard) {
   Json selector = SelectorLabels(cluster);
@@ -61,7 +61,7 @@ Json DisruptionBudget(const RedisCluster& cluster, int shard) {
           {"spec",
            {{"minAvailable", only_copy ? 1 : replicas},
             {"maxUnavailable", nullptr},
-            {"unhealthyPodEvictionPolicy", cluster.ready_at.empty() ? Json("AlwaysAllow") : Json()},
+            {"unhealthyPodEvictionPolicy", cluster.formed_at.empty() ? Json("AlwaysAllow") : Json()},
             {"selector", {{"matchLabels", selector}}}}}};
 }
 

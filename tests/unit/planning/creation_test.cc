@@ -108,6 +108,7 @@ TEST(Creation, IntroducesAllPairsInBothDirections) {
   World world(3, 1);
   world.AssignSlots();
   world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  world.TakeObjectsAsDesired();
   const Plan plan = world.MakePlan();
   ASSERT_THAT(plan.actions, SizeIs(6 + 3));
   for (int i = 0; i < 6; ++i) {
@@ -122,6 +123,7 @@ TEST(Creation, DoesNotRepeatAnIntroductionThatIsUnderWay) {
   World world(2, 0);
   world.AssignSlots();
   world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  world.TakeObjectsAsDesired();
   NodeLine handshake;
   handshake.id = *NodeId::Parse(std::string(40, 'a'));  // random until the pong comes
   handshake.flags.handshake = true;
@@ -136,6 +138,7 @@ TEST(Creation, AttachesAReplicaAsSoonAsItKnowsItsMasterWhateverTheOthersDo) {
   World world(3, 1);
   world.AssignSlots();
   world.observation.cluster.formed_at = "2026-11-23T05:59:00Z";
+  world.TakeObjectsAsDesired();
   NodeLine known = world.Node("demo-2-0").me();
   known.flags.myself = false;
   world.Node("demo-2-1").table->lines.push_back(known);

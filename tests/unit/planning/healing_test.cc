@@ -167,8 +167,8 @@ TEST(Healing, UpdatesTheAddressesOfNodesThatCameBackElsewhere) {
 TEST(Healing, RefusesToServeSlotsAgainWhoseDataIsGone) {
   World world;  // all pods are new and empty, but the cluster was ready once
   world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
-  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   world.TakeObjectsAsDesired();
+  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   const Plan plan = world.MakePlan();
   EXPECT_THAT(plan.actions, IsEmpty());
   ASSERT_TRUE(plan.refusal);
@@ -179,8 +179,8 @@ TEST(Healing, RefusesToServeSlotsAgainWhoseDataIsGone) {
 TEST(Healing, ServesLostSlotsAgainEmptyIfThePolicySaysSo) {
   World world;
   world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
-  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   world.TakeObjectsAsDesired();
+  world.observation.cluster.ready_at = "2026-11-23T05:00:02Z";
   world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
 }
@@ -188,6 +188,7 @@ TEST(Healing, ServesLostSlotsAgainEmptyIfThePolicySaysSo) {
 TEST(Healing, ServesLostSlotsAgainEmptyIfTheClusterWasNeverReady) {
   World world;
   world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
 }
 
@@ -240,7 +241,6 @@ TEST_F(Quarantine, AReplicaThatNeverHadALinkKnowsNothing) {
   ASSERT_TRUE(plan.refusal) << plan.message;
   EXPECT_EQ(plan.refusal->reason, "DataLost");
   world_.observation.cluster.ready_at.clear();
-  world_.TakeObjectsAsDesired();
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")))
       << "nobody was told yet that the cluster is ready";
 }

@@ -165,11 +165,11 @@ TEST(DisruptionBudget, ForbidsEvictingTheOnlyCopyOfTheData) {
 
 TEST(DisruptionBudget, LetsPodsGoThatNeverCameUp) {
   auto cluster = Cluster();
-  for (const bool was_ready : {false, true}) {
-    cluster.ready_at = was_ready ? "2026-01-01T00:00:00Z" : "";
+  for (const bool formed : {false, true}) {
+    cluster.formed_at = formed ? "2026-01-01T00:00:00Z" : "";
     for (const auto& [type, object] : DesiredObjects(cluster)) {
       if (type.kind != "PodDisruptionBudget") continue;
-      EXPECT_EQ(object["spec"]["unhealthyPodEvictionPolicy"], was_ready ? Json() : Json("AlwaysAllow"));
+      EXPECT_EQ(object["spec"]["unhealthyPodEvictionPolicy"], formed ? Json() : Json("AlwaysAllow"));
     }
   }
 }
