@@ -133,7 +133,7 @@ void StreamLog(LogSource& source, const ObjectKey& pod, const LogRequest& log, R
 ServerState::ServerState(const ApiServer::Options& server_options)
     : options(server_options),
       store(options.watch_history),
-      objects(store, registry, *options.clock, SeedOf(options)),
+      objects(store, registry, *options.clock, SeedOf(options), options.tracks_owners),
       watches(*options.clock, options.bookmark_interval),
       controllers(objects, [this](const Table& table) { watches.EndTable(table); }) {
   store.SetObserver([this](const Change& change) {

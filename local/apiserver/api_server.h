@@ -40,6 +40,7 @@ class ApiServer {
     std::string token;  ///< Not empty: demanded as bearer token of every request but probes (401 otherwise).
     bool create_default_objects = true;  ///< Namespaces default and kube-system.
     std::uint64_t seed = 0;              ///< Of uids and generated names; 0: a random one.
+    bool tracks_owners = true;           ///< Fills metadata.managedFields.
   };
   explicit ApiServer(const Options& options);
   ~ApiServer();

@@ -105,8 +105,16 @@ bool HasFinalizers(const Json& object) {
   return finalizers != nullptr && !finalizers->empty();
 }
 
-ObjectApi::ObjectApi(Store& store, Registry& registry, reconciler::Clock& clock, std::uint64_t seed)
-    : store_(store), registry_(registry), clock_(clock), random_(seed) {}
+ObjectApi::ObjectApi(Store& store, Registry& registry, reconciler::Clock& clock, std::uint64_t seed, bool tracks_owners)
+    : store_(store), registry_(registry), clock_(clock), random_(seed), tracks_owners_(tracks_owners) {}
+
+Json ObjectApi::OwnersAfter(const Resource& resource, const Json* before, const Json& after,
+                            const WriteOptions& options) const {
+  if (!tracks_owners_) return Json::array();
+  return OwnersAfterUpdate(resource, before, after,
+                           {options.field_manager, "Update", options.subresource, resource.type.ApiVersion(),
+                            reconciler::FormatTime(clock_.WallNow())});
+}
 
 ApiResult<ObjectPtr> ObjectApi::Get(const Resource& resource, const ObjectKey& key) const {
   ObjectPtr object = store_.Get(resource.table(), key);
@@ -252,14 +260,10 @@ ApiResult<ObjectPtr> ObjectApi::Create(const Resource& resource, const std::stri
   if (auto valid = Validate(resource, object, nullptr); !valid) return std::unexpected(valid.error());
   if (resource.table() == "services") AllocateClusterIp(object);
 
-  const std::string now = reconciler::FormatTime(clock_.WallNow());
   metadata["uid"] = NewUid();
-  metadata["creationTimestamp"] = now;
+  metadata["creationTimestamp"] = reconciler::FormatTime(clock_.WallNow());
   if (resource.has_generation) metadata["generation"] = 1;
-  metadata["managedFields"] =
-      managed_fields ? *managed_fields
-                     : OwnersAfterUpdate(resource, nullptr, object,
-                                         {options.field_manager, "Update", "", resource.type.ApiVersion(), now});
+  metadata["managedFields"] = managed_fields ? *managed_fields : OwnersAfter(resource, nullptr, object, options);
   return Commit(resource, std::move(object), nullptr, options.dry_run);
 }
 
@@ -335,9 +339,7 @@ ApiResult<ObjectPtr> ObjectApi::Update(const Resource& resource, const ObjectKey
       (*rewritten)["metadata"]["managedFields"] = *wanted_owners;
     }
     object["metadata"]["managedFields"] =
-        OwnersAfterUpdate(resource, rewritten ? &*rewritten : before.get(), object,
-                          {options.field_manager, "Update", options.subresource, resource.type.ApiVersion(),
-                           reconciler::FormatTime(clock_.WallNow())});
+        OwnersAfter(resource, rewritten ? &*rewritten : before.get(), object, options);
   } else {
     return before;
   }

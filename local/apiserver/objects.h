@@ -49,7 +49,7 @@ using Mutation = std::function<ApiResult<Mutated>(const Json& current)>;
 /// Not thread-safe: its owner holds a lock.
 class ObjectApi {
  public:
-  ObjectApi(Store& store, Registry& registry, reconciler::Clock& clock, std::uint64_t seed);
+  ObjectApi(Store& store, Registry& registry, reconciler::Clock& clock, std::uint64_t seed, bool tracks_owners);
 
   [[nodiscard]] ApiResult<ObjectPtr> Get(const Resource& resource, const ObjectKey& key) const;
   [[nodiscard]] ApiResult<ObjectPtr> Create(const Resource& resource, const std::string& ns, Json object,
@@ -77,6 +77,8 @@ class ObjectApi {
   [[nodiscard]] ApiResult<void> Validate(const Resource& resource, const Json& object, const Json* before) const;
   [[nodiscard]] ApiResult<Json> Prepare(const Resource& resource, Json object, const Json& before,
                                         const WriteOptions& options) const;
+  [[nodiscard]] Json OwnersAfter(const Resource& resource, const Json* before, const Json& after,
+                                 const WriteOptions& options) const;
   void AllocateClusterIp(Json& service);
   [[nodiscard]] std::string NewUid();
   [[nodiscard]] std::string RandomSuffix();
@@ -86,6 +88,7 @@ class ObjectApi {
   Registry& registry_;
   reconciler::Clock& clock_;
   std::mt19937_64 random_;
+  const bool tracks_owners_;
   unsigned next_address_ = 1;
 };
 

@@ -33,7 +33,7 @@ const std::vector<Json>& Crds() {
 World::World(std::uint64_t seed)
     : simulator(seed),
       bus_(simulator, NodeTimeout()),
-      server_({.clock = &simulator, .seed = seed + 1}),
+      server_({.clock = &simulator, .seed = seed + 1, .tracks_owners = false}),
       users_way_(std::make_shared<SimApi>(
           server_.InProcessTransport(), simulator, nullptr,
           [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); }, nullptr, nullptr)),
