@@ -193,6 +193,12 @@ World::Broken World::InspectReady(const Json& status) {
     } else if (!node->me().master && !node->link_up()) {
       broken.push_back("7: said to be well, but not in sync: " + pod);
     }
+    for (const Node* owner : Ours()) {
+      if (node == nullptr || node->hung || owner->me().slots.empty()) continue;
+      const auto known = node->disk().table.find(owner->me().id);
+      if (known != node->disk().table.end() && known->second.slots == owner->me().slots) continue;
+      broken.push_back(fmt::format("7: said to be well, but {} has another view of {}", pod, owner->hostname()));
+    }
   }
   const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
   const bool newest =
