@@ -24,7 +24,7 @@ trap 'rm -rf "$older"' EXIT
 cp -rL "$E2E_DIR/../charts/slotwright" "$older/chart"
 sed -i 's/^version: .*/version: 0.0.1/' "$older/chart/Chart.yaml"
 sed -i 's/^\( *\)spreadMasters:/\1olderName:/' "$older/chart/files/redisclusters.yaml"
-upgrade_to "$older/chart" --set operator.logLevel=debug
+upgrade_to "$older/chart" --set operator.logLevel=debug,crds.install=true
 definition_knows olderName
 upgrade_to "$E2E_DIR/../charts/slotwright" --set operator.logLevel=info
 definition_knows spreadMasters
