@@ -27,12 +27,15 @@ namespace {
 // must not even answer earlier under a new id: the others would then take its old id's address away ("noaddr") and
 // never call it failed, and without that no replica is ever elected. After the wait a server with data follows whoever
 // was elected; one without data forgets who it was, as a node with a new id owns nothing and nobody copies its
-// emptiness. A replica and a master without replicas have nothing to wait for.
+// emptiness. A replica and a master without replicas have nothing to wait for, and a new pod with append-only files
+// that have everything comes back at once: all pods of a cluster may.
 //
-// Data is what the server reads at its start and what its configuration keeps up to date: append-only files if they are
-// on, else an RDB file if it is to save one. Others may lie there, from before a change of the configuration or made by
-// BGSAVE, and are older than what replicas hold. An RDB file always is: it counts only where no replica lives on that
-// had more.
+// Data is what the last server kept up to date. Append-only files are if it had them on (the readiness probe notes that:
+// redis.conf says what is wanted, and reaches a pod up to two minutes later) and their first rewrite was over: until
+// then the server appends to a file that begins with "temp-" (getTempIncrAofName in its src/aof.c), and what else is
+// there is of an earlier time. Otherwise an RDB file counts, if the server is to save any: one of BGSAVE may lie there.
+// It is older than what replicas hold, so it counts only where none has lived on. Servers do not read an RDB file
+// while append-only files are on: those are turned on, or off, once it is read.
 //
 // Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
 // copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
@@ -50,47 +53,68 @@ printf 'requirepass "%s"\nmasterauth "%s"\n' "$password" "$password" > "$run_dir
 printf 'AUTH "%s"\n' "$password" > "$run_dir/auth"
 unset password
 
-nodes="$data_dir/nodes.conf"
+nodes="$data_dir/nodes.conf" aof="$data_dir/appendonlydir" rdb="$data_dir/dump.rdb"
+client=redis-cli
+command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 value_of() { sed -n "s/^$1 //p" "$conf" | tail -n 1 | tr A-Z a-z; }
-data=
-if [ "$(value_of appendonly)" = yes ]; then
-  data="$data_dir/appendonlydir"
-elif [ "$(value_of save)" != '""' ]; then
-  data="$data_dir/dump.rdb"
-fi
+ask() { printf '%s\n' "$3" | cat "$run_dir/auth" - | timeout 2 "$client" -h "$1" -p "$2" 2> /dev/null; }
 
-# Whether a replica of that master has lived on since it died, with what it had copied.
+aof_has_everything() {
+  was_on=$(cat "$data_dir/appendonly" 2> /dev/null) || was_on=$(value_of appendonly)
+  [ "$was_on" = yes ] || return 1
+  ! ls "$aof"/temp-*.incr > /dev/null 2>&1 || return 1
+  ls "$aof" 2> /dev/null | grep -v '^temp-' | grep -q '\.manifest$'
+}
+
+# "ADDRESS:PORT" of each.
+replicas_of() { sed -n "s/^[0-9a-f]* \([^ @]*\)@[^ ]* [^ ]*slave[^ ]* $1 .*/\1/p" "$nodes"; }
+
+# Whether a replica of that master is as it was when the master died: in this life it has had a link.
 a_replica_lives() {
-  client=redis-cli
-  command -v "$client" > /dev/null 2>&1 || client=valkey-cli
-  for address in $(sed -n "s/^[0-9a-f]* \([^ @]*\)@[^ ]* [^ ]*slave[^ ]* $1 .*/\1/p" "$nodes"); do
-    answers=$(printf 'INFO server\nINFO replication\n' | cat "$run_dir/auth" - |
-      timeout 2 "$client" -h "${address%:*}" -p "${address##*:}" 2> /dev/null) || continue
-    uptime=$(printf '%s\n' "$answers" | sed -n 's/^uptime_in_seconds:\([0-9]*\).*/\1/p')
-    copied=$(printf '%s\n' "$answers" | sed -n 's/^slave_repl_offset:\([0-9]*\).*/\1/p')
-    [ "${uptime:-0}" -gt "$((wait_seconds + 5))" ] && [ "${copied:-0}" -gt 0 ] && return 0
+  for address in $(replicas_of "$1"); do
+    case $(ask "${address%:*}" "${address##*:}" 'INFO replication') in
+      *role:slave*master_link_status:up* | *role:slave*master_link_down_since_seconds:[0-9]*) return 0 ;;
+    esac
   done
   return 1
 }
 
-if [ -f "$nodes" ]; then
-  if [ -e "$run_dir/started" ]; then
-    id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
-    if [ -n "$id" ] && grep -q " slave $id " "$nodes"; then
-      echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
-      sleep "$wait_seconds"
-      case $data in *dump.rdb) ! a_replica_lives "$id" || data= ;; esac
-    fi
+wanted=$(value_of appendonly)
+loads=$wanted
+if [ -s "$nodes" ]; then
+  data=
+  if aof_has_everything; then
+    data=aof loads=yes
+  elif [ "$(value_of save)" != '""' ] && [ -e "$rdb" ]; then
+    data=rdb loads=no
   fi
-  if [ -z "$data" ] || [ ! -e "$data" ]; then
+  id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
+  if [ -n "$id" ] && [ -n "$(replicas_of "$id")" ] && { [ "$data" != aof ] || [ -e "$run_dir/started" ]; }; then
+    echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
+    sleep "$wait_seconds"
+    [ "$data" != rdb ] || ! a_replica_lives "$id" || data=
+  fi
+  if [ -z "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    rm -f "$nodes"
-    [ ! -e "$data_dir/dump.rdb" ] || mv "$data_dir/dump.rdb" "$data_dir/dump.rdb.old"
+    rm -rf "$nodes" "$aof.old" "$data_dir/appendonly"
+    for file in "$rdb" "$aof"; do
+      [ ! -e "$file" ] || mv "$file" "$file.old"
+    done
+    loads=$wanted
   fi
 fi
+rm -f "$aof"/temp-*
 : > "$run_dir/started"
-if [ ! -f "$nodes" ]; then
+if [ ! -s "$nodes" ]; then
   printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\n' >> "$run_dir/private.conf"
+fi
+if [ "$loads" != "$wanted" ]; then
+  echo "appendonly $loads" >> "$run_dir/private.conf"
+  port=$(printf '%s\n' "$@" | sed -n 's/^--port //p')
+  {
+    until [ "$(ask "$POD_IP" "$port" PING | tail -n 1)" = PONG ]; do sleep 1; done
+    ask "$POD_IP" "$port" "CONFIG SET appendonly $wanted"
+  } > /dev/null &
 fi
 
 server=redis-server
@@ -114,16 +138,26 @@ esac
 // its place, or a new replica for its first copy, the shard's other pod has the only one.
 constexpr const char* kReadyScript = R"sh(#!/bin/sh
 # Readiness: succeeds for a master in its place and for a replica in sync, and says why otherwise. Usage: ready.sh PORT
-# RUN_DIR, with POD_IP in the environment. The password comes to the client by its standard input.
+# RUN_DIR DATA_DIR, with POD_IP in the environment. The password comes to the client by its standard input.
 unready() { echo "$1"; exit 1; }
 client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 questions='CONFIG GET repl-diskless-sync-delay
+INFO persistence
 INFO replication'
 [ -f "$2/auth" ] || unready 'it is being started'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
   unready 'the server does not answer'
+# For start.sh: whether append-only files are on. While their first rewrite waits for its turn they are not yet.
+on=$(cat "$3/appendonly" 2> /dev/null) || on=
+case $answers in
+  *aof_enabled:0*) now=no ;;
+  *aof_rewrite_scheduled:1*) now=$on ;;
+  *aof_enabled:1*) now=yes ;;
+  *) now=$on ;;
+esac
+[ "$now" = "$on" ] || echo "$now" > "$3/appendonly"
 case $answers in
   *'repl-diskless-sync-delay
 1000000000'*) unready 'it has no place in the cluster yet' ;;

@@ -50,7 +50,7 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
       {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
                              {{"name", "bus"}, {"containerPort", cluster.bus_port()}}})},
       {"readinessProbe",
-       {{"exec", {{"command", {"/bin/sh", config + "/ready.sh", std::to_string(spec.port), kRunDir}}}},
+       {{"exec", {{"command", {"/bin/sh", config + "/ready.sh", std::to_string(spec.port), kRunDir, kDataDir}}}},
         {"periodSeconds", 2},
         {"timeoutSeconds", 2}}},
       {"livenessProbe",

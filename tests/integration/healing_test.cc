@@ -265,26 +265,83 @@ TEST(Healing, OfMastersThatDieTogetherTakesNothingFromAFileThatLiesThere) {
   EXPECT_EQ(life.Keys(), 20'200);
 }
 
+Json SavedNowAndThen() {
+  return {{"storage", {{"size", "1Gi"}}}, {"config", {{"cluster-node-timeout", "2000"}, {"appendonly", "no"}}}};
+}
+
 TEST(Healing, OfAMasterWithOlderFilesTakesWhatItsReplicaHas) {
-  Json spec = {{"storage", {{"size", "1Gi"}}}, {"config", {{"cluster-node-timeout", "2000"}, {"appendonly", "no"}}}};
-  Life life(1, 1, spec);
+  Life life(1, 1, SavedNowAndThen());
   SaveOnDisk(life, "demo-0-0");
+  // How long the replica has been there does not matter.
+  ASSERT_EQ(::kill(life.PidOf("demo-0-1"), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
   WriteMore(life, "demo-0-0");
-  const auto has_lived = [&] {
-    const auto info = life.harness.Ask(life.NodeOf("demo-0-1").endpoint, {"INFO", "server"}).text;
-    return std::atoi(info.c_str() + info.find("uptime_in_seconds:") + 18) > 6;
-  };
-  ASSERT_TRUE(Harness::Eventually(has_lived));
   ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
   ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'100);
 }
 
+TEST(Healing, OfAMasterWithOlderFilesAndANewPodTakesWhatItsReplicaHas) {
+  Life life(3, 1, SavedNowAndThen());
+  SaveOnDisk(life, "demo-0-0");
+  WriteMore(life, "demo-0-0");
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  ASSERT_TRUE(life.harness.client().Delete(reconciler::types::kPods, {"default", "demo-0-0"}, {.grace_period = 0s}));
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+// What a replica has read from its own file is no more than the master's.
+TEST(Healing, OfAShardThatDiesAsAWholeTakesTheMastersFile) {
+  Life life(1, 1, SavedNowAndThen());
+  SaveOnDisk(life, "demo-0-1");
+  WriteMore(life, "demo-0-0");
+  SaveOnDisk(life, "demo-0-0");
+  const pid_t master = life.PidOf("demo-0-0");
+  ASSERT_EQ(::kill(life.PidOf("demo-0-1"), SIGKILL), 0);
+  ASSERT_EQ(::kill(master, SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+// Until their first rewrite is over append-only files hold nothing, or what was so an earlier time.
+TEST(Healing, OfAServerThatDiesWhileAppendOnlyFilesAreTurnedOnTakesTheSavedFile) {
+  Life life(1, 0, SavedNowAndThen());
+  const auto endpoint = life.NodeOf("demo-0-0").endpoint;
+  const auto persistence = [&] { return life.harness.Ask(endpoint, {"INFO", "persistence"}).text; };
+  SaveOnDisk(life, "demo-0-0");
+  ASSERT_TRUE(life.harness.Ask(endpoint, {"CONFIG", "SET", "rdb-key-save-delay", "5000"}).IsOk());
+  life.harness.PatchSpec({{"config", {{"appendonly", "yes"}}}});
+  ASSERT_TRUE(
+      Harness::Eventually([&] { return persistence().find("aof_rewrite_in_progress:1") != std::string::npos; }));
+  std::this_thread::sleep_for(3s);  // readiness has been probed
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'000);
+  EXPECT_TRUE(Harness::Eventually([&] {
+    const std::string said = persistence();
+    return said.find("aof_enabled:1") != std::string::npos &&
+           said.find("aof_rewrite_in_progress:0") != std::string::npos;
+  }));
+  // And from then on they are what counts.
+  ASSERT_FALSE(life.harness.Ask(endpoint, {"SET", "one", "more"}).IsError());
+  std::this_thread::sleep_for(3s);
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'001);
+}
+
 TEST(Healing, SaysThatTheOnlyCopyIsLostThoughOlderFilesLieThere) {
   Life life(3, 0, {{"config", {{"appendonly", "yes"}}}});
   life.harness.PatchSpec({{"config", nullptr}});
   life.ExpectAllIsWell();
+  std::this_thread::sleep_for(3s);  // readiness has been probed
   ASSERT_EQ(::kill(life.PidOf("demo-1-0"), SIGKILL), 0);
   EXPECT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "DataLost"; }, 60s))
       << life.harness.Condition("Ready");
