@@ -7,6 +7,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/resources/configuration.h"
 
 namespace slotwright::steps {
 
@@ -164,8 +165,12 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
     if (IsFenced(observation, view, *master)) continue;
     const PodView* pod = observation.FindPod(name);
     const std::string where = pod == nullptr || pod->node.empty() ? "" : " on " + pod->node;
+    // A container that starts again waits as long itself (start.sh).
+    const std::chrono::seconds patience(FailoverWaitSeconds(observation.cluster) + 15);
     const std::string remedy =
-        observation.cluster.spec.storage
+        !HasLasted(observation, "MajorityLost", patience)
+            ? fmt::format("a container that starts again is back within {} s", patience.count())
+        : observation.cluster.spec.storage
             ? fmt::format("if its volume never comes back, run CLUSTER FAILOVER TAKEOVER on {}", replica->pod)
             : fmt::format(
                   "if its machine is gone for good, run kubectl delete pod {} --force, or delete "

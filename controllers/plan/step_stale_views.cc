@@ -4,6 +4,10 @@
 // with a higher epoch, also if that other node claims the slot no more (clusterUpdateSlotsConfigWith in its
 // src/cluster.c); and the one that gave it away may have the higher epoch by now. With a new epoch the owner's claim is
 // the highest of all.
+//
+// Or they give it to a node that is gone, with the epoch of the one that took over (seen on 7.0.15: a node came back
+// with the table of before, after its shard's master had become another one at the same address): clients are sent
+// nowhere.
 #include <set>
 
 #include "controllers/plan/planner.h"
@@ -29,12 +33,15 @@ std::set<const NodeView*> OverruledOwners(const ClusterView& view) {
   for (const NodeView* viewer : view.answering) {
     for (const auto& line : viewer->table->lines) {
       const auto named = view.by_id.find(line.id);
-      if (named == view.by_id.end() || named->second == viewer) continue;
-      const SlotSet given_away = line.slots - named->second->me().slots;
+      const bool is_gone = named == view.by_id.end();
+      if (!is_gone && named->second == viewer) continue;
+      const SlotSet given_away = is_gone ? line.slots : line.slots - named->second->me().slots;
       if (given_away.empty()) continue;
+      // Of two that live with the same epoch one takes a higher one by itself.
+      const std::uint64_t enough = line.config_epoch + (is_gone ? 1 : 0);
       for (const auto& [id, slots] : view.owned) {
         const NodeView* owner = view.by_id.at(id);
-        if (!(slots & given_away).empty() && owner->me().config_epoch < line.config_epoch) overruled.insert(owner);
+        if (!(slots & given_away).empty() && owner->me().config_epoch < enough) overruled.insert(owner);
       }
     }
   }

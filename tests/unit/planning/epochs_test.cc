@@ -189,5 +189,23 @@ TEST(StaleViews, AreOvercomeByANewEpochOfTheOwner) {
   EXPECT_THAT(world.Actions(), Not(Contains(StartsWith("give")))) << "somebody may know of a higher one";
 }
 
+// demo-2-1 came back with a table that gives the slots of demo-1 to a node that is gone.
+TEST(StaleViews, OfANodeThatIsGoneAreOvercomeToo) {
+  World world = World::Healthy(3, 1);
+  auto& owner = world.Line("demo-2-1", "demo-1-0");
+  NodeLine gone = owner;
+  gone.id = IdOf("gone");
+  gone.hostname.clear();
+  gone.flags.noaddr = true;
+  gone.link_connected = false;
+  owner.slots = {};
+  world.Node("demo-2-1").table->lines.push_back(gone);
+  EXPECT_EQ(world.MakePlan().reason, "UpdatingViews");
+  world.observation.cluster.status["operation"] = {{"step", "UpdatingViews"}, {"stepSince", "2026-11-23T05:59:57Z"}};
+  EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-1-0 ")));
+  world.Line("demo-1-0", "demo-1-0").config_epoch += 1;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
+}
+
 }  // namespace
 }  // namespace slotwright::testing

@@ -68,6 +68,8 @@ TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
   world.Kill("demo-0-0");
   world.Kill("demo-1-0");
   EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("is back within 26 s"));
+  world.observation.cluster.status["operation"] = {{"step", "MajorityLost"}, {"stepSince", "2026-11-23T05:59:34Z"}};
   const Plan plan = world.MakePlan();
   EXPECT_EQ(plan.reason, "MajorityLost");
   EXPECT_THAT(plan.message, AllOf(HasSubstr("2 of 3 masters"), HasSubstr("demo-0-1 has a copy"),
