@@ -79,14 +79,14 @@ void AddOperatorCommand(CLI::App& app, ExitStatus& exit) {
   const auto add_seconds = [&](const char* name, std::chrono::milliseconds& value, const char* help) {
     command->add_option_function<int>(
                name, [&value](int seconds) { value = std::chrono::seconds(seconds); }, help)
-        ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::seconds>(value).count()))
+        ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::seconds>(value).count()) + "s")
+        ->transform(CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}}))
         ->check(CLI::Range(1, 3600));
   };
-  add_seconds("--leader-elect-lease-duration", options.lease_duration,
-              "Seconds after which another may take the Lease");
+  add_seconds("--leader-elect-lease-duration", options.lease_duration, "Time after which another may take the Lease");
   add_seconds("--leader-elect-renew-deadline", options.renew_deadline,
-              "Seconds after which a leader that cannot renew it stops");
-  add_seconds("--leader-elect-retry-period", options.retry_period, "Seconds between two tries");
+              "Time after which a leader that cannot renew it stops");
+  add_seconds("--leader-elect-retry-period", options.retry_period, "Time between two tries");
   command->add_option("--log-level", settings->log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));

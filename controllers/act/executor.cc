@@ -184,7 +184,7 @@ bool Executor::WouldBeTaken(const Json& pod, Outcome& outcome) const {
   trial["metadata"]["name"] = reconciler::KeyOf(pod).name + "-trial";
   const auto taken = client_.Create(reconciler::types::kPods, trial, {.strict = true, .dry_run = true});
   if (taken || CannotBeTried(taken.error())) return true;
-  outcome.error = "nothing would come instead: " + taken.error().message;
+  outcome.error = "the API server would refuse the pod that is to come instead: " + taken.error().message;
   if (IsForGood(taken.error())) outcome.refusal = kPodRefused;
   return false;
 }

@@ -31,7 +31,7 @@ never_rolled() {
     pods_unharmed demo "$pods"
 }
 pods=$(pods_identities demo)
-never_rolled 'unknown field \"spec.affinity.nodeAfinity\"' '{"placement": {"affinity": {"nodeAfinity": {}}}}'
+never_rolled 'unknown field "spec.affinity.nodeAfinity"' '{"placement": {"affinity": {"nodeAfinity": {}}}}'
 never_rolled 'must be less than or equal to memory limit of 1Gi' '{"placement": {"affinity": null},
     "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}'
 in_test patch rdc demo --type=json -p '[{"op": "remove", "path": "/spec/resources"}]'

@@ -294,6 +294,19 @@ TEST(Healing, OfAMasterWithOlderFilesAndANewPodTakesWhatItsReplicaHas) {
   EXPECT_EQ(life.Keys(), 20'100);
 }
 
+TEST(Healing, OfAMasterWithOlderFilesWaitsForAReplicaThatHangs) {
+  Life life(1, 1, SavedNowAndThen());
+  SaveOnDisk(life, "demo-0-0");
+  WriteMore(life, "demo-0-0");
+  const pid_t replica = life.PidOf("demo-0-1");
+  ASSERT_EQ(::kill(replica, SIGSTOP), 0);
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  std::this_thread::sleep_for(14s);  // longer than for an election
+  ASSERT_EQ(::kill(replica, SIGCONT), 0);
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
 // What a replica has read from its own file is no more than the master's.
 TEST(Healing, OfAShardThatDiesAsAWholeTakesTheMastersFile) {
   Life life(1, 1, SavedNowAndThen());
