@@ -13,6 +13,12 @@ export CHECKER_IMAGE=${E2E_CHECKER_IMAGE:-write-checker:e2e}
 export REDIS_IMAGE=${E2E_REDIS_IMAGE:-redis:7.0} LATER_IMAGE=${E2E_LATER_IMAGE:-redis:8.2}
 export OTHER_IMAGE=${E2E_OTHER_IMAGE:-valkey:8.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-valkey:9.1}
 
+# How the operator is installed: with our image, and a Lease that a dead leader leaves sooner than by default, as scenarios kill
+# many. (The last ones have the defaults.)
+# shellcheck disable=SC2034  # they read it
+INSTALL_OPTIONS=(--set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
+    --set "operator.extraArgs={--leader-elect-lease-duration=6s,--leader-elect-renew-deadline=4s,--leader-elect-retry-period=1s}")
+
 export GROWING_CLASS=slotwright-e2e-growing # made by the scenario that needs it
 
 title_of() { sed -n '1s/^# //p' "$1"; }

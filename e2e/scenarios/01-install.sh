@@ -4,8 +4,7 @@
 kubectl create namespace "$SYSTEM"
 kubectl create namespace "$NAMESPACE"
 kubectl label namespace "$SYSTEM" "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted
-helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" \
-    --set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
+helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" "${INSTALL_OPTIONS[@]}"
 in_system rollout status deployment/slotwright --timeout=120s
 expect 30 "two operators are Ready, and the leader is one of them" operators_ready 2
 in_system get pods -o json | jq -r '.items[] | [.metadata.name, .spec.nodeName,

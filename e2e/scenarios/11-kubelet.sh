@@ -6,7 +6,7 @@ node=$(node_of_no_checker)
 pods=$(pods_identities demo)
 docker exec "$node" systemctl stop kubelet
 # Started again whatever happens.
-trap 'docker start "$node"; docker exec "$node" systemctl start kubelet' EXIT
+trap 'docker exec "$node" systemctl start kubelet' EXIT
 kubectl wait --for=condition=Ready=Unknown "node/$node" --timeout=120s
 tell "$node is called lost: $(in_test get rdc demo -o json | jq -c '.status.conditions[] | select(.type == "Ready")')"
 in_test get pods -o wide
@@ -19,7 +19,14 @@ pods_unharmed demo "$pods"
 
 masters_elsewhere() { in_test get rdc demo -o json | jq -e --arg node "$node" '.status.readyMasters == .spec.masters
     and all(.status.shards[].master.node; . != $node)'; }
+here=$(pods_json demo | jq -r --arg node "$node" '[.items[] | select(.spec.nodeName == $node) | .metadata.name] | first')
+if masters_elsewhere; then
+    redis_ask "$here" "CLUSTER FAILOVER"
+    masters_here() { in_test get rdc demo -o json | jq -e --arg node "$node" 'any(.status.shards[].master.node; . == $node)'; }
+    expect 30 "$here is a master" masters_here
+fi
 in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
+trap 'docker start "$node"' EXIT
 docker kill "$node"
 expect 60 "all masters are on other machines" masters_elsewhere
 docker start "$node"

@@ -6,12 +6,9 @@ helm uninstall slotwright --namespace "$SYSTEM" --wait
 # wait_until alone would see the old pods as Ready.
 no_operator() { [ -z "$(in_system get pods -o name)" ]; }
 expect 60 "the old operators are gone" no_operator
-# The definition was kept, so this release need not bring it. With a Lease that a dead leader leaves sooner: the scenarios that follow kill a lot of them.
-lease=(--leader-elect-lease-duration=6s --leader-elect-renew-deadline=4s --leader-elect-retry-period=1s)
-helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" --set "watch.namespaces={$NAMESPACE}" \
-    --set crds.install=false \
-    --set "operator.extraArgs={$(IFS=,; echo "${lease[*]}")}" \
-    --set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
+# The definition was kept, so this release need not bring it.
+helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" "${INSTALL_OPTIONS[@]}" \
+    --set "watch.namespaces={$NAMESPACE}" --set crds.install=false
 in_system rollout status deployment/slotwright --timeout=120s
 expect 60 "two operators are Ready" operators_ready 2
 [ -z "$(kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=slotwright -o name)" ]

@@ -26,7 +26,7 @@ sed -i 's/^version: .*/version: 0.0.1/' "$older/chart/Chart.yaml"
 sed -i 's/^\( *\)spreadMasters:/\1olderName:/' "$older/chart/files/redisclusters.yaml"
 upgrade_to "$older/chart" --set operator.logLevel=debug,crds.install=true
 definition_knows olderName
-upgrade_to "$E2E_DIR/../charts/slotwright" --set operator.logLevel=info
+upgrade_to "$E2E_DIR/../charts/slotwright" --set operator.logLevel=info --set-json operator.extraArgs=[]
 definition_knows spreadMasters
 expect 60 "all is well" settled demo 6
 pods_unharmed demo "$demo"
