@@ -132,6 +132,8 @@ LiveNotes NotesOfNewPods(const Observation& observation) {
   // Also what is about to be left out: if they have it only a restart takes it from them.
   const auto changed = Differing(FileNow(observation).value_or(Directives{}), notes.directives);
   for (const auto& name : changed) notes.Doubt(name);
+  // It starts as the data on its volume have to be read (start.sh).
+  if (observation.cluster.spec.storage && !observation.cluster.formed_at.empty()) notes.Doubt("appendonly");
   return notes;
 }
 

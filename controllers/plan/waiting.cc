@@ -36,6 +36,12 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
+Plan WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,
+                            const NodeView& node) {
+  return WaitForRedis(observation, std::move(step), std::move(reason),
+                      fmt::format("waiting until {} has written its append-only files", node.pod));
+}
+
 bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
   return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == reason &&
          TimeInStep(observation) >= time;

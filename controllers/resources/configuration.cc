@@ -30,12 +30,11 @@ namespace {
 // emptiness. A replica and a master without replicas have nothing to wait for, and a new pod with append-only files
 // that have everything comes back at once: all pods of a cluster may.
 //
-// Data is what the last server kept up to date. Append-only files are if it had them on (the readiness probe notes that:
-// redis.conf says what is wanted, and reaches a pod up to two minutes later) and their first rewrite was over: until
-// then the server appends to a file that begins with "temp-" (getTempIncrAofName in its src/aof.c), and what else is
-// there is of an earlier time. Otherwise an RDB file counts, if the server is to save any: one of BGSAVE may lie there.
-// It is older than what replicas hold, so it counts only where none has lived on. Servers do not read an RDB file
-// while append-only files are on: those are turned on, or off, once it is read.
+// Data is what the last server kept up to date. Append-only files are if kNoteScript noted so: redis.conf only says
+// what is wanted, and reaches a pod up to two minutes later. Otherwise an RDB file counts, if the server is to save
+// any: one of BGSAVE may lie there. It is older than what replicas hold, so it counts only where none has lived on. A
+// server reads an RDB file only with append-only files off, and those only if they are on: where something else is
+// wanted, the operator changes it once the server answers.
 //
 // Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
 // copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
@@ -60,8 +59,8 @@ value_of() { sed -n "s/^$1 //p" "$conf" | tail -n 1 | tr A-Z a-z; }
 ask() { printf '%s\n' "$3" | cat "$run_dir/auth" - | timeout 2 "$client" -h "$1" -p "$2" 2> /dev/null; }
 
 aof_has_everything() {
-  was_on=$(cat "$data_dir/appendonly" 2> /dev/null) || was_on=$(value_of appendonly)
-  [ "$was_on" = yes ] || return 1
+  noted=$(cat "$data_dir/appendonly" 2> /dev/null) || noted=
+  [ "${noted:-$wanted}" = yes ] || return 1
   ! ls "$aof"/temp-*.incr > /dev/null 2>&1 || return 1
   ls "$aof" 2> /dev/null | grep -v '^temp-' | grep -q '\.manifest$'
 }
@@ -70,9 +69,10 @@ aof_has_everything() {
 replicas_of() { sed -n "s/^[0-9a-f]* \([^ @]*\)@[^ ]* [^ ]*slave[^ ]* $1 .*/\1/p" "$nodes"; }
 
 # Whether a replica of that master is as it was when the master died: in this life it has had a link. One that says
-# nothing, and does not refuse either, may be busy or hung: it is asked for up to 16 s.
+# nothing, and does not refuse either, may be busy or hung: it is asked for 16 s.
 a_replica_lives() {
-  for _ in 1 2 3 4 5 6 7 8; do
+  end=$(($(date +%s) + 16)) silent=yes
+  while [ -n "$silent" ] && [ "$(date +%s)" -lt "$end" ]; do
     silent=
     for address in $(replicas_of "$1"); do
       said=$(ask "${address%:*}" "${address##*:}" 'INFO replication') && status=0 || status=$?
@@ -81,7 +81,6 @@ a_replica_lives() {
       esac
       [ "$status" -le 1 ] || silent=yes
     done
-    [ -n "$silent" ] || return 1
   done
   return 1
 }
@@ -103,9 +102,12 @@ if [ -s "$nodes" ]; then
   fi
   if [ -z "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    rm -rf "$nodes" "$aof.old" "$data_dir/appendonly"
+    rm -f "$nodes" "$data_dir/appendonly"
     for file in "$rdb" "$aof"; do
-      [ ! -e "$file" ] || mv "$file" "$file.old"
+      [ -e "$file" ] || continue
+      echo "slotwright: what may be older than a replica's data is kept as $file.old"
+      rm -rf "$file.old"
+      mv "$file" "$file.old"
     done
     loads=$wanted
   fi
@@ -115,18 +117,35 @@ rm -f "$aof"/temp-*
 if [ ! -s "$nodes" ]; then
   printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\n' >> "$run_dir/private.conf"
 fi
-if [ "$loads" != "$wanted" ]; then
-  echo "appendonly $loads" >> "$run_dir/private.conf"
-  port=$(printf '%s\n' "$@" | sed -n 's/^--port //p')
-  {
-    until [ "$(ask "$POD_IP" "$port" PING | tail -n 1)" = PONG ]; do sleep 1; done
-    ask "$POD_IP" "$port" "CONFIG SET appendonly $wanted"
-  } > /dev/null &
-fi
+[ "$loads" = "$wanted" ] || echo "appendonly $loads" >> "$run_dir/private.conf"
 
 server=redis-server
 command -v "$server" > /dev/null 2>&1 || server=valkey-server
 exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
+)sh";
+
+// Whether append-only files have everything, for the next start. They have not until their first rewrite is over, after
+// they were turned on and after each full synchronisation: until then the server appends to a file that begins with
+// "temp-" (getTempIncrAofName in its src/aof.c), and what else is there is of an earlier time. It deletes that file
+// when the rewrite fails, and schedules the next. The rewrites that follow leave files that have everything at any
+// moment.
+constexpr const char* kNoteScript = R"sh(
+# note_aof DATA_DIR ANSWER_TO_INFO: notes yes or no in DATA_DIR/appendonly; where that cannot be told what was noted stays.
+note_aof() {
+  [ -n "$1" ] || return 0
+  noted=$(cat "$1/appendonly" 2> /dev/null) || noted=
+  case $2 in
+    *aof_enabled:0*) now=no ;;
+    *aof_enabled:1*aof_rewrite_scheduled:1*aof_last_bgrewrite_status:err*) now=no ;;
+    *aof_enabled:1*)
+      now=yes
+      case $2 in *aof_rewrite_in_progress:1* | *aof_rewrite_scheduled:1*) now=$noted ;; esac
+      ! ls "$1"/appendonlydir/temp-*.incr > /dev/null 2>&1 || now=no
+      ;;
+    *) now=$noted ;;
+  esac
+  [ "$now" = "$noted" ] || { echo "$now" > "$1/appendonly.new" && mv "$1/appendonly.new" "$1/appendonly"; }
+}
 )sh";
 
 // Any answer proves that the server is alive: it may be loading for minutes, or take no more clients. Killing it would
@@ -143,7 +162,7 @@ esac
 
 // What disruption budgets count. A node that only answers holds nothing yet: while the master's new process waits for
 // its place, or a new replica for its first copy, the shard's other pod has the only one.
-constexpr const char* kReadyScript = R"sh(#!/bin/sh
+constexpr const char* kReadyScript = R"sh(
 # Readiness: succeeds for a master in its place and for a replica in sync, and says why otherwise. Usage: ready.sh PORT
 # RUN_DIR DATA_DIR, with POD_IP in the environment. The password comes to the client by its standard input.
 unready() { echo "$1"; exit 1; }
@@ -156,15 +175,7 @@ INFO replication'
 [ -f "$2/auth" ] || unready 'it is being started'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
   unready 'the server does not answer'
-# For start.sh: whether append-only files are on. While their first rewrite waits for its turn they are not yet.
-on=$(cat "$3/appendonly" 2> /dev/null) || on=
-case $answers in
-  *aof_enabled:0*) now=no ;;
-  *aof_rewrite_scheduled:1*) now=$on ;;
-  *aof_enabled:1*) now=yes ;;
-  *) now=$on ;;
-esac
-[ "$now" = "$on" ] || echo "$now" > "$3/appendonly"
+note_aof "${3:-}" "$answers"
 case $answers in
   *'repl-diskless-sync-delay
 1000000000'*) unready 'it has no place in the cluster yet' ;;
@@ -177,9 +188,9 @@ unready "the server refuses to be asked: $(printf '%s\n' "$answers" | head -n 1)
 // A master that is told to end would be missed only after cluster-node-timeout, and its slots served again after an
 // election. CLUSTER FAILOVER hands them over within milliseconds and loses nothing: the master holds its clients back
 // until the replica has everything. That the old master answers for another second lets clients learn by MOVED.
-constexpr const char* kStopScript = R"sh(#!/bin/sh
+constexpr const char* kStopScript = R"sh(
 # Before the server is told to end: its slots go to a replica, which may have to copy the rest first. Usage: stop.sh PORT
-# RUN_DIR, with POD_IP in the environment. Who calls it limits its time.
+# RUN_DIR DATA_DIR, with POD_IP in the environment. Who calls it limits its time.
 # A replica that goes at the same time may be gone with its address: then nobody answers at all.
 port=$1 auth=$2/auth
 client=redis-cli
@@ -189,6 +200,18 @@ ask() {
   host=$1 question=$2 patience=${3:-2}
   printf '%s\n' "$question" | cat "$auth" - | timeout "$patience" "$client" -h "$host" -p "$port" 2> /dev/null
 }
+
+# A server refuses to end while its append-only files are written for the first time ("Writing initial AOF, can't exit").
+# Without them it ends, and saves everything if it is to save at all.
+persistence=$(ask "$POD_IP" 'INFO persistence' 5) || persistence=
+note_aof "${3:-}" "$persistence"
+case $persistence in
+  *aof_enabled:1*)
+    if [ "$(cat "$3/appendonly")" = no ] && [ -n "$(ask "$POD_IP" 'CONFIG GET save' | tail -n 1)" ]; then
+      ask "$POD_IP" 'CONFIG SET appendonly no' > /dev/null
+    fi
+    ;;
+esac
 
 nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
@@ -229,6 +252,8 @@ while [ -n "$replicas" ]; do
 done
 exit 0
 )sh";
+
+std::string WithNote(const char* script) { return fmt::format("#!/bin/sh{}{}", kNoteScript, script); }
 
 std::map<std::string, std::string> Directives(const RedisCluster& cluster) {
   const auto& spec = cluster.spec;
@@ -421,8 +446,8 @@ Json ConfigMap(const RedisCluster& cluster) {
            {{"redis.conf", RedisConf(cluster)},
             {"start.sh", kStartScript},
             {"alive.sh", kAliveScript},
-            {"ready.sh", kReadyScript},
-            {"stop.sh", kStopScript}}}};
+            {"ready.sh", WithNote(kReadyScript)},
+            {"stop.sh", WithNote(kStopScript)}}}};
 }
 
 std::optional<RedisCluster> AsWritten(RedisCluster cluster, const Json& config_map) {

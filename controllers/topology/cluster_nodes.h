@@ -128,6 +128,8 @@ struct ServerInfo {
   int connected_replicas = 0;
   std::int64_t keys = 0;  ///< Sum over the databases.
   std::int64_t used_memory = 0;
+  /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
+  bool rewrites_aof = false;
 
   [[nodiscard]] std::string Release() const { return engine + " " + version; }
   /// In this life of its process; of a replica.

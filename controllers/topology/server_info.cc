@@ -77,6 +77,7 @@ ClusterInfo ParseClusterInfo(std::string_view text) {
 
 ServerInfo ParseServerInfo(std::string_view text) {
   using I = ServerInfo;
+  const auto rewrites = [](I& info, std::string_view value) { info.rewrites_aof = info.rewrites_aof || value == "1"; };
   static const Setters<I> kSetters = {
       // Valkey keeps saying redis_version:7.2.4 for old clients; its own version stands after that line.
       {"redis_version",
@@ -101,6 +102,8 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"slave_repl_offset", Number(&I::replica_offset)},
       {"connected_slaves", Number(&I::connected_replicas)},
       {"used_memory", Number(&I::used_memory)},
+      {"aof_rewrite_in_progress", rewrites},
+      {"aof_rewrite_scheduled", rewrites},
   };
   return ParseFields<I>(text, kSetters, AddKeyspace);
 }

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "controllers/api/conditions.h"
 #include "tests/integration/life.h"
 #include "tests/support/redis_process.h"
@@ -348,6 +351,39 @@ TEST(Healing, OfAServerThatDiesWhileAppendOnlyFilesAreTurnedOnTakesTheSavedFile)
   ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
   life.ExpectAllIsWell();
   EXPECT_EQ(life.Keys(), 20'001);
+}
+
+// The children of a process: of a server, what writes a file.
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", pid));
+  return {std::istream_iterator<pid_t>(list), {}};
+}
+
+// What lies there of an earlier time is not read when the first rewrite fails, as for lack of memory.
+TEST(Healing, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
+  Json spec = SavedNowAndThen();
+  spec["config"]["appendonly"] = "yes";
+  Life life(1, 0, spec, "redis:7.0", 1000);
+  const auto endpoint = life.NodeOf("demo-0-0").endpoint;
+  life.harness.PatchSpec({{"config", {{"appendonly", "no"}}}});
+  life.ExpectAllIsWell();
+  std::this_thread::sleep_for(3s);  // readiness has been probed
+  ASSERT_FALSE(life.harness.Ask(endpoint, {"SET", "one", "more"}).IsError());
+  SaveOnDisk(life, "demo-0-0");
+  ASSERT_TRUE(life.harness.Ask(endpoint, {"CONFIG", "SET", "rdb-key-save-delay", "10000"}).IsOk());
+  life.harness.PatchSpec({{"config", {{"appendonly", "yes"}}}});
+  const pid_t server = life.PidOf("demo-0-0");
+  int killed = 0;
+  for (int i = 0; i < 400; ++i) {
+    for (const pid_t child : ChildrenOf(server)) killed += ::kill(child, SIGKILL) == 0 ? 1 : 0;
+    std::this_thread::sleep_for(10ms);
+  }
+  ASSERT_GT(killed, 2);
+  std::this_thread::sleep_for(3s);
+  ASSERT_EQ(::kill(server, SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 1001);
 }
 
 TEST(Healing, SaysThatTheOnlyCopyIsLostThoughOlderFilesLieThere) {

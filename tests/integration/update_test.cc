@@ -69,6 +69,32 @@ TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
             "2");
 }
 
+// Each pod is replaced right after its server was told to keep its data in other files than before.
+TEST(Rolling, InTheMomentThatAppendOnlyFilesAreTurnedOffAndOnLosesNothing) {
+  Life life(1, 0, {{"storage", {{"size", "1Gi"}}}});
+  const auto turn = [&](const std::string& value, int backlog) {
+    life.harness.PatchSpec({{"config", {{"appendonly", value}}}});
+    ASSERT_TRUE(Harness::Eventually([&] {
+      const Reply now = life.harness.Ask(life.NodeOf("demo-0-0").endpoint, {"CONFIG", "GET", "appendonly"});
+      return now.elements.size() == 2 && now.elements[1].text == value;
+    }));
+    for (int i = 0; i < 30; ++i) {
+      const std::string key = fmt::format("{}{}", value, i);
+      ASSERT_FALSE(life.harness.Ask(life.NodeOf("demo-0-0").endpoint, {"SET", key, "x"}).IsError());
+    }
+    life.harness.PatchSpec({{"config", {{"tcp-backlog", std::to_string(backlog)}}}});
+    life.ExpectAllIsWell(90s);
+  };
+  turn("no", 400);
+  EXPECT_EQ(life.Keys(), 20'030);
+  ASSERT_TRUE(
+      life.harness.Ask(life.NodeOf("demo-0-0").endpoint, {"CONFIG", "SET", "rdb-key-save-delay", "300"}).IsOk());
+  turn("yes", 401);
+  EXPECT_EQ(life.Keys(), 20'060);
+  EXPECT_EQ(life.harness.Ask(life.NodeOf("demo-0-0").endpoint, {"CONFIG", "GET", "appendonly"}).elements[1].text,
+            "yes");
+}
+
 TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   Life life;
   life.StartWriters();

@@ -177,5 +177,20 @@ TEST(Roll, ReplacesAPodThatCannotStartOfAShardThatLeaves) {
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-2-0"));
 }
 
+// Who dies as master before they are written has lost more than the old master has.
+TEST(Roll, HandsOverToNoReplicaThatStillWritesItsAppendOnlyFiles) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  for (auto& pod : world.observation.pods) {
+    if (pod.index == 1) pod.hash = PodHash(world.observation.cluster);
+  }
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("take over")));
+  for (auto& node : world.observation.nodes) node.server.rewrites_aof = true;
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  EXPECT_THAT(plan.message, HasSubstr("append-only files"));
+}
+
 }  // namespace
 }  // namespace slotwright::testing
