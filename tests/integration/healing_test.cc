@@ -373,6 +373,7 @@ TEST(Healing, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
   ASSERT_TRUE(life.harness.Ask(endpoint, {"CONFIG", "SET", "rdb-key-save-delay", "10000"}).IsOk());
   life.harness.PatchSpec({{"config", {{"appendonly", "yes"}}}});
   const pid_t server = life.PidOf("demo-0-0");
+  std::this_thread::sleep_for(3s);  // readiness has been probed while the first rewrite went on
   int killed = 0;
   for (int i = 0; i < 400; ++i) {
     for (const pid_t child : ChildrenOf(server)) killed += ::kill(child, SIGKILL) == 0 ? 1 : 0;
