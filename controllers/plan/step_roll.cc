@@ -80,7 +80,7 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
   const PodView* pod = observation.FindPod(master.pod);
   // Its stand-in is made as soon as it is ready.
   if (!observation.cluster.spec.storage) return WaitForReadiness(kStep, "UpdatingPods", *pod);
-  if (master.server.rewrites_aof) return WaitForAppendOnlyFiles(observation, kStep, "UpdatingPods", master);
+  if (auto wait = WaitForAppendOnlyFiles(observation, kStep, "UpdatingPods", master)) return wait;
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
             {Replace(observation, *pod)});
 }
@@ -168,15 +168,15 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
                              const std::string& reason, const std::string& why) {
   const PodTemplate current(observation.cluster);
   const NodeView* best = nullptr;
-  const NodeView* not_yet = nullptr;
+  std::optional<Plan> not_yet;
   bool best_is_current = false;
   for (const NodeView* node : view.answering) {
     if (node->me().master != master.id() || !IsWanted(observation, node->shard, node->index)) continue;
     const PodView* pod = observation.FindPod(node->pod);
     if (!node->InSync() || pod == nullptr) continue;
     // If it died as master before they have everything, what the old one has would be newer.
-    if (node->server.rewrites_aof) {
-      not_yet = node;
+    if (auto wait = WaitForAppendOnlyFiles(observation, "handover", reason, *node)) {
+      not_yet = std::move(wait);
       continue;
     }
     // Never back to what is to be replaced itself, if that can be helped; then who is nearest.
@@ -187,8 +187,7 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
     best = node;
     best_is_current = is_current;
   }
-  if (best == nullptr && not_yet != nullptr) return WaitForAppendOnlyFiles(observation, "handover", reason, *not_yet);
-  if (best == nullptr) return std::nullopt;
+  if (best == nullptr) return not_yet;
   return Do("handover", reason, fmt::format("{} hands its shard over to {}: {}", master.pod, best->pod, why),
             {Failover{RefTo(*best), master.pod}});
 }

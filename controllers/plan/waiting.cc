@@ -36,12 +36,6 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-Plan WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,
-                            const NodeView& node) {
-  return WaitForRedis(observation, std::move(step), std::move(reason),
-                      fmt::format("waiting until {} has written its append-only files", node.pod));
-}
-
 bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
   return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == reason &&
          TimeInStep(observation) >= time;
@@ -50,6 +44,16 @@ bool HasLasted(const Observation& observation, const std::string& reason, millis
 bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
   return HasLasted(observation, waiting.reason, time) &&
          reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
+}
+
+std::optional<Plan> WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,
+                                           const NodeView& node) {
+  if (!node.server.rewrites_aof) return std::nullopt;
+  Plan plan = WaitForRedis(observation, std::move(step), std::move(reason),
+                           fmt::format("waiting until {} has written its append-only files", node.pod));
+  plan.until_it_stands = true;
+  if (Stands(observation, plan, std::chrono::minutes(10))) return std::nullopt;
+  return plan;
 }
 
 std::string DescribeTrouble(const PodView& pod) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "controllers/observe/observation.h"
@@ -31,9 +32,10 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 [[nodiscard]] bool Stands(const Observation& observation, const Plan& waiting, std::chrono::milliseconds time);
 /// Nothing to do until Kubernetes calls that pod ready; the pod watch wakes us.
 [[nodiscard]] Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod);
-/// Until that node's append-only files are rewritten: then what it has survives it.
-[[nodiscard]] Plan WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,
-                                          const NodeView& node);
+/// Until that node's append-only files are rewritten: then what it has survives it. Nothing if it rewrites none, or has
+/// not come to an end with that for ten minutes: what is to be done may be what helps it.
+[[nodiscard]] std::optional<Plan> WaitForAppendOnlyFiles(const Observation& observation, std::string step,
+                                                         std::string reason, const NodeView& node);
 /// Why the pod does not run, and where its server has said more.
 [[nodiscard]] std::string DescribeTrouble(const PodView& pod);
 /// Something that only a person, or another program, can put right.

@@ -59,8 +59,8 @@ value_of() { sed -n "s/^$1 //p" "$conf" | tail -n 1 | tr A-Z a-z; }
 ask() { printf '%s\n' "$3" | cat "$run_dir/auth" - | timeout 2 "$client" -h "$1" -p "$2" 2> /dev/null; }
 
 aof_has_everything() {
-  noted=$(cat "$data_dir/appendonly" 2> /dev/null) || noted=
-  [ "${noted:-$wanted}" = yes ] || return 1
+  [ ! -e "$data_dir/aof-incomplete" ] || return 1
+  [ -e "$data_dir/aof-complete" ] || [ "$wanted" = yes ] || return 1
   ! ls "$aof"/temp-*.incr > /dev/null 2>&1 || return 1
   ls "$aof" 2> /dev/null | grep -v '^temp-' | grep -q '\.manifest$'
 }
@@ -102,7 +102,7 @@ if [ -s "$nodes" ]; then
   fi
   if [ -z "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    rm -f "$nodes" "$data_dir/appendonly"
+    rm -f "$nodes" "$data_dir"/aof-*complete
     for file in "$rdb" "$aof"; do
       [ -e "$file" ] || continue
       echo "slotwright: what may be older than a replica's data is kept as $file.old"
@@ -124,27 +124,21 @@ command -v "$server" > /dev/null 2>&1 || server=valkey-server
 exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
 )sh";
 
-// Whether append-only files have everything, for the next start. They have not until their first rewrite is over, after
-// they were turned on and after each full synchronisation: until then the server appends to a file that begins with
-// "temp-" (getTempIncrAofName in its src/aof.c), and what else is there is of an earlier time. It deletes that file
-// when the rewrite fails, and schedules the next. The rewrites that follow leave files that have everything at any
-// moment.
+// Whether append-only files have everything, for the next start. They have as long as the server has one of them open.
+// It has not when they are off, and not until their first rewrite is over, after they were turned on and after each
+// full synchronisation: until then it appends to temp-….incr, or to nothing while that rewrite has to wait or has
+// failed, and what lies there is of an earlier time (aof_state and aof_fd in its src/aof.c). INFO does not tell that
+// apart from the rewrites that follow. The note is the name of an empty file, as a full disk allows no more than to
+// rename it.
 constexpr const char* kNoteScript = R"sh(
-# note_aof DATA_DIR ANSWER_TO_INFO: notes yes or no in DATA_DIR/appendonly; where that cannot be told what was noted stays.
+# note_aof DATA_DIR ANSWER_TO_INFO_SERVER: where it cannot be told what was noted stays.
 note_aof() {
-  [ -n "$1" ] || return 0
-  noted=$(cat "$1/appendonly" 2> /dev/null) || noted=
-  case $2 in
-    *aof_enabled:0*) now=no ;;
-    *aof_enabled:1*aof_rewrite_scheduled:1*aof_last_bgrewrite_status:err*) now=no ;;
-    *aof_enabled:1*)
-      now=yes
-      case $2 in *aof_rewrite_in_progress:1* | *aof_rewrite_scheduled:1*) now=$noted ;; esac
-      ! ls "$1"/appendonlydir/temp-*.incr > /dev/null 2>&1 || now=no
-      ;;
-    *) now=$noted ;;
-  esac
-  [ "$now" = "$noted" ] || { echo "$now" > "$1/appendonly.new" && mv "$1/appendonly.new" "$1/appendonly"; }
+  open=$(ls -l "/proc/$(printf '%s\n' "$2" | sed -n 's/^process_id:\([0-9]*\).*/\1/p')/fd" 2> /dev/null) || open=
+  [ -n "$1" ] && [ -n "$open" ] || return 0
+  now=incomplete before=complete
+  case $open in */appendonlydir/*.incr.aof*) now=complete before=incomplete ;; esac
+  [ ! -e "$1/aof-$now" ] || return 0
+  mv "$1/aof-$before" "$1/aof-$now" 2> /dev/null || : > "$1/aof-$now"
 }
 )sh";
 
@@ -170,7 +164,7 @@ client=redis-cli
 command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 questions='CONFIG GET repl-diskless-sync-delay
-INFO persistence
+INFO server
 INFO replication'
 [ -f "$2/auth" ] || unready 'it is being started'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
@@ -202,16 +196,21 @@ ask() {
 }
 
 # A server refuses to end while its append-only files are written for the first time ("Writing initial AOF, can't exit").
-# Without them it ends, and saves everything if it is to save at all.
-persistence=$(ask "$POD_IP" 'INFO persistence' 5) || persistence=
-note_aof "${3:-}" "$persistence"
-case $persistence in
-  *aof_enabled:1*)
-    if [ "$(cat "$3/appendonly")" = no ] && [ -n "$(ask "$POD_IP" 'CONFIG GET save' | tail -n 1)" ]; then
-      ask "$POD_IP" 'CONFIG SET appendonly no' > /dev/null
-    fi
-    ;;
-esac
+# Without them it ends, and saves everything if it is to save at all; if not there is nothing but to wait.
+is_incomplete() {
+  note_aof "$1" "$(ask "$POD_IP" 'INFO server')"
+  [ -e "$1/aof-incomplete" ]
+}
+if is_incomplete "${3:-}" && [ "$(ask "$POD_IP" 'CONFIG GET appendonly' | tail -n 1)" = yes ]; then
+  if [ -n "$(ask "$POD_IP" 'CONFIG GET save' | tail -n 1)" ]; then
+    ask "$POD_IP" 'CONFIG SET appendonly no' > /dev/null
+  else
+    for _ in 1 2 3 4 5 6 7 8; do
+      sleep 1
+      is_incomplete "$3" || break
+    done
+  fi
+fi
 
 nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
