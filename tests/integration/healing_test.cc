@@ -387,6 +387,27 @@ TEST(Healing, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
   EXPECT_EQ(life.Keys(), 1001);
 }
 
+// The same while the first rewrite has to wait for its turn; this end is a planned one.
+TEST(Healing, OfAPodThatEndsBeforeItsAppendOnlyFilesAreWrittenTakesWhatTheServerSaved) {
+  Json spec = SavedNowAndThen();
+  spec["config"]["appendonly"] = "yes";
+  Life life(1, 0, spec, "redis:7.0", 1000);
+  const auto endpoint = life.NodeOf("demo-0-0").endpoint;
+  std::this_thread::sleep_for(3s);  // readiness has been probed
+  const auto ask = [&](const Command& command) { ASSERT_FALSE(life.harness.Ask(endpoint, command).IsError()); };
+  ask({"CONFIG", "SET", "rdb-key-save-delay", "10000"});
+  ask({"BGSAVE"});
+  ask({"CONFIG", "SET", "appendonly", "no"});
+  ask({"CONFIG", "SET", "appendonly", "yes"});
+  ask({"SET", "one", "more"});
+  std::this_thread::sleep_for(3s);
+  ask({"CONFIG", "SET", "rdb-key-save-delay", "0"});
+  life.DeletePod("demo-0-0");
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 1001);
+}
+
 TEST(Healing, SaysThatTheOnlyCopyIsLostThoughOlderFilesLieThere) {
   Life life(3, 0, {{"config", {{"appendonly", "yes"}}}});
   life.harness.PatchSpec({{"config", nullptr}});
