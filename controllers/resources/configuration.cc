@@ -133,10 +133,10 @@ exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
 constexpr const char* kNoteScript = R"sh(
 # note_aof DATA_DIR ANSWER_TO_INFO_SERVER: where it cannot be told what was noted stays.
 note_aof() {
-  open=$(ls -l "/proc/$(printf '%s\n' "$2" | sed -n 's/^process_id:\([0-9]*\).*/\1/p')/fd" 2> /dev/null) || open=
-  [ -n "$1" ] && [ -n "$open" ] || return 0
+  open=/proc/$(printf '%s\n' "$2" | sed -n 's/^process_id:\([0-9]*\).*/\1/p')/fd
+  [ -n "$1" ] && [ -n "$(ls "$open" 2> /dev/null)" ] || return 0
   now=incomplete before=complete
-  case $open in */appendonlydir/*.incr.aof*) now=complete before=incomplete ;; esac
+  if ls -l "$open" 2> /dev/null | grep -q '/appendonlydir/.*\.incr\.aof$'; then now=complete before=incomplete; fi
   [ ! -e "$1/aof-$now" ] || return 0
   mv "$1/aof-$before" "$1/aof-$now" 2> /dev/null || : > "$1/aof-$now"
 }
