@@ -218,11 +218,11 @@ TEST(Healing, PodsAndConfigMapDeletedWhileNobodyLooksComeBackWithTheirData) {
   EXPECT_EQ(life.Keys(), 20'000);
 }
 
-void KillTheMajority(const Life& life) {
-  const pid_t first = life.PidOf("demo-0-0");
-  const pid_t second = life.PidOf("demo-1-0");
-  ASSERT_EQ(::kill(first, SIGKILL), 0);
-  ASSERT_EQ(::kill(second, SIGKILL), 0);
+// All of them at once; until that is seen.
+void KillServers(const Life& life, const std::vector<std::string>& pods) {
+  std::vector<pid_t> servers;
+  for (const auto& pod : pods) servers.push_back(life.PidOf(pod));
+  for (const pid_t server : servers) ASSERT_EQ(::kill(server, SIGKILL), 0);
   ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
 }
 
@@ -231,7 +231,7 @@ TEST(Healing, TheMajorityOfMastersWithoutStorageIsTakenOverByItsReplicas) {
   for (const char* pod : {"demo-0-0", "demo-1-0"}) {
     ASSERT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"WAIT", "1", "5000"}).integer, 1);
   }
-  ASSERT_NO_FATAL_FAILURE(KillTheMajority(life));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0", "demo-1-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'000);
 }
@@ -263,7 +263,7 @@ TEST(Healing, OfMastersThatDieTogetherTakesNothingFromAFileThatLiesThere) {
     SaveOnDisk(life, pod);
     WriteMore(life, pod);
   }
-  ASSERT_NO_FATAL_FAILURE(KillTheMajority(life));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0", "demo-1-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'200);
 }
@@ -276,12 +276,10 @@ TEST(Healing, OfAMasterWithOlderFilesTakesWhatItsReplicaHas) {
   Life life(1, 1, SavedNowAndThen());
   SaveOnDisk(life, "demo-0-0");
   // How long the replica has been there does not matter.
-  ASSERT_EQ(::kill(life.PidOf("demo-0-1"), SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-1"}));
   life.ExpectAllIsWell();
   WriteMore(life, "demo-0-0");
-  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'100);
 }
@@ -316,10 +314,7 @@ TEST(Healing, OfAShardThatDiesAsAWholeTakesTheMastersFile) {
   SaveOnDisk(life, "demo-0-1");
   WriteMore(life, "demo-0-0");
   SaveOnDisk(life, "demo-0-0");
-  const pid_t master = life.PidOf("demo-0-0");
-  ASSERT_EQ(::kill(life.PidOf("demo-0-1"), SIGKILL), 0);
-  ASSERT_EQ(::kill(master, SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0", "demo-0-1"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'100);
 }
@@ -335,8 +330,7 @@ TEST(Healing, OfAServerThatDiesWhileAppendOnlyFilesAreTurnedOnTakesTheSavedFile)
   ASSERT_TRUE(
       Harness::Eventually([&] { return persistence().find("aof_rewrite_in_progress:1") != std::string::npos; }));
   std::this_thread::sleep_for(3s);  // readiness has been probed
-  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell();
   EXPECT_EQ(life.Keys(), 20'000);
   EXPECT_TRUE(Harness::Eventually([&] {
@@ -347,8 +341,7 @@ TEST(Healing, OfAServerThatDiesWhileAppendOnlyFilesAreTurnedOnTakesTheSavedFile)
   // And from then on they are what counts.
   ASSERT_FALSE(life.harness.Ask(endpoint, {"SET", "one", "more"}).IsError());
   std::this_thread::sleep_for(3s);
-  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell();
   EXPECT_EQ(life.Keys(), 20'001);
 }
@@ -381,8 +374,7 @@ TEST(Healing, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
   }
   ASSERT_GT(killed, 2);
   std::this_thread::sleep_for(3s);
-  ASSERT_EQ(::kill(server, SIGKILL), 0);
-  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell();
   EXPECT_EQ(life.Keys(), 1001);
 }
