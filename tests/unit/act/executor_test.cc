@@ -1,0 +1,107 @@
+// A pod is evicted for its successor's sake only if the API server would take that one.
+#include "controllers/act/executor.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/fakes/fake_clock.h"
+#include "tests/unit/fakes/fake_transport.h"
+
+namespace slotwright {
+namespace {
+
+using reconciler::HttpRequest;
+using reconciler::HttpResponse;
+using reconciler::Json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class NoRedis final : public Commander {
+ public:
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+    ADD_FAILURE() << "an eviction asks no server";
+    return std::vector<NodeResult>(requests.size());
+  }
+};
+
+class EvictionTest : public ::testing::Test {
+ protected:
+  /// The outcome, if that is what the API server says to the trial.
+  Outcome Evict(const HttpResponse& trial) {
+    api_->on_send = [&](const HttpRequest& request, std::stop_token) {
+      if (request.method == "GET") {
+        Json pods = {{"metadata", {{"resourceVersion", "7"}}}, {"items", Json::array()}};
+        for (const char* name : {"demo-0-0", "demo-0-1"}) pods["items"].push_back({{"metadata", {{"name", name}}}});
+        return HttpResponse{.status = 200, .body = pods.dump()};
+      }
+      if (request.target.find("/eviction") != std::string::npos) {
+        return HttpResponse{.status = 201, .body = R"({"kind": "Status", "status": "Success"})"};
+      }
+      EXPECT_THAT(request.target, AllOf(HasSubstr("dryRun=All"), HasSubstr("fieldValidation=Strict")));
+      return trial;
+    };
+    RedisCluster cluster;
+    cluster.ns = "default";
+    cluster.name = "demo";
+    cluster.spec.replicas_per_master = 1;
+    const Json successor = {{"metadata", {{"name", "demo-0-1"}, {"namespace", "default"}}}};
+    Plan plan;
+    plan.actions = {EvictPod{"demo-0-1", "uid", successor}};
+    const reconciler::Client client(api_, {}, clock_);
+    NoRedis no_redis;
+    return Executor(client, no_redis, clock_, {}).Carry(plan, cluster, "").at(0);
+  }
+  [[nodiscard]] bool Evicted() const {
+    return std::ranges::any_of(api_->Requests(), [](const HttpRequest& request) {
+      return request.method == "POST" && request.target.ends_with("/pods/demo-0-1/eviction");
+    });
+  }
+
+  std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
+  reconciler::FakeClock clock_;
+};
+
+TEST_F(EvictionTest, GoesAheadIfTheSuccessorWouldBeTaken) {
+  const auto outcome = Evict({.status = 201, .body = "{}"});
+  EXPECT_THAT(outcome.error, IsEmpty());
+  EXPECT_TRUE(Evicted());
+}
+
+TEST_F(EvictionTest, DoesNotHappenIfAPolicyRefusesTheSuccessor) {
+  const auto outcome =
+      Evict(reconciler::StatusResponse(403, "Forbidden", "violates PodSecurity \"restricted:latest\""));
+  EXPECT_EQ(outcome.refusal, "PodRefused");
+  EXPECT_THAT(outcome.error, HasSubstr("PodSecurity"));
+  EXPECT_FALSE(Evicted());
+}
+
+TEST_F(EvictionTest, DoesNotHappenIfTheSuccessorIsInvalid) {
+  EXPECT_EQ(Evict(reconciler::StatusResponse(422, "Invalid", "spec.containers[0]")).refusal, "PodRefused");
+  EXPECT_FALSE(Evicted());
+}
+
+// The trial counts beside the pod that is to make room for it.
+TEST_F(EvictionTest, IsNotKeptFromByAQuotaThatCountsBoth) {
+  const auto outcome = Evict(reconciler::StatusResponse(
+      403, "Forbidden",
+      R"(pods "demo-0-1-trial" is forbidden: exceeded quota: small, requested: pods=1, used: pods=6)"));
+  EXPECT_THAT(outcome.error, IsEmpty());
+  EXPECT_TRUE(Evicted());
+}
+
+TEST_F(EvictionTest, IsNotKeptFromByAWebhookThatTakesNoTrials) {
+  const auto outcome = Evict(reconciler::StatusResponse(
+      400, "BadRequest", R"(admission webhook "audit.example.com" does not support dry run)"));
+  EXPECT_THAT(outcome.error, IsEmpty());
+  EXPECT_TRUE(Evicted());
+}
+
+TEST_F(EvictionTest, WaitsWithoutAVerdictIfTheServerCannotAnswer) {
+  const auto outcome = Evict(reconciler::StatusResponse(500, "InternalError", "webhook is away"));
+  EXPECT_THAT(outcome.refusal, IsEmpty());
+  EXPECT_THAT(outcome.error, HasSubstr("webhook is away"));
+  EXPECT_FALSE(Evicted());
+}
+
+}  // namespace
+}  // namespace slotwright
