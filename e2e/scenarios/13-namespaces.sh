@@ -1,4 +1,4 @@
-# installed anew for one namespace, without cluster-wide rights
+# two releases for one namespace each, without cluster-wide rights
 # shellcheck shell=bash
 
 pods=$(pods_identities demo)
@@ -27,3 +27,12 @@ in_test scale rdc/demo --replicas=3
 expect 120 "three masters" settled demo 6
 in_other get rdc demo -o json | jq -e '.status == null'
 [ -z "$(in_other get pods -o name)" ]
+# Until it has an operator of its own.
+pods=$(pods_identities demo)
+helm install beside "$E2E_DIR/../charts/slotwright" --namespace "$NAMESPACE-other" "${INSTALL_OPTIONS[@]}" \
+    --set "watch.namespaces={$NAMESPACE-other}" --set crds.install=false,replicas=1
+in_other wait --for=condition=Ready rdc/demo --timeout=120s
+pods_unharmed demo "$pods"
+helm uninstall beside --namespace "$NAMESPACE-other" --wait
+[ "$(in_other get pods -l app.kubernetes.io/name=redis -o name | wc -l)" = 6 ]
+expect 60 "all is well" settled demo 6

@@ -52,10 +52,13 @@ class OnAServer(unittest.TestCase):
 
     # --- what the story is made of
 
-    def helm(self, *arguments, values=None):
-        run = chart.helm(
+    def try_helm(self, *arguments, values=None):
+        return chart.helm(
             *arguments, "--kubeconfig", str(self.kubernetes.kubeconfig), "--namespace", chart.NAMESPACE, values=values
         )
+
+    def helm(self, *arguments, values=None):
+        run = self.try_helm(*arguments, values=values)
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
     def start_operators(self):
@@ -130,13 +133,14 @@ class OnAServer(unittest.TestCase):
     def test_1_installs_and_its_pods_pass_pod_security(self):
         self.helm("install", "slotwright", str(chart.CHART))
         wait_until("two operator pods were let in", lambda: self.operator_pods_problem(2))
-        definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/redisclusters.slotwright.dev"
         wait_until(
             "the definition is served", lambda: self.kubernetes.try_get("/apis/slotwright.dev/v1alpha1/redisclusters")
         )
-        self.assertEqual(
-            self.kubernetes.request("GET", definition)["metadata"]["annotations"]["helm.sh/resource-policy"], "keep"
-        )
+        self.assertEqual(self.annotations_of_the_definition()["helm.sh/resource-policy"], "keep")
+
+    def annotations_of_the_definition(self):
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/redisclusters.slotwright.dev"
+        return self.kubernetes.request("GET", path)["metadata"]["annotations"]
 
     def operator_pods_problem(self, wanted):
         path = f"/api/v1/namespaces/{chart.NAMESPACE}/pods?labelSelector=app.kubernetes.io/component%3Doperator"
@@ -274,6 +278,18 @@ class OnAServer(unittest.TestCase):
         self.assertEqual(self.pods("team-a"), before)
         self.ready("team-c", "other")
         self.assertEqual(self.refused_requests(), [])
+
+    def test_9_a_release_of_another_name_takes_the_definition_over_only_if_told_to(self):
+        self.stop_operators()
+        self.helm("uninstall", "slotwright")
+        install = ("install", "another", str(chart.CHART))
+        refused = self.try_helm(*install)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("redisclusters.slotwright.dev", refused.stderr)
+        self.assertEqual(self.annotations_of_the_definition()["meta.helm.sh/release-name"], "slotwright")
+        self.helm(*install, "--take-ownership")
+        self.assertEqual(self.annotations_of_the_definition()["meta.helm.sh/release-name"], "another")
+        self.assertIsNotNone(self.condition("team-a", "demo"))
 
 
 if __name__ == "__main__":
