@@ -36,6 +36,7 @@ constexpr auto kOwnedDirectives = std::to_array<OwnedDirective>({
     {"masteruser", "remove it; the nodes log in as the default user"},
     {"primaryauth", "remove it and name a Secret in spec.auth"},
     {"primaryuser", "remove it; the nodes log in as the default user"},
+    {"appendfilename", "remove it; the start script looks for the data under its usual name"},
     {"appenddirname", "remove it; the start script looks for the data under its usual name"},
     {"dbfilename", "remove it; the start script looks for the data under its usual name"},
     {"user", "remove it; ACL users are not supported yet"},
@@ -123,6 +124,17 @@ void ValidatePodTemplate(const RedisClusterSpec& spec, std::vector<FieldError>& 
   check("annotations", spec.pod_annotations);
 }
 
+// While such a pod is replaced none stands in for it, as its volume is to bring the data back.
+void ValidateOnlyCopy(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  const auto save = spec.config.find("save");
+  const auto append_only = spec.config.find("appendonly");
+  if (!spec.storage || spec.replicas_per_master > 0 || save == spec.config.end() || !save->second.empty()) return;
+  if (append_only == spec.config.end() || LowerCase(append_only->second) != "no") return;
+  errors.push_back({"spec.config.save", "",
+                    "nothing would be written to the volumes, and with spec.replicasPerMaster 0 a restart would lose "
+                    "everything; remove it, or appendonly, or use replicas"});
+}
+
 }  // namespace
 
 std::string ShownValue(const std::string& directive, const std::string& value) {
@@ -148,6 +160,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   ValidateConfig(spec.config, errors);
   ValidateMaxClients(spec, errors);
   ValidateNodeTimeout(spec, errors);
+  ValidateOnlyCopy(spec, errors);
   ValidatePodTemplate(spec, errors);
   if (spec.storage) {
     const auto bytes = ParseQuantity(spec.storage->size);

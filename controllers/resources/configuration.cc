@@ -28,13 +28,14 @@ namespace {
 // never call it failed, and without that no replica is ever elected. After the wait a server with data follows whoever
 // was elected; one without data forgets who it was, as a node with a new id owns nothing and nobody copies its
 // emptiness. A replica and a master without replicas have nothing to wait for, and a new pod with append-only files
-// that have everything comes back at once: all pods of a cluster may.
+// that have everything comes back at once: all pods of a cluster may. So does a master whose replicas had lost their
+// link before its files were last written: they have less.
 //
 // Data is what the last server kept up to date. Append-only files are if kNoteScript noted so: redis.conf only says
 // what is wanted, and reaches a pod up to two minutes later. Otherwise an RDB file counts, if the server is to save
-// any: one of BGSAVE may lie there. It is older than what replicas hold, so it counts only where none has lived on. A
-// server reads an RDB file only with append-only files off, and those only if they are on: where something else is
-// wanted, the operator changes it once the server answers.
+// any: one of BGSAVE may lie there. What a replica has received since is not in it, so it counts only where none has
+// lived on that has. A server reads an RDB file only with append-only files off, and those only if they are on: where
+// something else is wanted, the operator changes it once the server answers.
 //
 // Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
 // copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
@@ -68,16 +69,34 @@ aof_has_everything() {
 # "ADDRESS:PORT" of each.
 replicas_of() { sed -n "s/^[0-9a-f]* \([^ @]*\)@[^ ]* [^ ]*slave[^ ]* $1 .*/\1/p" "$nodes"; }
 
-# Whether a replica of that master is as it was when the master died: in this life it has had a link. One that says
-# nothing, and does not refuse either, may be busy or hung: it is asked for 16 s.
-a_replica_lives() {
-  end=$(($(date +%s) + 16)) silent=yes
+# When the data was last written, in seconds since 1970; of an RDB file when saving it began ("ctime", 32 bits, in its head).
+written_at() {
+  case $data in
+    aof) date -r "$(ls -t "$aof"/*.aof | head -n 1)" +%s ;;
+    rdb)
+      bytes=$(head -c 200 "$rdb" | od -An -v -tx1 | tr -d ' \n')
+      echo "$((0x$(echo "0$bytes" | sed 's/.*056374696d65c2\(..\)\(..\)\(..\)\(..\).*/\4\3\2\1/; t; s/.*/0/')))"
+      ;;
+    *) echo 0 ;;
+  esac
+}
+
+# Whether a replica of that master has what the data has not: it has had a link in this life, and not only before that
+# was written. One that says nothing, and does not refuse either, may be busy or hung: it is asked for so many seconds.
+# If not, `unknown` is empty where each has less.
+a_replica_has_more() {
+  end=$(($(date +%s) + $2)) silent=yes unknown=yes
   while [ -n "$silent" ] && [ "$(date +%s)" -lt "$end" ]; do
-    silent=
+    silent='' unknown=''
     for address in $(replicas_of "$1"); do
       said=$(ask "${address%:*}" "${address##*:}" 'INFO replication') && status=0 || status=$?
       case $said in
-        *role:slave*master_link_status:up* | *role:slave*master_link_down_since_seconds:[0-9]*) return 0 ;;
+        *role:slave*master_link_status:up*) return 0 ;;
+        *role:slave*master_link_down_since_seconds:[0-9]*)
+          down=$(printf '%s\n' "$said" | sed -n 's/^master_link_down_since_seconds:\([0-9]*\).*/\1/p')
+          [ $(($(date +%s) - down + 2)) -le "$written" ] || return 0
+          ;;
+        *) unknown=yes ;;
       esac
       [ "$status" -le 1 ] || silent=yes
     done
@@ -96,23 +115,26 @@ if [ -s "$nodes" ]; then
   fi
   id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
   if [ -n "$id" ] && [ -n "$(replicas_of "$id")" ] && { [ "$data" != aof ] || [ -e "$run_dir/started" ]; }; then
-    echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
-    sleep "$wait_seconds"
-    [ "$data" != rdb ] || ! a_replica_lives "$id" || data=
+    written=$(written_at) || written=0
+    if a_replica_has_more "$id" 1 || [ -n "$unknown" ]; then
+      echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
+      sleep "$wait_seconds"
+      [ "$data" != rdb ] || ! a_replica_has_more "$id" 16 || data=
+    fi
   fi
   if [ -z "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    rm -f "$nodes" "$data_dir"/aof-*complete
     for file in "$rdb" "$aof"; do
       [ -e "$file" ] || continue
       echo "slotwright: what may be older than a replica's data is kept as $file.old"
       rm -rf "$file.old"
       mv "$file" "$file.old"
     done
+    rm -f "$data_dir"/aof-*complete "$nodes"  # last: a start without it would read what lies there
     loads=$wanted
   fi
 fi
-rm -f "$aof"/temp-*
+rm -f "$aof"/temp-* "$data_dir"/temp-*
 : > "$run_dir/started"
 if [ ! -s "$nodes" ]; then
   printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\n' >> "$run_dir/private.conf"
@@ -128,11 +150,12 @@ exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"
 // It has not when they are off, and not until their first rewrite is over, after they were turned on and after each
 // full synchronisation: until then it appends to temp-….incr, or to nothing while that rewrite has to wait or has
 // failed, and what lies there is of an earlier time (aof_state and aof_fd in its src/aof.c). INFO does not tell that
-// apart from the rewrites that follow. The note is the name of an empty file, as a full disk allows no more than to
-// rename it.
+// apart from the rewrites that follow. A server that is loading has none open, and has not changed any. The note is the
+// name of an empty file, as a full disk allows no more than to rename it.
 constexpr const char* kNoteScript = R"sh(
-# note_aof DATA_DIR ANSWER_TO_INFO_SERVER: where it cannot be told what was noted stays.
+# note_aof DATA_DIR ANSWER_TO_INFO: where it cannot be told what was noted stays.
 note_aof() {
+  case $2 in *loading:1*) return 0 ;; esac
   open=/proc/$(printf '%s\n' "$2" | sed -n 's/^process_id:\([0-9]*\).*/\1/p')/fd
   [ -n "$1" ] && [ -n "$(ls "$open" 2> /dev/null)" ] || return 0
   now=incomplete before=complete
@@ -165,6 +188,7 @@ command -v "$client" > /dev/null 2>&1 || client=valkey-cli
 command -v "$client" > /dev/null 2>&1 || exit 0
 questions='CONFIG GET repl-diskless-sync-delay
 INFO server
+INFO persistence
 INFO replication'
 [ -f "$2/auth" ] || unready 'it is being started'
 answers=$(printf '%s\n' "$questions" | cat "$2/auth" - | "$client" -h "$POD_IP" -p "$1" 2> /dev/null) ||
@@ -173,6 +197,7 @@ note_aof "${3:-}" "$answers"
 case $answers in
   *'repl-diskless-sync-delay
 1000000000'*) unready 'it has no place in the cluster yet' ;;
+  *loading:1*) unready 'it is loading its data' ;;
   *role:master* | *master_link_status:up*) exit 0 ;;
   *role:*) unready 'it is not in sync with its master' ;;
 esac
@@ -198,7 +223,8 @@ ask() {
 # A server refuses to end while its append-only files are written for the first time ("Writing initial AOF, can't exit").
 # Without them it ends, and saves everything if it is to save at all; if not there is nothing but to wait.
 is_incomplete() {
-  note_aof "$1" "$(ask "$POD_IP" 'INFO server')"
+  note_aof "$1" "$(ask "$POD_IP" 'INFO server
+INFO persistence')"
   [ -e "$1/aof-incomplete" ]
 }
 if is_incomplete "${3:-}" && [ "$(ask "$POD_IP" 'CONFIG GET appendonly' | tail -n 1)" = yes ]; then

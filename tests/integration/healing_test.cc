@@ -246,14 +246,28 @@ void SaveOnDisk(const Life& life, const std::string& pod) {
   }));
 }
 
-// Hundred keys more, all in one slot of that master, and in its replica as well.
-void WriteMore(const Life& life, const std::string& pod) {
+// Hundred keys more, all in one slot of that master.
+void Write(const Life& life, const std::string& pod) {
   const NodeView node = life.NodeOf(pod);
   const std::string tag = TagOf(node.me().slots.Ranges().front().first);
   const Reply written = life.harness.Ask(
       node.endpoint, {"EVAL", "for i = 1, 100 do redis.call('SET', KEYS[1] .. i, i) end", "1", "{" + tag + "}"});
   ASSERT_FALSE(written.IsError()) << written.text;
-  ASSERT_EQ(life.harness.Ask(node.endpoint, {"WAIT", "1", "5000"}).integer, 1);
+}
+
+// … and in its replica as well.
+void WriteMore(const Life& life, const std::string& pod) {
+  ASSERT_NO_FATAL_FAILURE(Write(life, pod));
+  ASSERT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"WAIT", "1", "5000"}).integer, 1);
+}
+
+// A replica that cannot follow its master any more, until MendLink.
+void BreakLink(const Life& life, const Endpoint& replica) {
+  ASSERT_TRUE(life.harness.Ask(replica, {"CONFIG", "SET", "masterauth", "another-than-it-is"}).IsOk());
+  ASSERT_FALSE(life.harness.Ask(replica, {"CLIENT", "KILL", "TYPE", "master"}).IsError());
+}
+void MendLink(const Life& life, const Endpoint& replica) {
+  ASSERT_TRUE(life.harness.Ask(replica, {"CONFIG", "SET", "masterauth", life.harness.Password()}).IsOk());
 }
 
 // A file of BGSAVE, or of an earlier configuration, is not what a master was: its replicas have more.
@@ -315,6 +329,61 @@ TEST(Healing, OfAShardThatDiesAsAWholeTakesTheMastersFile) {
   WriteMore(life, "demo-0-0");
   SaveOnDisk(life, "demo-0-0");
   ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0", "demo-0-1"}));
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+// A file that was saved when a master was told to end has what a replica without a link has missed.
+TEST(Healing, OfAMasterThatWasToldToEndTakesItsFileIfItsReplicaIsBehind) {
+  Life life(3, 1, {{"storage", {{"size", "1Gi"}}}, {"config", {{"appendonly", "no"}}}});
+  const Endpoint replica = life.NodeOf("demo-0-1").endpoint;
+  ASSERT_NO_FATAL_FAILURE(BreakLink(life, replica));
+  std::this_thread::sleep_for(4s);
+  ASSERT_NO_FATAL_FAILURE(Write(life, "demo-0-0"));
+  life.DeletePod("demo-0-0");
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(life); }));
+  ASSERT_TRUE(Harness::Eventually([&] { return life.Keys() == 20'100; }, 60s));
+  ASSERT_NO_FATAL_FAILURE(MendLink(life, replica));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+TEST(Healing, OfAMasterWithAppendOnlyFilesDoesNotWaitForAReplicaThatIsBehind) {
+  Life life(3, 1, {{"storage", {{"size", "1Gi"}}}});
+  const Endpoint replica = life.NodeOf("demo-0-1").endpoint;
+  std::this_thread::sleep_for(3s);  // readiness has been probed
+  ASSERT_NO_FATAL_FAILURE(BreakLink(life, replica));
+  std::this_thread::sleep_for(4s);
+  ASSERT_NO_FATAL_FAILURE(Write(life, "demo-0-0"));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
+  ASSERT_TRUE(Harness::Eventually([&] { return life.Keys() == 20'100; }, 60s));
+  ASSERT_NO_FATAL_FAILURE(MendLink(life, replica));
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.Keys(), 20'100);
+}
+
+// While a server reads its append-only files it appends to none, and they have everything all the same.
+TEST(Healing, OfAServerThatDiesWhileItLoadsTakesTheSameFilesAgain) {
+  Life life(1, 0,
+            {{"storage", {{"size", "1Gi"}}},
+             {"config", {{"key-load-delay", "500"}, {"loading-process-events-interval-bytes", "1024"}}}});
+  SaveOnDisk(life, "demo-0-0");
+  ASSERT_NO_FATAL_FAILURE(Write(life, "demo-0-0"));
+  const Endpoint endpoint = life.NodeOf("demo-0-0").endpoint;
+  ASSERT_FALSE(life.harness.Ask(endpoint, {"BGREWRITEAOF"}).IsError());
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const std::string said = life.harness.Ask(endpoint, {"INFO", "persistence"}).text;
+    return said.find("aof_rewrite_in_progress:0") != std::string::npos &&
+           said.find("aof_rewrites:1") != std::string::npos;
+  }));
+  std::this_thread::sleep_for(3s);  // readiness has been probed
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
+  ASSERT_TRUE(Harness::Eventually([&] {
+    return life.harness.Ask(endpoint, {"INFO", "persistence"}).text.find("\nloading:1") != std::string::npos;
+  }));
+  std::this_thread::sleep_for(4s);
+  ASSERT_THAT(life.harness.Ask(endpoint, {"INFO", "persistence"}).text, HasSubstr("\nloading:1"));
+  ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'100);
 }

@@ -53,6 +53,18 @@ INSTANTIATE_TEST_SUITE_P(
                     [](World& w) { w.observation.cluster.spec.config["appenddirname"] = "aof"; },
                     "InvalidSpec",
                     {"spec.config.appenddirname", "aof", "remove it"}},
+        RefusalCase{"NameOfAFileThatTheStartScriptLooksFor",
+                    [](World& w) { w.observation.cluster.spec.config["appendfilename"] = "temp-x.aof"; },
+                    "InvalidSpec",
+                    {"spec.config.appendfilename", "temp-x.aof", "remove it"}},
+        RefusalCase{"VolumesOfTheOnlyCopyOnWhichNothingIsSaved",
+                    [](World& w) {
+                      w.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+                      w.observation.cluster.spec.replicas_per_master = 0;
+                      w.observation.cluster.spec.config = {{"appendonly", "No"}, {"save", ""}};
+                    },
+                    "InvalidSpec",
+                    {"spec.config.save", "spec.replicasPerMaster 0", "remove it"}},
         RefusalCase{"InjectedLine",
                     [](World& w) { w.observation.cluster.spec.config["save"] = "1 1\nport 1"; },
                     "InvalidSpec",
