@@ -216,7 +216,13 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
   if (!evicted) outcome.error = evicted.error().message;
 }
 
-void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const {
+void Executor::LetLeave(const std::optional<NodeRef>& node, const std::string& password) const {
+  if (!node) return;
+  (void)commander_.Run({{node->endpoint, password, {{"CLUSTER", "RESET", "HARD"}}, node->id}}, std::chrono::seconds(2));
+}
+
+void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
+                               Outcome& outcome) const {
   const auto error_of = [](const auto& result) { return result ? "" : result.error().message; };
   if (const auto* ensure = std::get_if<EnsureObject>(&action)) {
     const auto& [type, object] = ensure->desired;
@@ -228,17 +234,19 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
     // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
     Create(reconciler::types::kPods, create->pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
   } else if (std::holds_alternative<CreatePassword>(action)) {
-    const auto password = GeneratePassword();
-    if (password) return Create(reconciler::types::kSecrets, PasswordSecret(cluster, *password), cluster, outcome);
-    outcome.error = password.error().message;
+    const auto generated = GeneratePassword();
+    if (generated) return Create(reconciler::types::kSecrets, PasswordSecret(cluster, *generated), cluster, outcome);
+    outcome.error = generated.error().message;
   } else if (const auto* pod = std::get_if<DeletePod>(&action)) {
     outcome.error =
         error_of(Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, pod->name}, {.uid = pod->uid})));
+    if (outcome.error.empty()) LetLeave(pod->leaving, password);
   } else if (const auto* note = std::get_if<NotePod>(&action)) {
     outcome.error = error_of(client_.Patch(reconciler::types::kPods, {cluster.ns, note->name},
                                            reconciler::PatchType::kMerge, PatchOf(note->notes)));
   } else if (const auto* eviction = std::get_if<EvictPod>(&action)) {
     Evict(*eviction, cluster, outcome);
+    if (outcome.error.empty()) LetLeave(eviction->leaving, password);
   } else if (const auto* object = std::get_if<DeleteObject>(&action)) {
     outcome.error = error_of(Gone(client_.Delete(object->type, {cluster.ns, object->name}, {.uid = object->uid})));
   } else if (std::holds_alternative<RecordFormed>(action)) {
@@ -303,7 +311,7 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);
   } else {
-    ActOnKubernetes(action, cluster, outcome);
+    ActOnKubernetes(action, cluster, password, outcome);
   }
   Done(outcome.action);
 }

@@ -56,12 +56,15 @@ class Executor {
 
  private:
   void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome) const;
-  void ActOnKubernetes(const Action& action, const RedisCluster& cluster, Outcome& outcome) const;
+  void ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
+                       Outcome& outcome) const;
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
   [[nodiscard]] std::string WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const;
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
+  /// Once its pod is on its way out. If it does not answer any more it stays who it was.
+  void LetLeave(const std::optional<NodeRef>& node, const std::string& password) const;
   /// Whether the API server would take what is to come; else `outcome` says why not.
   [[nodiscard]] bool WouldBeTaken(const reconciler::Json& pod, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,

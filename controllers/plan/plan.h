@@ -103,6 +103,9 @@ struct Takeover {
 struct DeletePod {
   std::string name;
   std::string uid;
+  /// Its node, if that leaves the cluster for good and its volume stays: whoever comes back with that is another one
+  /// (CLUSTER RESET HARD). For a minute the others would not suffer the one that they were told to forget.
+  std::optional<NodeRef> leaving = std::nullopt;
 };
 /// The same for a pod that its shard can do without for now: only if the shard's disruption budget allows it, and while
 /// its other pods are there to stay, by what the API server says at that moment.
@@ -111,6 +114,7 @@ struct EvictPod {
   std::string uid;
   /// What is to come instead: only if the API server would take that.
   std::optional<reconciler::Json> successor = std::nullopt;
+  std::optional<NodeRef> leaving = std::nullopt;  ///< As in DeletePod.
 };
 struct DeleteObject {
   reconciler::ResourceType type;

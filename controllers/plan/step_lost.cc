@@ -82,14 +82,20 @@ std::string HowManyAreLost(const ClusterView& view, const std::vector<const Clus
 // nothing.
 bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
 
-// Those of its shard, if every pod of that answers: nobody else can have anything of it.
+// Those of its shard, if every pod of that answers but perhaps its own, which need not be made again: nobody else can
+// have anything of it.
 std::vector<const NodeView*> WholeShardOf(const Observation& observation, const ClusterView& view,
                                           const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
   std::vector<const NodeView*> shard;
   std::ranges::copy_if(view.answering, std::back_inserter(shard),
                        [&](const NodeView* node) { return place && node->shard == place->first; });
-  if (static_cast<int>(shard.size()) < observation.cluster.spec.pods_per_shard()) shard.clear();
+  const std::string own = PodBehind(observation, lost);
+  const bool any_silent = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
+    return place && pod.shard == place->first && pod.name != own &&
+           std::ranges::find(shard, pod.name, &NodeView::pod) == shard.end();
+  });
+  if (any_silent || static_cast<int>(shard.size()) < observation.cluster.spec.pods_per_shard()) shard.clear();
   return shard;
 }
 
@@ -170,6 +176,10 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
     const std::string remedy =
         !HasLasted(observation, "MajorityLost", patience)
             ? fmt::format("a container that starts again is back within {} s", patience.count())
+        : pod == nullptr
+            ? fmt::format(
+                  "its pod is not made again; if no process of it can be left, run CLUSTER FAILOVER TAKEOVER on {}",
+                  replica->pod)
         : observation.cluster.spec.storage
             ? fmt::format("if its volume never comes back, run CLUSTER FAILOVER TAKEOVER on {}", replica->pod)
             : fmt::format(

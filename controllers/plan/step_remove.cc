@@ -66,6 +66,12 @@ bool HoldsKeys(const ClusterView& view, int shard) {
   });
 }
 
+std::optional<NodeRef> LeavingNode(const Observation& observation, const ClusterView& view, const PodView& pod) {
+  if (!observation.cluster.spec.storage) return std::nullopt;
+  const auto found = std::ranges::find(view.answering, pod.name, &NodeView::pod);
+  return found == view.answering.end() ? std::nullopt : std::optional(RefTo(**found));
+}
+
 // Who is being introduced is known by address only: if its pod goes, somebody else's node may get the address and join.
 const NodeView* WhoIntroduces(const ClusterView& view) {
   for (const NodeView* node : view.answering) {
@@ -92,7 +98,7 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
     if (pod.terminating) {
       ++terminating;
     } else {
-      actions.emplace_back(DeletePod{pod.name, pod.uid});
+      actions.emplace_back(DeletePod{pod.name, pod.uid, LeavingNode(observation, view, pod)});
     }
   }
   if (const NodeView* node = WhoIntroduces(view); node != nullptr && !actions.empty()) {
@@ -133,7 +139,8 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
     if (surplus == nullptr) continue;
     const PodView* beside = UnreadyBeside(observation, *surplus);
     if (beside == nullptr) {
-      deletions.emplace_back(EvictPod{surplus->name, surplus->uid});
+      deletions.emplace_back(
+          EvictPod{surplus->name, surplus->uid, std::nullopt, LeavingNode(observation, view, *surplus)});
     } else {
       unready = beside;
     }

@@ -104,8 +104,16 @@ a_replica_has_more() {
   return 1
 }
 
+# A node that left the cluster, knows nobody and owns nothing: what lies there it was to give up.
+has_left() { [ "$(grep -c '^[0-9a-f]\{40\} ' "$nodes")" = 1 ] && ! grep -q ' connected [0-9]' "$nodes"; }
+
 wanted=$(value_of appendonly)
 loads=$wanted
+if [ -s "$nodes" ] && has_left; then
+  echo "slotwright: this node left the cluster; starting as a new one, without what it had"
+  rm -rf "$aof" "$rdb" "$data_dir"/aof-*complete
+  rm -f "$nodes"
+fi
 if [ -s "$nodes" ]; then
   data=
   if aof_has_everything; then

@@ -80,6 +80,34 @@ TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
   EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
 }
 
+// For a minute servers do not suffer a node that one of them was told to forget: who comes back with a retained volume
+// must be another one.
+class ScaleInWithVolumes : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ScaleInWithVolumes, FollowedByScaleOutTakesNoNodeThatWasForgotten) {
+  Life life(3, 1, {{"storage", {{"size", "1Gi"}}}}, GetParam());
+  const auto settled_with = [&](size_t nodes) {
+    const auto look = life.harness.Look();
+    return look.observation.nodes.size() == nodes && std::ranges::all_of(look.observation.nodes, [&](const auto& node) {
+             return node.Answers() && node.info.state_ok && node.table->lines.size() == nodes;
+           });
+  };
+  life.harness.PatchSpec({{"masters", 2}});
+  ASSERT_TRUE(Harness::Eventually([&] { return settled_with(4); }, 60s));
+  life.harness.PatchSpec({{"replicasPerMaster", 0}});
+  ASSERT_TRUE(Harness::Eventually([&] { return settled_with(2); }, 60s));
+  life.harness.PatchSpec({{"masters", 3}, {"replicasPerMaster", 1}});
+  life.ExpectAllIsWell();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(settled_with(6)) << "a node is thrown out again and again";
+    std::this_thread::sleep_for(250ms);
+  }
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ScaleInWithVolumes, ::testing::Values("redis:8.2", "valkey/valkey:9.1"),
+                         [](const auto& engine) { return std::string(engine.index == 0 ? "Redis82" : "Valkey91"); });
+
 // Valkey's own migration goes on after the goal has changed, to a target that has nothing to show yet.
 TEST(ScaleOut, RevertedInTheMiddleOfAMigrationOfTheServersOwnLosesNothing) {
   Life life(3, 1, reconciler::Json::object(), "valkey/valkey:9.1", 300'000);

@@ -59,6 +59,10 @@ int Node::Majority() const {
 }
 
 void Node::Cron() {
+  for (const auto& [id, until] : std::exchange(told_to_forget_, {})) {
+    const bool is_mine = id == disk_.id || (!Me().master && Me().master_id == id);
+    if (!is_mine && Find(id) != nullptr) Ban(id, until);
+  }
   std::vector<NodeId> others;
   for (const auto& [id, peer] : disk_.table) {
     if (id != disk_.id) others.push_back(id);
@@ -138,6 +142,9 @@ void Node::Receive(const Node& sender) {
     } else {
       peer->reports.erase(sender.id());
     }
+  }
+  for (const auto& [id, until] : sender.banned_) {
+    if (bus_.valkey && until > bus_.simulator.Now()) told_to_forget_[id] = until;
   }
   HearOfNewerOwners(sender);
 }
@@ -268,16 +275,16 @@ Node& Bus::Start(Endpoint endpoint, const std::string& hostname, const std::stri
   auto node = std::make_unique<Node>(*this, endpoint, hostname, password, *std::move(disk));
   Node& started = *node;
   nodes_[endpoint] = std::move(node);
-  ScheduleCron(endpoint, started.id());
+  ScheduleCron(endpoint, started.run_id_);
   return started;
 }
 
-void Bus::ScheduleCron(const Endpoint& endpoint, const NodeId& id) {
-  simulator.After(kCron + simulator.RandomMs(0, 10), [this, endpoint, id] {
+void Bus::ScheduleCron(const Endpoint& endpoint, const std::string& run_id) {
+  simulator.After(kCron + simulator.RandomMs(0, 10), [this, endpoint, run_id] {
     Node* node = At(endpoint);
-    if (node == nullptr || node->id() != id) return;
+    if (node == nullptr || node->run_id_ != run_id) return;
     if (!node->hung) node->Cron();
-    ScheduleCron(endpoint, id);
+    ScheduleCron(endpoint, run_id);
   });
 }
 

@@ -7,8 +7,8 @@
 // on by gossip, which really depends on whether its address is being dialled at that moment; gossip never changes the
 // address of a known node. With Bus::valkey it has the atomic slot migration of Valkey 9 as well (its keys arrive all
 // at the last moment, in which the owner changes too, and replicas know nothing of it), and masters that lose their
-// last slot to another shard stay masters; the other differences of Valkey, as its replicated SETSLOT, are not
-// modelled.
+// last slot to another shard stay masters, and who is told to forget a node has the others forget it, too; the other
+// differences of Valkey, as its replicated SETSLOT, are not modelled.
 #pragma once
 
 #include <functional>
@@ -150,6 +150,8 @@ class Node {
   [[nodiscard]] Reply SetSlot(const Command& command);
   [[nodiscard]] Reply SetSlotNode(Slot slot, Peer& owner);
   [[nodiscard]] Reply Forget(const std::string& name);
+  void Ban(const NodeId& id, MonotonicTime until);
+  [[nodiscard]] Reply Reset(const std::string& how);
   [[nodiscard]] Reply ReplicateCommand(const std::string& name);
   [[nodiscard]] Reply Failover(const std::string& how);
   [[nodiscard]] Reply Migrate(const Command& command);
@@ -166,6 +168,7 @@ class Node {
   const MonotonicTime booted_;
   const std::string run_id_;
   std::map<NodeId, MonotonicTime> banned_;
+  std::map<NodeId, MonotonicTime> told_to_forget_;  ///< By others, until it does so itself.
   std::set<Endpoint> meeting_;
   std::uint64_t last_vote_ = 0;
   std::map<NodeId, MonotonicTime> voted_;
@@ -202,7 +205,7 @@ class Bus {
   std::function<void(const std::string&)> trace;
 
  private:
-  void ScheduleCron(const Endpoint& endpoint, const NodeId& id);
+  void ScheduleCron(const Endpoint& endpoint, const std::string& run_id);
   std::map<Endpoint, std::unique_ptr<Node>> nodes_;
   std::uint64_t next_id_ = 1;
 };

@@ -72,6 +72,7 @@ Reply Node::Cluster(const Command& command) {
   }
   if (what == "SETSLOT") return SetSlot(command);
   if (what == "FORGET") return Forget(command.at(2));
+  if (what == "RESET") return Reset(command.at(2));
   if (what == "REPLICATE") return ReplicateCommand(command.at(2));
   if (what == "FAILOVER") return Failover(command.size() > 2 ? command[2] : "");
   if (what == "MEET") {
@@ -215,11 +216,34 @@ Reply Node::Forget(const std::string& name) {
   const NodeId id = peer->id;
   if (id == disk_.id) return Error("ERR I tried hard but I can't forget myself...");
   if (!Me().master && Me().master_id == id) return Error("ERR Can't forget my master!");
+  Ban(id, bus_.simulator.Now() + std::chrono::seconds(60));
+  return Ok();
+}
+
+void Node::Ban(const NodeId& id, MonotonicTime until) {
   disk_.table.erase(id);
   for (auto& [other, entry] : disk_.table) {
     if (entry.master_id == id) entry.master_id = NodeId();
   }
-  banned_[id] = bus_.simulator.Now() + std::chrono::seconds(60);
+  banned_[id] = until;
+}
+
+Reply Node::Reset(const std::string& how) {
+  if (how != "HARD") return Error("ERR this model knows CLUSTER RESET HARD only");
+  if (Me().master && KeyCount() > 0) {
+    return Error("ERR CLUSTER RESET can't be called with master nodes containing keys");
+  }
+  disk_ = Disk{};
+  disk_.id = bus_.NewId();
+  Peer& me = disk_.table[disk_.id];
+  me.id = me.shard = disk_.id;
+  me.endpoint = endpoint_;
+  me.hostname = hostname_;
+  me.pong = bus_.simulator.Now();
+  master_address_.reset();
+  election_at_.reset();
+  link_up_ = ever_synced_ = false;
+  jobs_.clear();
   return Ok();
 }
 

@@ -81,6 +81,21 @@ TEST_F(MoverTest, MovesManyKeysOfOneSlotInSeveralRounds) {
   EXPECT_EQ(target_->KeyCount(), 1000);
 }
 
+// Given away, the slot would lose the keys that the source still has.
+TEST_F(MoverTest, LeavesASlotOpenOfWhichTheTimeDoesNotTakeAllKeys) {
+  const std::string tag = SomeKey();
+  for (int i = 0; i < 1000; ++i) (void)source_->Execute({"APPEND", "{" + tag + "}" + std::to_string(i), "v"}, false);
+  after_ = [&](const Command& command) {
+    if (command[0] == "MIGRATE") simulator_.RunFor(seconds(120));
+  };
+  const auto progress = Move();
+  EXPECT_EQ(progress.error, "");
+  EXPECT_GT(source_->KeyCount(), 0);
+  EXPECT_GT(target_->KeyCount(), 0);
+  EXPECT_TRUE(source_->disk().migrating.contains(KeySlot(tag)));
+  EXPECT_FALSE(target_->me().slots.Contains(KeySlot(tag)));
+}
+
 TEST_F(MoverTest, MovesManySlotsOverSeveralConnections) {
   constexpr Slot kLast = 1999;
   int moved = 0;

@@ -205,6 +205,7 @@ void World::StartProcess(const std::string& pod) {
   }
   std::optional<Disk> disk;
   if (process.has_volume) disk = volumes_["data-" + pod];
+  if (disk && disk->table.size() == 1 && disk->table.at(disk->id).slots.empty()) disk.reset();  // it has left
   const bool fresh = !disk;
   Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
   node.directives = std::move(directives);

@@ -91,6 +91,15 @@ void Forgets(Play& play) {
   play.Tables();
 }
 
+// From Redis 7.2 on who is told to forget a node tells the others, too, for a minute.
+void ForgetsForAll(Play& play) {
+  play.MakeCluster(3, 1);
+  play.Do('B', "CLUSTER FORGET id:D");
+  play.Await("nobody knows D", [&] { return play.Line('A', "D").id.empty() && play.Line('C', "D").id.empty(); });
+  play.Do('A', "CLUSTER MEET host:D port:D bus:D");
+  play.AwaitInVain("all know D again", [&] { return play.AllKnow("D"); }, milliseconds(3000));
+}
+
 void AnOwnerIsForgotten(Play& play) {
   play.MakeCluster(3, 1);
   play.Do('B', "CLUSTER FORGET id:A");
@@ -227,6 +236,7 @@ std::vector<Script> FailureScripts() {
           {"AMasterWithoutReplicasComesBack", AMasterWithoutReplicasComesBack},
           {"AllComeBack", AllComeBack},
           {"Forgets", Forgets},
+          {"ForgetsForAllInValkey", ForgetsForAll, Engine::kValkey},
           {"AnOwnerIsForgotten", AnOwnerIsForgotten},
           {"JoinsWhileAnOwnerIsDead", JoinsWhileAnOwnerIsDead},
           {"HearsOfOwnersFromThemselves", HearsOfOwnersFromThemselves},

@@ -124,6 +124,19 @@ void MovesAReplica(Play& play) {
   play.Tables();
 }
 
+// Whoever leaves for good is another one afterwards.
+void LeavesAsSomebodyElse(Play& play) {
+  play.MakeCluster(3, 2);
+  play.Do('A', "APPEND hello 1");
+  play.Await("D has the key", [&] { return play.ServerInfoOf('D').keys == 1; });
+  play.Do('A', "CLUSTER RESET HARD");
+  play.Do('D', "CLUSTER RESET HARD");
+  play.Await("D is another one",
+             [&] { return play.TableOf('D').lines.size() == 1 && play.ServerInfoOf('D').keys == 0; });
+  play.Do('D', "ROLE");
+  play.Await("the others see that it is gone", [&] { return play.Line('A', "D").flags.noaddr; });
+}
+
 }  // namespace
 
 std::vector<Script> JoiningScripts() {
@@ -132,7 +145,8 @@ std::vector<Script> JoiningScripts() {
           {"MeetsWhoIsKnownAlready", MeetsWhoIsKnownAlready},
           {"RefusesWhatMakesNoCluster", RefusesWhatMakesNoCluster},
           {"AnswersQuestions", AnswersQuestions},
-          {"MovesAReplica", MovesAReplica}};
+          {"MovesAReplica", MovesAReplica},
+          {"LeavesAsSomebodyElse", LeavesAsSomebodyElse}};
 }
 
 }  // namespace slotwright::redis_model

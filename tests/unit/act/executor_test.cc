@@ -1,4 +1,4 @@
-// A pod is evicted for its successor's sake only if the API server would take that one.
+// A pod is evicted only while the others of its shard stay, and if the API server would take its successor.
 #include "controllers/act/executor.h"
 
 #include <gmock/gmock.h>
@@ -30,8 +30,7 @@ class EvictionTest : public ::testing::Test {
   Outcome Evict(const HttpResponse& trial) {
     api_->on_send = [&](const HttpRequest& request, std::stop_token) {
       if (request.method == "GET") {
-        Json pods = {{"metadata", {{"resourceVersion", "7"}}}, {"items", Json::array()}};
-        for (const char* name : {"demo-0-0", "demo-0-1"}) pods["items"].push_back({{"metadata", {{"name", name}}}});
+        const Json pods = {{"metadata", {{"resourceVersion", "7"}}}, {"items", pods_}};
         return HttpResponse{.status = 200, .body = pods.dump()};
       }
       if (request.target.find("/eviction") != std::string::npos) {
@@ -57,6 +56,7 @@ class EvictionTest : public ::testing::Test {
     });
   }
 
+  Json pods_ = {{{"metadata", {{"name", "demo-0-0"}}}}, {{"metadata", {{"name", "demo-0-1"}}}}};
   std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
   reconciler::FakeClock clock_;
 };
@@ -65,6 +65,14 @@ TEST_F(EvictionTest, GoesAheadIfTheSuccessorWouldBeTaken) {
   const auto outcome = Evict({.status = 201, .body = "{}"});
   EXPECT_THAT(outcome.error, IsEmpty());
   EXPECT_TRUE(Evicted());
+}
+
+TEST_F(EvictionTest, DoesNotHappenWhileAnotherPodOfTheShardGoesOrIsGone) {
+  pods_[0]["metadata"]["deletionTimestamp"] = "2026-11-23T06:00:00Z";
+  EXPECT_THAT(Evict({.status = 201, .body = "{}"}).error, HasSubstr("demo-0-0"));
+  pods_.erase(0);
+  EXPECT_THAT(Evict({.status = 201, .body = "{}"}).error, HasSubstr("demo-0-0"));
+  EXPECT_FALSE(Evicted());
 }
 
 TEST_F(EvictionTest, DoesNotHappenIfAPolicyRefusesTheSuccessor) {

@@ -182,6 +182,13 @@ TEST(StaleViews, AreOvercomeByANewEpochOfTheOwner) {
   EXPECT_THAT(world.Actions(), IsEmpty()) << "gossip may be about to put it right";
   world.observation.cluster.status["operation"] = {{"step", "UpdatingViews"}, {"stepSince", "2026-11-23T05:59:57Z"}};
   EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-0-0 ")));
+  world.Node("demo-1-0").active_migrations = 1;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it could take back what is moving";
+  world.Node("demo-1-0").active_migrations = 0;
+  auto& open_slots = world.Line("demo-1-0", "demo-1-0").open_slots;
+  open_slots = {{200, OpenSlot::Direction::kImporting, IdOf("demo-0-0")}};
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "so it could here";
+  open_slots.clear();
   world.Line("demo-0-0", "demo-0-0").config_epoch = 10;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
   world.Line("demo-0-0", "demo-0-0").config_epoch = 1;

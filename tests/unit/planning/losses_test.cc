@@ -69,6 +69,9 @@ TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
   world.Kill("demo-1-0");
   EXPECT_THAT(world.Actions(), IsEmpty());
   EXPECT_THAT(world.MakePlan().message, HasSubstr("is back within 26 s"));
+  world.Pod("demo-0-0").terminating = true;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "its process may live until the pod is gone";
+  world.Pod("demo-0-0").terminating = false;
   world.observation.cluster.status["operation"] = {{"step", "MajorityLost"}, {"stepSince", "2026-11-23T05:59:34Z"}};
   const Plan plan = world.MakePlan();
   EXPECT_EQ(plan.reason, "MajorityLost");
@@ -78,11 +81,46 @@ TEST(MajorityLost, IsNotAssumedWhileAMasterMayComeBackWithWrites) {
   EXPECT_THAT(world.MakePlan().message, HasSubstr("CLUSTER FAILOVER TAKEOVER on demo-0-1"));
 }
 
+TEST(MajorityLost, IsTakenOverWhenTheNextPodOfAMasterHasNothingToStartFrom) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-0-0");
+  world.Kill("demo-1-0");
+  world.Pod("demo-0-0").phase = "Pending";
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-0-1"), HasSubstr("take over from the lost master"))));
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "its volume may have more than the replica";
+}
+
 TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
   World world = World::Healthy(3, 1);
   world.Reincarnate("demo-0-0");
   world.JoinAgain("demo-0-0");
   EXPECT_THAT(world.Actions(), Each(Not(HasSubstr("without votes"))));
+}
+
+// replicasPerMaster 1 -> 0 while demo-2-1 is master: its pod is not made again.
+World WithAMasterThatIsOneTooMany() {
+  World world = World::Healthy(3, 1);
+  world.SwapRoles("demo-2-0", "demo-2-1");
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  return world;
+}
+
+TEST(LostMaster, WhosePodIsGoneMayStillWrite) {
+  World world = WithAMasterThatIsOneTooMany();
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(LostMaster, IsReplacedByTheReplicaThatHasMostOfItsData) {
+  World world = World::Healthy(3, 2);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  world.Node("demo-0-1").server.replica_offset = 7;
+  world.Node("demo-0-2").server.replica_offset = 8;
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-2"), HasSubstr("take over"))));
 }
 
 // A master died a moment after its new replica's first synchronisation, before it told it of its slots: seen on real
@@ -109,23 +147,23 @@ TEST(UnawareReplica, TakesTheSlotsThatItNeverHeardOf) {
 }
 
 // demo-2-0 is dead, and demo-2-1 has its data and never heard that it owned slots.
-World WithAnUnawareReplica(int replicas) {
+World WithAnUnawareReplicaOfAFencedMaster(int replicas) {
   World world = World::Healthy(3, replicas);
   world.Node("demo-2-1").server.keys = 100;
   world.Line("demo-2-1", "demo-2-0").slots = {};
-  return world;
-}
-
-World WithAnUnawareReplicaOfAFencedMaster(int replicas) {
-  World world = WithAnUnawareReplica(replicas);
   world.Reincarnate("demo-2-0");
   world.JoinAgain("demo-2-0");
   return world;
 }
 
+// It is one pod too many: else its shard would not be whole without it, and nothing would be done anyway.
 TEST(UnawareReplica, WaitsForAMasterThatMayComeBackWithWrites) {
-  World world = WithAnUnawareReplica(1);
-  world.Kill("demo-2-0");
+  World world = WithAMasterThatIsOneTooMany();
+  world.Node("demo-2-0").server.keys = 100;
+  world.Line("demo-2-0", "demo-2-1").slots = {};
+  world.Kill("demo-2-1");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  world.RemovePod("demo-2-1");
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
 }
 
@@ -133,8 +171,38 @@ TEST(UnawareReplica, WaitsForOthersOfItsShardThatMayHaveMore) {
   World world = WithAnUnawareReplicaOfAFencedMaster(2);
   world.Line("demo-2-2", "demo-2-0").slots = {};
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-2-1"), HasSubstr("take over"))));
+  world.Node("demo-2-2").server.keys = 101;
+  world.Node("demo-2-2").server.replica_offset = 1;
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-2-2"), HasSubstr("take over"))));
   world.Kill("demo-2-2");
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  world.observation.cluster.spec.replicas_per_master = 1;  // it is one too many now, and may have more all the same
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+}
+
+TEST(LostShard, IsNotLostWhileAPodOfItIsSilentThoughOneTooManyAnswers) {
+  World world = World::Healthy(3, 2);
+  for (const char* pod : {"demo-1-0", "demo-1-2"}) {
+    world.Reincarnate(pod);
+    world.JoinAgain(pod);
+  }
+  world.Kill("demo-1-1");
+  world.observation.cluster.spec.replicas_per_master = 1;
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  world.TakeObjectsAsDesired();
+  EXPECT_NE(world.MakePlan().reason, "ForgettingLostShard");
+}
+
+TEST(MajorityLost, NamesARemedyForMastersWhosePodsAreNotMadeAgain) {
+  World world = World::Healthy(3, 1);
+  for (const char* shard : {"demo-0", "demo-1"}) world.SwapRoles(std::string(shard) + "-0", std::string(shard) + "-1");
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  for (const char* pod : {"demo-0-1", "demo-1-1"}) world.RemovePod(pod);
+  world.observation.cluster.status["operation"] = {{"step", "MajorityLost"}, {"stepSince", "2026-11-23T05:59:34Z"}};
+  EXPECT_EQ(world.MakePlan().reason, "MajorityLost");
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("CLUSTER FAILOVER TAKEOVER on demo-0-0"));
 }
 
 TEST(UnawareReplica, ClaimsNothingThatSomebodyElseServes) {

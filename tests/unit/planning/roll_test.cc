@@ -81,8 +81,8 @@ TEST(Roll, SaysWhichVersionCannotCopyFromWhich) {
 }
 
 // Each replica runs the new image already.
-World WithNewReplicas() {
-  World world = World::Healthy(3, 1);
+World WithNewReplicas(int replicas = 1) {
+  World world = World::Healthy(3, replicas);
   world.observation.cluster.spec.image = "redis:8.2";
   for (auto& pod : world.observation.pods) {
     if (pod.index == 0) continue;
@@ -100,6 +100,15 @@ TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
   World world = WithNewReplicas();
   world.Node("demo-0-1").server.master_link_up = false;
   EXPECT_THAT(world.Actions(), IsEmpty());
+  EXPECT_FALSE(HandOver(world.observation, Merge(world.observation), world.Node("demo-0-0"), "", ""))
+      << "it does not rely on AwaitHealth";
+}
+
+TEST(Roll, HandsOverToTheReplicaThatIsNearest) {
+  World world = WithNewReplicas(2);
+  world.Node("demo-0-1").server.replica_offset = 7;
+  world.Node("demo-0-2").server.replica_offset = 8;
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("let demo-0-2")));
 }
 
 TEST(Roll, IsHeldBackByTheManualStrategy) {

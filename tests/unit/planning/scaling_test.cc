@@ -225,6 +225,13 @@ TEST(ScaleIn, DeletesNoTargetOfAMigrationOfTheServersOwn) {
   EXPECT_THAT(world.MakePlan().message, HasSubstr("waiting for its end"));
 }
 
+// How many keys the source still has of it is not known, so that nothing is done about the slot itself.
+TEST(ScaleIn, DeletesNoTargetOfAnOpenSlot) {
+  World world = WhileTheNewMasterIsATarget();
+  world.Line("demo-3-0", "demo-3-0").open_slots.push_back({7, OpenSlot::Direction::kImporting, IdOf("demo-0-0")});
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
 TEST(Roll, WaitsForTheEndOfAMigrationOfTheServersOwn) {
   World world = World::Healthy(3, 1);
   world.observation.cluster.spec.image = "redis:8.4";
@@ -250,6 +257,18 @@ TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
               ElementsAre(AllOf(HasSubstr("let demo-1-0"), HasSubstr("take over from its master demo-1-1"))));
 }
 
+TEST(ScaleInReplicas, HandsOverToNoReplicaThatIsToBeReplacedItself) {
+  World world = World::Healthy(3, 2);
+  world.SwapRoles("demo-1-0", "demo-1-2");
+  for (auto& node : world.observation.nodes) world.Line(node.pod, "demo-1-1").master = IdOf("demo-1-2");
+  world.observation.cluster.spec.replicas_per_master = 1;
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("let demo-1-0")));
+  world.Pod("demo-1-1").hash = PodHash(world.observation.cluster);
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
+}
+
 TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
   World world = World::Healthy(3, 1);
   world.MoveAllSlots("demo-2-0", "demo-0-0");
@@ -257,6 +276,14 @@ TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
   world.observation.cluster.spec.rebalance.automatic = false;
   EXPECT_TRUE(world.MakePlan().settled);
   EXPECT_THAT(world.MakePlan().message, HasSubstr("uneven"));
+}
+
+TEST(Rebalance, InManualModeMovesNoSlotsButThoseOfTheMasterThatLeaves) {
+  World world = Asked(3, 4);
+  world.MoveAllSlots("demo-1-0", "demo-0-0");
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("from demo-0-0")));
+  world.observation.cluster.spec.rebalance.automatic = false;
+  EXPECT_THAT(world.Actions(), AllOf(Not(IsEmpty()), Each(HasSubstr("from demo-3-0"))));
 }
 
 TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {

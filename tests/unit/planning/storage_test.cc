@@ -9,6 +9,7 @@ namespace {
 
 using reconciler::Json;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -55,6 +56,17 @@ TEST(Storage, KeepsItsClassAndSaysSo) {
   world.observation.cluster.spec.storage->storage_class_name = "slow";
   EXPECT_EQ(world.MakePlan().reason, "StorageClassCannotChange");
   EXPECT_THAT(world.MakePlan().message, AllOf(HasSubstr("slow"), HasSubstr("fast")));
+}
+
+TEST(Storage, OfAShardThatIsGoneIsDeletedOnlyIfItIsNotToBeRetained) {
+  for (const bool retain : {true, false}) {
+    World world = WithStorage(retain);
+    world.MoveAllSlots("demo-2-0", "demo-1-0");
+    world.observation.cluster.spec.masters = 2;
+    world.RemovePod("demo-2-0");
+    world.Introduce();
+    EXPECT_THAT(world.Actions(), Contains("delete PersistentVolumeClaim data-demo-2-0").Times(retain ? 0 : 1));
+  }
 }
 
 TEST(Storage, BelongsToTheClusterOnlyWhileItIsToBeDeletedWithIt) {
