@@ -13,9 +13,10 @@ int Observation::ShardCount() const {
     if (pod.ours) count = std::max(count, pod.shard + 1);
   }
   for (const auto& [kind_and_name, object] : objects) {
-    if (kind_and_name.first != reconciler::types::kPodDisruptionBudgets.kind) continue;
-    if (reconciler::ControllerUidOf(*object) != cluster.uid) continue;
-    count = std::max(count, NumberLabel(*object, labels::kShard) + 1);
+    const bool is_claim = kind_and_name.first == reconciler::types::kPersistentVolumeClaims.kind;
+    const bool is_budget = kind_and_name.first == reconciler::types::kPodDisruptionBudgets.kind &&
+                           reconciler::ControllerUidOf(*object) == cluster.uid;
+    if (is_claim || is_budget) count = std::max(count, NumberLabel(*object, labels::kShard) + 1);
   }
   return count;
 }

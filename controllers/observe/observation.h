@@ -86,7 +86,7 @@ struct Observation {
   std::vector<NodeView> nodes;  ///< One for each pod that has an address and is not terminating.
 
   /// How many shards exist or should: 0 … masters-1, and above them those that have not been taken away yet. A shard
-  /// exists while it has a pod or a disruption budget, which goes last.
+  /// exists while it has a pod, a claim (which may be kept for longer) or a disruption budget, which goes last.
   [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
   /// Without a password that they accept nothing is known about the nodes.

@@ -108,6 +108,20 @@ TEST_P(ScaleInWithVolumes, FollowedByScaleOutTakesNoNodeThatWasForgotten) {
 INSTANTIATE_TEST_SUITE_P(Engines, ScaleInWithVolumes, ::testing::Values("redis:8.2", "valkey/valkey:9.1"),
                          [](const auto& engine) { return std::string(engine.index == 0 ? "Redis82" : "Valkey91"); });
 
+TEST(ScaleIn, ByMakingTheClusterAnewOverItsRetainedVolumesLosesNothing) {
+  const reconciler::Json storage = {{"storage", {{"size", "1Gi"}}}};
+  Life life(3, 1, storage);
+  life.harness.Delete();
+  ASSERT_TRUE(Harness::Eventually([&] {
+    const auto pods = life.harness.client().ListAll(reconciler::types::kPods, {.ns = "default"});
+    return pods && pods->items.empty();
+  }));
+  life.harness.Create(2, 1, storage);
+  life.ExpectAllIsWell(120s);
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 2U);
+  EXPECT_EQ(life.Keys(), 20'000);
+}
+
 // Valkey's own migration goes on after the goal has changed, to a target that has nothing to show yet.
 TEST(ScaleOut, RevertedInTheMiddleOfAMigrationOfTheServersOwnLosesNothing) {
   Life life(3, 1, reconciler::Json::object(), "valkey/valkey:9.1", 300'000);

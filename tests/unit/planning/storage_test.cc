@@ -69,6 +69,18 @@ TEST(Storage, OfAShardThatIsGoneIsDeletedOnlyIfItIsNotToBeRetained) {
   }
 }
 
+// As after a cluster was deleted and made anew over its retained volumes, with fewer masters.
+TEST(Storage, OfAShardIsWantedBackWhileThatOwnsSlots) {
+  for (const bool drained : {true, false}) {
+    World world = WithStorage();
+    if (drained) world.MoveAllSlots("demo-2-0", "demo-1-0");
+    world.observation.cluster.spec.masters = 2;
+    world.RemovePod("demo-2-0");
+    std::erase_if(world.observation.objects, [](const auto& entry) { return entry.first.second == "demo-2"; });
+    EXPECT_THAT(world.Actions(), Contains("create Pod demo-2-0").Times(drained ? 0 : 1));
+  }
+}
+
 TEST(Storage, BelongsToTheClusterOnlyWhileItIsToBeDeletedWithIt) {
   World kept = WithStorage(true);
   kept.observation.cluster.spec.storage->retain = false;
