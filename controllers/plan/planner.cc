@@ -44,18 +44,34 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::AwaitForgetting,
 });
 
+// A master that is wanted and owns nothing yet is one of them.
+bool AreUneven(const Observation& observation, const ClusterView& view) {
+  const auto& spec = observation.cluster.spec;
+  std::map<NodeId, SlotSet> owned = view.owned;
+  for (int shard = 0; shard < spec.masters; ++shard) {
+    if (const NodeView* head = view.HeadOf(shard)) owned.try_emplace(head->id());
+  }
+  return !IsEven(owned, spec.rebalance.threshold_percent);
+}
+
+std::string Owners(const RedisClusterSpec& spec, const ClusterView& view) {
+  const auto wanted = Counted(spec.masters, "master", "masters");
+  const bool all = view.owned.size() >= static_cast<size_t>(spec.masters);
+  return all ? wanted : fmt::format("{} of {}", view.owned.size(), wanted);
+}
+
 Plan Decide(const Observation& observation, const ClusterView& view) {
   for (const Step step : kSteps) {
     if (auto plan = step(observation, view)) return *std::move(plan);
   }
   const auto& spec = observation.cluster.spec;
-  const bool uneven = !IsEven(view.owned, spec.rebalance.threshold_percent);
   return {.step = "settled",
           .reason = "Healthy",
-          .message = fmt::format("16384 slots on {}, {} in sync, {}{}", Counted(spec.masters, "master", "masters"),
-                                 Counted(spec.pods() - spec.masters, "replica", "replicas"),
-                                 spec.pods() == 1 ? "one node" : fmt::format("all {} nodes agree", spec.pods()),
-                                 uneven ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
+          .message =
+              fmt::format("16384 slots on {}, {} in sync, {}{}", Owners(spec, view),
+                          Counted(spec.pods() - spec.masters, "replica", "replicas"),
+                          spec.pods() == 1 ? "one node" : fmt::format("all {} nodes agree", spec.pods()),
+                          AreUneven(observation, view) ? "; slots are uneven and spec.rebalance.mode is Manual" : ""),
           .settled = true};
 }
 
