@@ -58,6 +58,7 @@ void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Durat
     slots += outcome.moved.slots;
     keys += outcome.moved.keys;
   }
+  if (slots == 0 && keys == 0) return;
   const double seconds = std::max(std::chrono::duration<double>(took).count(), 0.001);
   plan.migration->slots_left -= slots;
   plan.migration->keys_per_second = static_cast<std::int64_t>(static_cast<double>(keys) / seconds);

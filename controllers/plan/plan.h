@@ -153,11 +153,11 @@ struct Refusal {
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
-/// How far a migration is. The planner says what is left, the last slice how fast it goes.
+/// How far a migration is. The planner says what is left; the last slice how fast it goes, if it moved anything.
 struct MigrationProgress {
   int slots_left = 0;
-  std::int64_t keys_per_second = 0;
-  std::int64_t seconds_left = 0;
+  std::optional<std::int64_t> keys_per_second = std::nullopt;
+  std::optional<std::int64_t> seconds_left = std::nullopt;
 };
 
 /// The answer of one round. Actions of one Plan are independent of each other.

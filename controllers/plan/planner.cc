@@ -77,10 +77,16 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
 
 // A paused cluster is observed and reported on, and left alone.
 Plan Hold(Plan plan) {
-  if (plan.actions.empty()) return plan;
+  plan.migration.reset();
+  if (plan.actions.empty()) {
+    plan.message += "; paused by annotation";
+    return plan;
+  }
   plan.message = fmt::format("paused by annotation; otherwise the next action would be: {}", ToString(plan.actions[0]));
+  if (plan.refusal) plan.message += fmt::format("; {}: {}", plan.refusal->reason, plan.refusal->message);
   plan.reason = "Paused";
   plan.actions.clear();
+  plan.beside = 0;
   plan.look_again = kHealthPoll;
   return plan;
 }

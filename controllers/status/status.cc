@@ -122,9 +122,10 @@ void AddOperation(const Observation& observation, const Plan& plan, Json& status
                          {"reason", reason},
                          {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
   if (!plan.migration) return;
-  status["operation"]["slotsLeft"] = plan.migration->slots_left;
-  status["operation"]["keysPerSecond"] = plan.migration->keys_per_second;
-  status["operation"]["estimatedSecondsLeft"] = plan.migration->seconds_left;
+  const auto& migration = *plan.migration;
+  status["operation"]["slotsLeft"] = migration.slots_left;
+  if (migration.keys_per_second) status["operation"]["keysPerSecond"] = *migration.keys_per_second;
+  if (migration.seconds_left) status["operation"]["estimatedSecondsLeft"] = *migration.seconds_left;
 }
 
 }  // namespace

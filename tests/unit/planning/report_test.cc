@@ -70,5 +70,15 @@ TEST(PlanReport, SaysThatAPausedClusterWaitsForTheAnnotation) {
   EXPECT_THAT(PlanReport(world.MakePlan()), AllOf(HasSubstr("create Pod demo-1-1"), HasSubstr("Paused: nothing is")));
 }
 
+TEST(PlanReport, SaysOfAPausedClusterWhatIsRefused) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.config["port"] = "1";
+  world.observation.cluster.paused = true;
+  const auto names_both = AllOf(HasSubstr("spec.config.port"), HasSubstr("paused by annotation"));
+  EXPECT_THAT(PlanReport(world.MakePlan()), AllOf(names_both, HasSubstr("Refused")));
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(PlanReport(world.MakePlan()), AllOf(names_both, HasSubstr("create Pod demo-1-1"), HasSubstr("Refused")));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

@@ -80,6 +80,33 @@ TEST(Status, OfAClusterThatLostANodeIsDegraded) {
   EXPECT_EQ(status["replicas"], 2);
 }
 
+TEST(Status, SaysHowFastAMigrationIsOnceThatIsKnown) {
+  World world = World::Healthy(3, 1);
+  world.MoveAllSlots("demo-2-0", "demo-0-0");
+  Plan plan = world.MakePlan();
+  const auto operation = [&] { return BuildStatus(world.observation, Merge(world.observation), plan)["operation"]; };
+  EXPECT_EQ(operation()["slotsLeft"], 5461);
+  EXPECT_FALSE(operation().contains("keysPerSecond"));
+  EXPECT_FALSE(operation().contains("estimatedSecondsLeft"));
+  plan.migration->keys_per_second = 0;  // all were empty
+  plan.migration->seconds_left = 7;
+  EXPECT_EQ(operation()["keysPerSecond"], 0);
+  EXPECT_EQ(operation()["estimatedSecondsLeft"], 7);
+}
+
+TEST(Status, OfAPausedClusterSaysSoAlsoWhenThereIsNothingToDo) {
+  const auto ready = [](World world) {
+    world.observation.cluster.paused = true;
+    return FindCondition(StatusOf(world)["conditions"], "Ready");
+  };
+  EXPECT_EQ(ready(World::Healthy())["status"], "True");
+  EXPECT_THAT(ready(World::Healthy())["message"].get<std::string>(), HasSubstr("nodes agree; paused by annotation"));
+  World waiting = World::Healthy();
+  waiting.Pod("demo-1-1").trouble = "ErrImagePull: no";
+  EXPECT_EQ(ready(waiting)["reason"], "WaitingForPods");
+  EXPECT_THAT(ready(waiting)["message"].get<std::string>(), HasSubstr("; paused by annotation"));
+}
+
 TEST(Status, IsTheSameAgainWhenNothingHappened) {
   World world = World::Healthy();
   const Json first = StatusOf(world);
