@@ -22,9 +22,18 @@ struct Series {
   prometheus::Gauge& keys;
   prometheus::Gauge& memory;
   prometheus::Gauge& lag;
+  prometheus::Gauge& slots_left;
+  prometheus::Gauge& keys_per_second;
+  prometheus::Gauge& seconds_left;
   prometheus::Counter& actions;
   prometheus::Counter& failures;
 };
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+double ValueOrUnknown(const std::optional<std::int64_t>& value) {
+  return value ? static_cast<double>(*value) : kUnknown;
+}
 
 }  // namespace
 
@@ -43,6 +52,11 @@ struct ClusterMetrics::Impl {
         memory(Gauge("slotwright_cluster_used_memory_bytes", "used_memory of all nodes.")),
         lag(Gauge("slotwright_cluster_replication_lag_bytes",
                   "The largest distance between the offsets of a master and one of its replicas.")),
+        slots_left(Gauge("slotwright_cluster_migration_slots_left", "Slots that are still to be moved.")),
+        keys_per_second(Gauge("slotwright_cluster_migration_keys_per_second",
+                              "Keys moved a second, over the last slice of a migration.")),
+        seconds_left(Gauge("slotwright_cluster_migration_estimated_seconds_left",
+                           "How long the rest of a migration takes if it goes on like its last slice.")),
         actions(Counter("slotwright_actions_total", "Actions carried out on Kubernetes and on Redis.")),
         failures(Counter("slotwright_action_failures_total", "Actions that failed and will be planned anew.")) {}
 
@@ -60,8 +74,8 @@ struct ClusterMetrics::Impl {
     const std::map<std::string, std::string> l = {{"namespace", key.ns}, {"name", key.name}};
     return series
         .emplace(key, Series{ready.Add(l), slots_covered.Add(l), nodes_desired.Add(l), nodes_answering.Add(l),
-                             masters_desired.Add(l), keys.Add(l), memory.Add(l), lag.Add(l), actions.Add(l),
-                             failures.Add(l)})
+                             masters_desired.Add(l), keys.Add(l), memory.Add(l), lag.Add(l), slots_left.Add(l),
+                             keys_per_second.Add(l), seconds_left.Add(l), actions.Add(l), failures.Add(l)})
         .first->second;
   }
 
@@ -74,6 +88,9 @@ struct ClusterMetrics::Impl {
   Gauges& keys;
   Gauges& memory;
   Gauges& lag;
+  Gauges& slots_left;
+  Gauges& keys_per_second;
+  Gauges& seconds_left;
   Counters& actions;
   Counters& failures;
   std::mutex mutex;
@@ -104,14 +121,16 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   series.masters_desired.Set(observation.cluster.spec.masters);
   // What nobody could be asked is not zero.
   const bool asked = observation.NodesCouldBeAsked();
-  const auto seen = [asked](auto value) {
-    return asked ? static_cast<double>(value) : std::numeric_limits<double>::quiet_NaN();
-  };
+  const auto seen = [asked](auto value) { return asked ? static_cast<double>(value) : kUnknown; };
   series.slots_covered.Set(seen(view.covered.size()));
   series.nodes_answering.Set(seen(view.answering.size()));
   series.keys.Set(seen(keys));
   series.memory.Set(seen(memory));
   series.lag.Set(seen(lag));
+  const auto migration = plan.migration.value_or(MigrationProgress{.keys_per_second = 0, .seconds_left = 0});
+  series.slots_left.Set(seen(migration.slots_left));
+  series.keys_per_second.Set(seen(ValueOrUnknown(migration.keys_per_second)));
+  series.seconds_left.Set(seen(ValueOrUnknown(migration.seconds_left)));
   for (const auto& outcome : outcomes) (outcome.error.empty() ? series.actions : series.failures).Increment();
 }
 
@@ -128,6 +147,9 @@ void ClusterMetrics::Remove(const reconciler::ObjectKey& key) {
   impl_->keys.Remove(&s.keys);
   impl_->memory.Remove(&s.memory);
   impl_->lag.Remove(&s.lag);
+  impl_->slots_left.Remove(&s.slots_left);
+  impl_->keys_per_second.Remove(&s.keys_per_second);
+  impl_->seconds_left.Remove(&s.seconds_left);
   impl_->actions.Remove(&s.actions);
   impl_->failures.Remove(&s.failures);
   impl_->series.erase(found);

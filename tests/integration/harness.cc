@@ -66,7 +66,11 @@ void Harness::StartOperator() {
   });
 }
 
-void Harness::StopOperator() { operator_ = {}; }
+void Harness::StopOperator() {
+  operator_ = {};
+  const std::lock_guard lock(mutex_);
+  ports_.clear();
+}
 
 int Harness::PortOf(const std::string& what) const {
   const std::lock_guard lock(mutex_);

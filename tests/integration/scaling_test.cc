@@ -6,9 +6,12 @@
 
 #include <cstdlib>
 #include <future>
+#include <regex>
 #include <set>
 
+#include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
+#include "reconciler/kube/http_transport.h"
 #include "tests/integration/life.h"
 #include "tests/support/engines.h"
 
@@ -277,6 +280,38 @@ TEST(Deletion, InTheMiddleOfARebalanceLeavesNothing) {
     const auto pods = life.harness.client().List(reconciler::types::kPods, {.ns = "default"});
     return pods && pods->items.empty();
   }));
+}
+
+TEST(Progress, OfAMigrationIsInTheStatusAndInTheMetrics) {
+  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 400'000);
+  life.harness.StopOperator();
+  life.harness.options().executor.migration_slice = 20ms;
+  life.harness.StartOperator();
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.PortOf("metrics") != 0; }));
+  const auto metrics = reconciler::MakeHttpTransport(
+      {.server = fmt::format("http://127.0.0.1:{}", life.harness.PortOf("metrics"))}, "test");
+  ASSERT_TRUE(metrics);
+  const auto metric_is_positive = [&] {
+    const auto response = (*metrics)->Send({.target = "/metrics"}, {});
+    static const std::regex kLine(R"(slotwright_cluster_migration_keys_per_second\{[^}]*\} [1-9])");
+    return response && std::regex_search(response->body, kLine);
+  };
+  const auto status = [&](const char* field) {
+    const auto object = life.harness.client().Get(kRedisClusters, {"default", "demo"});
+    return object ? object->value(reconciler::Json::json_pointer(std::string("/status/operation/") + field), -1) : -1;
+  };
+  life.harness.PatchSpec({{"masters", 4}});
+  bool in_status = false;
+  bool in_metrics = false;
+  EXPECT_TRUE(Harness::Eventually([&] {
+    in_status = in_status || (status("keysPerSecond") > 0 && status("estimatedSecondsLeft") >= 0);
+    in_metrics = in_metrics || metric_is_positive();
+    return in_status && in_metrics;
+  })) << "status: "
+      << in_status << ", metrics: " << in_metrics;
+  life.ExpectAllIsWell();
+  EXPECT_EQ(status("slotsLeft"), -1);
+  EXPECT_FALSE(metric_is_positive());
 }
 
 TEST(Pause, StopsARebalanceBetweenTwoSlices) {

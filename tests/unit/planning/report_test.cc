@@ -13,7 +13,9 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsNan;
 using ::testing::Not;
 
 // As after the password in the Secret was changed and the servers still have the old one.
@@ -61,6 +63,26 @@ TEST(ClusterMetrics, OfWhatNobodyCouldBeAskedAreNotZero) {
   EXPECT_EQ(ValueOf(*registry, "slotwright_cluster_ready"), 0);
   metrics.Remove({"default", "demo"});
   for (const auto& family : registry->Collect()) EXPECT_TRUE(family.metric.empty()) << family.name;
+}
+
+TEST(ClusterMetrics, SayHowFarAMigrationIsAndHowFastOnceThatIsKnown) {
+  const auto registry = std::make_shared<prometheus::Registry>();
+  ClusterMetrics metrics(registry);
+  World world = World::Healthy(3, 1);
+  const auto shown = [&](const Plan& plan) {
+    metrics.Observe(world.observation, Merge(world.observation), plan, {});
+    std::vector<double> values;
+    for (const char* what : {"slots_left", "keys_per_second", "estimated_seconds_left"}) {
+      values.push_back(ValueOf(*registry, std::string("slotwright_cluster_migration_") + what));
+    }
+    return values;
+  };
+  EXPECT_THAT(shown(world.MakePlan()), ElementsAre(0, 0, 0));
+  world.MoveAllSlots("demo-2-0", "demo-0-0");
+  Plan plan = world.MakePlan();
+  EXPECT_THAT(shown(plan), ElementsAre(5461, IsNan(), IsNan()));
+  plan.migration = MigrationProgress{.slots_left = 100, .keys_per_second = 5000, .seconds_left = 7};
+  EXPECT_THAT(shown(plan), ElementsAre(100, 5000, 7));
 }
 
 TEST(PlanReport, SaysThatAPausedClusterWaitsForTheAnnotation) {
