@@ -10,6 +10,7 @@
 #include "controllers/cluster_metrics.h"
 #include "controllers/status/status.h"
 #include "reconciler/base/log.h"
+#include "reconciler/kube/merge_patch.h"
 
 namespace slotwright {
 
@@ -68,17 +69,6 @@ void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Durat
 bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
   return plan.migration && !plan.actions.empty() &&
          reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) == nullptr;
-}
-
-// A merge patch removes what it names null.
-void NameWhatIsGone(const Json& before, Json& after) {
-  for (const auto& [field, value] : before.items()) {
-    if (!after.contains(field)) {
-      after[field] = nullptr;
-    } else if (value.is_object() && after[field].is_object()) {
-      NameWhatIsGone(value, after[field]);
-    }
-  }
 }
 
 }  // namespace
@@ -196,7 +186,7 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   Json before = cluster.status;
   // What was once true stays so, whatever an old cache says.
   for (const char* field : {"formedAt", "readyAt"}) before.erase(field);
-  NameWhatIsGone(before, status);
+  reconciler::NameWhatIsGone(before, status);
   const Json patch = {{"status", status}};
   auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
                                     {.subresource = "status", .field_manager = "", .force = false});

@@ -119,7 +119,9 @@ void AddPlanCommand(CLI::App& app, ExitStatus& exit) {
   command->add_option("-n,--namespace", settings->kube.ns, "Namespace (default: the context's)");
   auto* which = command->add_option_group("which");
   which->add_option("--name,NAME", settings->name, "Name of the RedisCluster")->check(kNotEmpty);
-  which->add_option("-f,--filename", settings->file, "As if this file's RedisCluster had been applied")
+  which
+      ->add_option("-f,--filename", settings->file,
+                   "As if this file's RedisCluster had been applied by kubectl apply (a dry run of that is asked for)")
       ->check(CLI::ExistingFile);
   which->require_option(1);
   command->callback([settings, &exit] { exit.code = ShowPlan(*settings); });

@@ -6,14 +6,17 @@
 #include "controllers/api/names.h"
 #include "controllers/observe/observer.h"
 #include "controllers/plan/planner.h"
+#include "reconciler/kube/merge_patch.h"
 
 namespace slotwright {
 
+using reconciler::Json;
+using reconciler::PatchType;
 using reconciler::Result;
 
 namespace {
 
-Result<Inspection> InspectObject(const reconciler::Client& client, const reconciler::Json& object) {
+Result<Inspection> InspectObject(const reconciler::Client& client, const Json& object) {
   const auto cluster = ParseRedisCluster(object);
   if (!cluster) return std::unexpected(cluster.error());
   Caches caches;
@@ -40,9 +43,24 @@ reconciler::Error Shortened(reconciler::Error error) {
   return error;
 }
 
+// What was applied from a client before takes away what the file no longer names, and leaves alone what others have
+// set; the rest is the API server's to work out.
+std::pair<PatchType, Json> AsKubectlApplies(const Json& live, Json object) {
+  object.erase("status");
+  const auto text = reconciler::AnnotationOf(live, "kubectl.kubernetes.io/last-applied-configuration");
+  Json before = Json::parse(text, nullptr, false);
+  if (!before.is_object()) return {PatchType::kApply, std::move(object)};
+  before.erase("status");
+  // With what was applied among them, annotations are never none.
+  auto& annotations = object["metadata"]["annotations"];
+  if (annotations.is_null()) annotations = Json::object();
+  reconciler::NameWhatIsGone(before, object);
+  return {PatchType::kMerge, std::move(object)};
+}
+
 }  // namespace
 
-Result<reconciler::Json> GetCluster(const reconciler::Client& client, const reconciler::ObjectKey& key) {
+Result<Json> GetCluster(const reconciler::Client& client, const reconciler::ObjectKey& key) {
   auto object = client.Get(kRedisClusters, key);
   if (object || object.error().kind != reconciler::ErrorKind::kNotFound) return object;
   return reconciler::Fail(reconciler::ErrorKind::kNotFound,
@@ -57,20 +75,17 @@ Result<Inspection> Inspect(const reconciler::Client& client, const reconciler::O
   return InspectObject(client, *object);
 }
 
-Result<Inspection> InspectAsIf(const reconciler::Client& client, const reconciler::Json& object) {
-  const auto tried =
-      client.Patch(kRedisClusters, reconciler::KeyOf(object), reconciler::PatchType::kApply, object,
-                   {.subresource = "", .field_manager = "slotwright-plan", .force = true, .dry_run = true});
-  if (!tried && tried.error().kind == reconciler::ErrorKind::kInvalid) return std::unexpected(Shortened(tried.error()));
-  reconciler::Json merged = object;
-  const auto live = client.Get(kRedisClusters, reconciler::KeyOf(object));
-  if (live) {
-    merged["metadata"] = live->at("metadata");
-    merged["metadata"].merge_patch(object.at("metadata"));
-    merged["status"] = live->value("status", reconciler::Json::object());
-  } else if (live.error().kind != reconciler::ErrorKind::kNotFound) {
-    return std::unexpected(live.error());
-  }
+Result<Inspection> InspectAsIf(const reconciler::Client& client, const Json& object) {
+  auto live = client.Get(kRedisClusters, reconciler::KeyOf(object));
+  if (!live && live.error().kind != reconciler::ErrorKind::kNotFound) return std::unexpected(live.error());
+  const auto [type, patch] = AsKubectlApplies(live.value_or(Json::object()), object);
+  const reconciler::PatchOptions options{
+      .subresource = "", .field_manager = "kubectl", .force = type == PatchType::kApply, .dry_run = true};
+  const auto applied = client.Patch(kRedisClusters, reconciler::KeyOf(object), type, patch, options);
+  if (applied) return InspectObject(client, *applied);
+  if (applied.error().kind == reconciler::ErrorKind::kInvalid) return std::unexpected(Shortened(applied.error()));
+  Json merged = live.value_or(Json::object());
+  merged.merge_patch(patch);
   return InspectObject(client, merged);
 }
 

@@ -22,8 +22,9 @@ struct Inspection {
 [[nodiscard]] reconciler::Result<reconciler::Json> GetCluster(const reconciler::Client& client,
                                                               const reconciler::ObjectKey& key);
 
-/// The same as if `object` had been applied: its specification, with what exists under its name. Nothing need exist.
-/// kInvalid if the API server would refuse it; who may not apply is spared that question.
+/// The same as if `object` had been applied by kubectl, by what the API server says would be stored then. Nothing need
+/// exist. kInvalid if it would be refused. Who may not apply is spared that question, and gets no defaults for what is
+/// new.
 [[nodiscard]] reconciler::Result<Inspection> InspectAsIf(const reconciler::Client& client,
                                                          const reconciler::Json& object);
 

@@ -179,6 +179,41 @@ TEST(BadInput, OfAPlanIsRefusedByTheApiServerWithTheFieldNamedAndNothingIsMade) 
   EXPECT_FALSE(harness.client().Get(kRedisClusters, {"default", "demo"}));
 }
 
+// As kubectl apply does: what was applied is in an annotation.
+TEST(PlanOfAFile, IsWhatKubectlApplyWouldMakeOfIt) {
+  Harness harness;
+  harness.StartOperator();
+  const auto file = [](const Json& spec) {
+    Json object = {{"apiVersion", kRedisClusters.ApiVersion()},
+                   {"kind", kRedisClusters.kind},
+                   {"metadata", {{"name", "demo"}, {"namespace", "default"}}},
+                   {"spec", {{"image", "redis:7.0"}, {"replicasPerMaster", 0}}}};
+    object["spec"].merge_patch(spec);
+    return object;
+  };
+  const auto plan = [&](const Json& object) {
+    const auto inspection = InspectAsIf(harness.client(), object);
+    EXPECT_TRUE(inspection) << inspection.error().message;
+    return inspection ? inspection->plan : Plan();
+  };
+  ASSERT_TRUE(harness.client().Create(kRedisClusters, file({})));
+  ASSERT_TRUE(harness.BecomesReady());
+  EXPECT_TRUE(plan(file({})).settled) << plan(file({})).message;
+  harness.PatchSpec({{"masters", 1}});
+  ASSERT_TRUE(harness.BecomesReady());
+  EXPECT_TRUE(plan(file({})).settled) << plan(file({})).message;
+  EXPECT_EQ(plan(file({{"masters", 2}})).reason, "CreatingPods");
+  const auto applied = [&](const Json& object) {
+    const Json annotations = {{"kubectl.kubernetes.io/last-applied-configuration", object.dump()}};
+    ASSERT_TRUE(harness.client().Patch(kRedisClusters, {"default", "demo"}, reconciler::PatchType::kMerge,
+                                       {{"metadata", {{"annotations", annotations}}}}));
+  };
+  applied(file({}));
+  EXPECT_TRUE(plan(file({})).settled) << "masters are somebody else's: " << plan(file({})).message;
+  applied(file({{"masters", 1}}));
+  EXPECT_EQ(plan(file({})).reason, "CreatingPods") << "the file has named the masters, and gives them back";
+}
+
 TEST(ApiOutage, IsWaitedOutAndSaidAndTheClusterDoesNotNotice) {
   Harness harness;
   harness.StartOperator();
