@@ -35,11 +35,14 @@ Result<std::string> GeneratePassword() {
   return password;
 }
 
+// It has begun since the last look. The next one sees that and waits, and what was asked is then planned anew.
+bool IsLoading(const Reply& reply) { return reply.IsError() && reply.text.starts_with("LOADING"); }
+
 // "" if every reply is fine; `harmless` is a part of error replies that say that the effect is there already.
 std::string ErrorOf(const NodeResult& result, std::string_view harmless = "") {
   if (!result) return result.error().message;
   for (const auto& reply : *result) {
-    if (!reply.IsError()) continue;
+    if (!reply.IsError() || IsLoading(reply)) continue;
     if (!harmless.empty() && reply.text.find(harmless) != std::string::npos) continue;
     return reply.text;
   }
@@ -274,7 +277,9 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
   Done(outcome.action);
   if (!results[0]) {
     outcome.error = results[0].error().message;
-  } else if (const Reply& reply = results[0]->at(0); reply.IsError()) {
+  } else if (const Reply& reply = results[0]->at(0); IsLoading(reply)) {
+    return;  // neither taken nor refused: what it has stays noted as not known
+  } else if (reply.IsError()) {
     outcome.error = RefusedDirectives(action, cluster, reply.text);
     note(action.change.if_refused);
   } else {

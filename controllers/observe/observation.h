@@ -44,7 +44,7 @@ struct NodeView {
   Endpoint endpoint;
   std::string error;          ///< Why there is no answer; then the rest is empty.
   bool unauthorized = false;  ///< It refused our password.
-  bool loading = false;       ///< It answers, but its data is not loaded yet.
+  bool loading = false;       ///< Its data is not loaded yet; what it answers until then counts for nothing.
   bool foreign = false;  ///< It answers, but it is not the node of this pod: its address was reused. Never touched.
   std::optional<NodeTable> table;
   ClusterInfo info;

@@ -288,6 +288,13 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
     node.error = fmt::format("{} replies instead of 4", replies.size());
     return;
   }
+  ServerInfo server = ParseServerInfo(replies[2].text);
+  // Redis says LOADING to the other questions; Valkey answers them, by what it has loaded so far.
+  if (server.loading) {
+    node.loading = true;
+    node.error = "it is loading its data";
+    return;
+  }
   auto table = ParseClusterNodes(replies[0].text);
   if (!table) {
     node.error = "its CLUSTER NODES makes no sense: " + table.error();
@@ -296,7 +303,7 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
   node.foreign = table->myself().hostname != hostname;
   node.table = std::move(*table);
   node.info = ParseClusterInfo(replies[1].text);
-  node.server = ParseServerInfo(replies[2].text);
+  node.server = std::move(server);
   node.quarantined = replies[3].elements.size() == 2 && replies[3].elements[1].text == kQuarantineDelay;
 }
 

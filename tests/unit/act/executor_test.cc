@@ -1,4 +1,4 @@
-// A pod is evicted only while the others of its shard stay, and if the API server would take its successor.
+// What keeps a pod from being evicted, and what a server that is loading says.
 #include "controllers/act/executor.h"
 
 #include <gmock/gmock.h>
@@ -15,6 +15,7 @@ using reconciler::Json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class NoRedis final : public Commander {
  public:
@@ -109,6 +110,66 @@ TEST_F(EvictionTest, WaitsWithoutAVerdictIfTheServerCannotAnswer) {
   EXPECT_THAT(outcome.refusal, IsEmpty());
   EXPECT_THAT(outcome.error, HasSubstr("webhook is away"));
   EXPECT_FALSE(Evicted());
+}
+
+// Answers every command with the same.
+class OneAnswer final : public Commander {
+ public:
+  explicit OneAnswer(std::string error) : error_(std::move(error)) {}
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+    std::vector<NodeResult> results;
+    for (const auto& request : requests) {
+      results.emplace_back(
+          std::vector<Reply>(request.commands.size(), Reply{.type = Reply::Type::kError, .text = error_}));
+    }
+    return results;
+  }
+
+ private:
+  std::string error_;
+};
+
+class LoadingTest : public ::testing::Test {
+ protected:
+  Outcome Carry(Action action, const std::string& answer) {
+    api_->on_send = [](const HttpRequest&, std::stop_token) { return HttpResponse{.status = 200, .body = "{}"}; };
+    RedisCluster cluster;
+    cluster.ns = "default";
+    cluster.name = "demo";
+    cluster.spec.config["appendonly"] = "yes";
+    Plan plan;
+    plan.actions.push_back(std::move(action));
+    const reconciler::Client client(api_, {}, clock_);
+    OneAnswer redis(answer);
+    return Executor(client, redis, clock_, {}).Carry(plan, cluster, "").at(0);
+  }
+  [[nodiscard]] std::string Notes() const {
+    std::string notes;
+    for (const auto& request : api_->Requests()) notes += request.body;
+    return notes;
+  }
+
+  static constexpr const char* kLoading = "LOADING Valkey is loading the dataset in memory";
+  const NodeRef node_{.pod = "demo-0-1", .id = {}, .endpoint = {"10.0.0.1", 6379}};
+  std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
+  reconciler::FakeClock clock_;
+};
+
+TEST_F(LoadingTest, IsNoRefusalOfAValue) {
+  LiveChange change{
+      .directives = {{"appendonly", "yes"}}, .before = LiveNotes(), .after = {}, .if_refused = LiveNotes()};
+  change.before->Doubt("appendonly");
+  change.if_refused->refused = change.directives;
+  EXPECT_THAT(Carry(SetConfig{node_, change}, kLoading).error, IsEmpty());
+  EXPECT_THAT(Notes(), AllOf(HasSubstr("appendonly"), Not(HasSubstr("@refused"))));
+  EXPECT_THAT(Carry(SetConfig{node_, change}, "ERR no").error, HasSubstr("the server does not take it (ERR no)"));
+  EXPECT_THAT(Notes(), HasSubstr("@refused"));
+}
+
+TEST_F(LoadingTest, IsNoFailureOfAnIntroduction) {
+  const Meet meet{.from = node_, .peers = {{{"10.0.0.2", 6379}, 16379}}, .epoch = std::nullopt};
+  EXPECT_THAT(Carry(meet, kLoading).error, IsEmpty());
+  EXPECT_THAT(Carry(meet, "ERR no").error, HasSubstr("ERR no"));
 }
 
 }  // namespace

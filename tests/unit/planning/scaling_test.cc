@@ -284,6 +284,8 @@ TEST(Rebalance, InManualModeMovesNoSlotsButThoseOfTheMasterThatLeaves) {
   EXPECT_THAT(world.Actions(), Contains(HasSubstr("from demo-0-0")));
   world.observation.cluster.spec.rebalance.automatic = false;
   EXPECT_THAT(world.Actions(), AllOf(Not(IsEmpty()), Each(HasSubstr("from demo-3-0"))));
+}
+
 TEST(Rebalance, InManualModeSaysOfAMasterWithoutSlotsThatTheyAreUneven) {
   World world = World::Healthy(4, 1);
   world.MoveAllSlots("demo-3-0", "demo-2-0");

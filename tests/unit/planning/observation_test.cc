@@ -1,0 +1,39 @@
+// What a node's replies are taken for.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controllers/observe/observer.h"
+
+namespace slotwright::testing {
+namespace {
+
+// Valkey 8 and newer: "keys" are those that it has loaded so far.
+std::vector<Reply> Replies(const std::string& loading) {
+  const std::string table =
+      std::string(40, 'a') + " 10.0.0.1:6379@16379,host myself,master - 0 0 1 connected 0-16383\n";
+  std::vector<Reply> replies;
+  for (const auto& text : {table, std::string("cluster_state:ok\r\n"), "loading:" + loading + "\r\n"}) {
+    replies.push_back({.type = Reply::Type::kString, .text = text});
+  }
+  replies.push_back({.type = Reply::Type::kArray});
+  return replies;
+}
+
+TEST(ReadReplies, OfANodeThatIsLoadingAreNoAnswer) {
+  NodeView node;
+  ReadReplies(Replies("1"), "host", node);
+  EXPECT_TRUE(node.loading);
+  EXPECT_FALSE(node.Answers());
+  EXPECT_FALSE(node.foreign);
+  EXPECT_EQ(node.error, "it is loading its data");
+}
+
+TEST(ReadReplies, OfANodeThatHasLoadedAreAnAnswer) {
+  NodeView node;
+  ReadReplies(Replies("0"), "host", node);
+  EXPECT_FALSE(node.loading);
+  EXPECT_TRUE(node.Answers());
+}
+
+}  // namespace
+}  // namespace slotwright::testing
