@@ -183,6 +183,7 @@ TEST(BadInput, OfAPlanIsRefusedByTheApiServerWithTheFieldNamedAndNothingIsMade) 
 TEST(PlanOfAFile, IsWhatKubectlApplyWouldMakeOfIt) {
   Harness harness;
   harness.StartOperator();
+  const Json nothing = Json::object();
   const auto file = [](const Json& spec) {
     Json object = {{"apiVersion", kRedisClusters.ApiVersion()},
                    {"kind", kRedisClusters.kind},
@@ -196,22 +197,22 @@ TEST(PlanOfAFile, IsWhatKubectlApplyWouldMakeOfIt) {
     EXPECT_TRUE(inspection) << inspection.error().message;
     return inspection ? inspection->plan : Plan();
   };
-  ASSERT_TRUE(harness.client().Create(kRedisClusters, file({})));
+  ASSERT_TRUE(harness.client().Create(kRedisClusters, file(nothing)));
   ASSERT_TRUE(harness.BecomesReady());
-  EXPECT_TRUE(plan(file({})).settled) << plan(file({})).message;
+  EXPECT_TRUE(plan(file(nothing)).settled) << plan(file(nothing)).message;
   harness.PatchSpec({{"masters", 1}});
   ASSERT_TRUE(harness.BecomesReady());
-  EXPECT_TRUE(plan(file({})).settled) << plan(file({})).message;
+  EXPECT_TRUE(plan(file(nothing)).settled) << plan(file(nothing)).message;
   EXPECT_EQ(plan(file({{"masters", 2}})).reason, "CreatingPods");
   const auto applied = [&](const Json& object) {
     const Json annotations = {{"kubectl.kubernetes.io/last-applied-configuration", object.dump()}};
     ASSERT_TRUE(harness.client().Patch(kRedisClusters, {"default", "demo"}, reconciler::PatchType::kMerge,
                                        {{"metadata", {{"annotations", annotations}}}}));
   };
-  applied(file({}));
-  EXPECT_TRUE(plan(file({})).settled) << "masters are somebody else's: " << plan(file({})).message;
+  applied(file(nothing));
+  EXPECT_TRUE(plan(file(nothing)).settled) << "masters are somebody else's: " << plan(file(nothing)).message;
   applied(file({{"masters", 1}}));
-  EXPECT_EQ(plan(file({})).reason, "CreatingPods") << "the file has named the masters, and gives them back";
+  EXPECT_EQ(plan(file(nothing)).reason, "CreatingPods") << "the file has named the masters, and gives them back";
 }
 
 TEST(ApiOutage, IsWaitedOutAndSaidAndTheClusterDoesNotNotice) {

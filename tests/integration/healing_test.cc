@@ -378,11 +378,10 @@ TEST(Healing, OfAServerThatDiesWhileItLoadsTakesTheSameFilesAgain) {
   }));
   std::this_thread::sleep_for(3s);  // readiness has been probed
   ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
-  ASSERT_TRUE(Harness::Eventually([&] {
-    return life.harness.Ask(endpoint, {"INFO", "persistence"}).text.find("\nloading:1") != std::string::npos;
-  }));
-  std::this_thread::sleep_for(4s);
-  ASSERT_THAT(life.harness.Ask(endpoint, {"INFO", "persistence"}).text, HasSubstr("\nloading:1"));
+  const auto loads = [&] { return life.harness.Look().observation.nodes.at(0).loading; };
+  ASSERT_TRUE(Harness::Eventually(loads));
+  std::this_thread::sleep_for(4s);  // readiness is probed
+  ASSERT_TRUE(loads());
   ASSERT_NO_FATAL_FAILURE(KillServers(life, {"demo-0-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'100);
