@@ -144,6 +144,14 @@ bool CannotBeTried(const reconciler::Error& error) {
   return IsForQuota(error) || error.message.find("does not support dry run") != std::string::npos;
 }
 
+// To CLUSTER NODES and INFO: it owns nothing and has no keys, or follows a master that has the same.
+bool HasNothingThatNobodyElseHas(const std::vector<Reply>& replies) {
+  const auto table = ParseClusterNodes(replies[0].text);
+  if (!table || !table->myself().slots.empty() || !table->myself().open_slots.empty()) return false;
+  const ServerInfo server = ParseServerInfo(replies[1].text);
+  return server.master_role ? server.keys == 0 && !server.loading : server.master_link_up;
+}
+
 // No commands here: an action on Kubernetes, or one of several exchanges.
 NodeCommands CommandsFor(const auto&) { return {}; }
 
@@ -221,7 +229,11 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
 
 void Executor::LetLeave(const std::optional<NodeRef>& node, const std::string& password) const {
   if (!node) return;
-  (void)commander_.Run({{node->endpoint, password, {{"CLUSTER", "RESET", "HARD"}}, node->id}}, std::chrono::seconds(2));
+  const auto run = [&](std::vector<Command> commands) {
+    return commander_.Run({{node->endpoint, password, std::move(commands), node->id}}, std::chrono::seconds(2))[0];
+  };
+  const auto now = run({{"CLUSTER", "NODES"}, {"INFO"}});
+  if (now && HasNothingThatNobodyElseHas(*now)) (void)run({{"CLUSTER", "RESET", "HARD"}});
 }
 
 void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,

@@ -172,5 +172,56 @@ TEST_F(LoadingTest, IsNoFailureOfAnIntroduction) {
   EXPECT_THAT(Carry(meet, "ERR no").error, HasSubstr("ERR no"));
 }
 
+// Answers CLUSTER NODES and INFO, and remembers whether it was reset.
+class LeavingNode final : public Commander {
+ public:
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+    std::vector<Reply> replies;
+    for (const auto& command : requests.at(0).commands) {
+      was_reset = was_reset || command == Command{"CLUSTER", "RESET", "HARD"};
+      replies.push_back({.type = Reply::Type::kString, .text = command[0] == "INFO" ? info : table});
+    }
+    return {std::move(replies)};
+  }
+
+  std::string table;
+  std::string info;
+  bool was_reset = false;
+};
+
+class LeavingTest : public ::testing::Test {
+ protected:
+  bool IsReset(const std::string& table, const std::string& info) {
+    const auto api = std::make_shared<reconciler::FakeTransport>();
+    api->on_send = [](const HttpRequest&, std::stop_token) { return HttpResponse{.status = 200, .body = "{}"}; };
+    reconciler::FakeClock clock;
+    const reconciler::Client client(api, {}, clock);
+    LeavingNode node;
+    node.table = std::string(40, 'a') + " 10.0.0.1:6379@16379,host " + table + "\n";
+    node.info = info;
+    Plan plan;
+    plan.actions = {DeletePod{"demo-3-0", "uid", NodeRef{"demo-3-0", {}, {"10.0.0.1", 6379}}}};
+    const auto outcome = Executor(client, node, clock, {}).Carry(plan, {}, "").at(0);
+    EXPECT_THAT(outcome.error, IsEmpty());
+    return node.was_reset;
+  }
+  const std::string kMaster = "myself,master - 0 0 1 connected";
+  const std::string kReplica = "myself,slave " + std::string(40, 'b') + " 0 0 1 connected";
+};
+
+TEST_F(LeavingTest, NodeThatHasNothingIsReset) {
+  EXPECT_TRUE(IsReset(kMaster, "role:master\r\n"));
+  EXPECT_TRUE(
+      IsReset(kReplica, "role:slave\r\nmaster_link_status:up\r\n# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n"));
+}
+
+// Since the look it may have become the only one that has something.
+TEST_F(LeavingTest, NodeThatHasSomethingIsNot) {
+  EXPECT_FALSE(IsReset(kMaster + " 0-99", "role:master\r\n"));
+  EXPECT_FALSE(IsReset(kMaster + " [7-<-" + std::string(40, 'b') + "]", "role:master\r\n"));
+  EXPECT_FALSE(IsReset(kMaster, "role:master\r\n# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n"));
+  EXPECT_FALSE(IsReset(kReplica, "role:slave\r\nmaster_link_status:down\r\n"));
+}
+
 }  // namespace
 }  // namespace slotwright
