@@ -144,12 +144,12 @@ bool CannotBeTried(const reconciler::Error& error) {
   return IsForQuota(error) || error.message.find("does not support dry run") != std::string::npos;
 }
 
-// To CLUSTER NODES and INFO: it owns nothing and has no keys, or follows a master that has the same.
+// By its answers to CLUSTER NODES and INFO: it owns nothing, and has no keys or follows a master that has the same.
 bool HasNothingThatNobodyElseHas(const std::vector<Reply>& replies) {
   const auto table = ParseClusterNodes(replies[0].text);
   if (!table || !table->myself().slots.empty() || !table->myself().open_slots.empty()) return false;
   const ServerInfo server = ParseServerInfo(replies[1].text);
-  return server.master_role ? server.keys == 0 && !server.loading : server.master_link_up;
+  return (server.keys == 0 && !server.loading) || (!server.master_role && server.master_link_up);
 }
 
 // No commands here: an action on Kubernetes, or one of several exchanges.
