@@ -233,7 +233,8 @@ void Executor::LetLeave(const std::optional<NodeRef>& node, const std::string& p
     return commander_.Run({{node->endpoint, password, std::move(commands), node->id}}, std::chrono::seconds(2))[0];
   };
   const auto now = run({{"CLUSTER", "NODES"}, {"INFO"}});
-  if (now && HasNothingThatNobodyElseHas(*now)) (void)run({{"CLUSTER", "RESET", "HARD"}});
+  if (!now || !HasNothingThatNobodyElseHas(*now)) return;
+  (void)run({{"CONFIG", "SET", "repl-diskless-sync-delay", kLeavingDelay}, {"CLUSTER", "RESET", "HARD"}});
 }
 
 void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,

@@ -54,6 +54,7 @@ struct NodeView {
 
   /// It is new, and nobody may copy it yet.
   bool quarantined = false;
+  bool leaving = false;  ///< It was reset, and is about to end: nobody is to meet it again, whatever a cache says.
 
   /// Slot migrations that the servers carry out by themselves and in which it takes part. The slots of such a one are
   /// not open, and its target has neither slots nor keys to show until the very end.

@@ -304,7 +304,9 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
   node.table = std::move(*table);
   node.info = ParseClusterInfo(replies[1].text);
   node.server = std::move(server);
-  node.quarantined = replies[3].elements.size() == 2 && replies[3].elements[1].text == kQuarantineDelay;
+  const std::string delay = replies[3].elements.size() == 2 ? replies[3].elements[1].text : "";
+  node.quarantined = delay == kQuarantineDelay;
+  node.leaving = delay == kLeavingDelay;
 }
 
 }  // namespace slotwright

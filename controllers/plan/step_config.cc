@@ -74,7 +74,7 @@ LiveConfig LiveConfigOf(const Observation& observation) {
   LiveConfig live;
   for (const auto& node : observation.nodes) {
     // What is set on a node in quarantine could end it too early.
-    if (!node.Answers() || node.quarantined) continue;
+    if (!node.Answers() || node.quarantined || node.leaving) continue;
     const PodView* pod = observation.FindPod(node.pod);
     if (pod == nullptr || !IsToBeKept(observation, *pod)) continue;
     if (current.IsOutdated(*pod) && !outdated_wait) continue;

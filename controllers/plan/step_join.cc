@@ -33,21 +33,15 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
   return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
-// It has left the cluster for good, and is about to end.
-bool HasLeft(const Observation& observation, const NodeView& node) {
-  const PodView* pod = observation.FindPod(node.pod);
-  return node.info.known_nodes <= 1 && (pod == nullptr || pod->terminating);
-}
-
 // New masters all start with epoch 0: they would settle that among themselves, with old masters drawn in.
 bool NeedsEpoch(const ClusterView& view, const NodeView& node) {
   return TakesEpoch(node) && view.HeadOf(node.shard) == &node;
 }
 
-void AddMeets(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
+void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
   std::uint64_t epoch = view.HighestEpoch();
   std::vector<const NodeView*> nodes = view.answering;
-  std::erase_if(nodes, [&](const NodeView* node) { return HasLeft(observation, *node); });
+  std::erase_if(nodes, &NodeView::leaving);
   for (const NodeView* from : nodes) {
     Meet meet{.from = RefTo(*from), .peers = {}, .epoch = std::nullopt};
     for (const NodeView* peer : nodes) {
@@ -107,7 +101,7 @@ void EndQuarantines(const Observation& observation, const ClusterView& view, std
 
 std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView& view) {
   std::vector<Action> actions;
-  AddMeets(observation, view, actions);
+  AddMeets(view, actions);
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;

@@ -33,6 +33,8 @@ namespace slotwright {
 
 /// repl-diskless-sync-delay of a node that nobody may copy yet; no value that anybody would choose.
 inline constexpr const char* kQuarantineDelay = "1000000000";
+/// The same of a node that was reset because it leaves for good: the sign goes with its process.
+inline constexpr const char* kLeavingDelay = "1000000001";
 /// The directives that make the quarantine, with the values that end it. The delay comes last: it is what tells.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> DirectivesOfQuarantine(const RedisCluster& cluster);
 

@@ -92,6 +92,7 @@ class Node {
 
   Directives directives;     ///< As the process has them now.
   bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
+  bool leaving = false;      ///< So do they here.
   bool hung = false;
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
   int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.

@@ -50,13 +50,19 @@ Reply Node::CommandInfo(const Command& command) const {
 
 Reply Node::Config(const Command& command) {
   if (command.at(1) == "GET") {
-    return {.type = Reply::Type::kArray, .elements = {Text(command.at(2)), Text(quarantined ? kQuarantineDelay : "0")}};
+    return {.type = Reply::Type::kArray,
+            .elements = {Text(command.at(2)), Text(leaving       ? kLeavingDelay
+                                                   : quarantined ? kQuarantineDelay
+                                                                 : "0")}};
   }
   Directives wanted;
   for (size_t i = 2; i + 1 < command.size(); i += 2) wanted[command[i]] = command[i + 1];
   if (const std::string refusal = RefusalOf(wanted); !refusal.empty()) return Error("ERR " + refusal);
   for (const auto& [name, value] : wanted) directives[name] = value;
-  if (wanted.contains("repl-diskless-sync-delay")) quarantined = wanted["repl-diskless-sync-delay"] == kQuarantineDelay;
+  if (const auto delay = wanted.find("repl-diskless-sync-delay"); delay != wanted.end()) {
+    quarantined = delay->second == kQuarantineDelay;
+    leaving = delay->second == kLeavingDelay;
+  }
   return Ok();
 }
 

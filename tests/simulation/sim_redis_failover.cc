@@ -27,7 +27,7 @@ void Node::Replicate() {
     return;
   }
   if (!link_up_) {
-    if (source->quarantined) return;
+    if (source->quarantined || source->leaving) return;
     if (!sync_done_) sync_done_ = now + bus_.simulator.RandomMs(50, 400);
     if (now < *sync_done_) return;
     link_up_ = true;

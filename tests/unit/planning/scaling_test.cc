@@ -232,6 +232,17 @@ TEST(ScaleIn, DeletesNoTargetOfAnOpenSlot) {
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
+// The cache may not show yet that its pod goes, and its address is somebody else's soon.
+TEST(ScaleIn, IntroducesNoNodeAgainThatLeaves) {
+  World world = Asked(3, 4);
+  world.MoveAllSlots("demo-3-0", "demo-0-0");
+  world.Reincarnate("demo-3-0");
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("introduce")));
+  world.Node("demo-3-0").quarantined = false;
+  world.Node("demo-3-0").leaving = true;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("introduce"))));
+}
+
 TEST(Roll, WaitsForTheEndOfAMigrationOfTheServersOwn) {
   World world = World::Healthy(3, 1);
   world.observation.cluster.spec.image = "redis:8.4";
