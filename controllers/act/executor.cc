@@ -227,8 +227,11 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
   if (!evicted) outcome.error = evicted.error().message;
 }
 
-void Executor::LetLeave(const std::optional<NodeRef>& node, const std::string& password) const {
+void Executor::LetLeave(const std::optional<NodeRef>& node, const reconciler::ObjectKey& pod, const std::string& uid,
+                        const std::string& password) const {
   if (!node) return;
+  const auto going = client_.Get(reconciler::types::kPods, pod);
+  if (!going || reconciler::UidOf(*going) != uid || !reconciler::IsBeingDeleted(*going)) return;
   const auto run = [&](std::vector<Command> commands) {
     return commander_.Run({{node->endpoint, password, std::move(commands), node->id}}, std::chrono::seconds(2))[0];
   };
@@ -256,13 +259,13 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   } else if (const auto* pod = std::get_if<DeletePod>(&action)) {
     outcome.error =
         error_of(Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, pod->name}, {.uid = pod->uid})));
-    if (outcome.error.empty()) LetLeave(pod->leaving, password);
+    if (outcome.error.empty()) LetLeave(pod->leaving, {cluster.ns, pod->name}, pod->uid, password);
   } else if (const auto* note = std::get_if<NotePod>(&action)) {
     outcome.error = error_of(client_.Patch(reconciler::types::kPods, {cluster.ns, note->name},
                                            reconciler::PatchType::kMerge, PatchOf(note->notes)));
   } else if (const auto* eviction = std::get_if<EvictPod>(&action)) {
     Evict(*eviction, cluster, outcome);
-    if (outcome.error.empty()) LetLeave(eviction->leaving, password);
+    if (outcome.error.empty()) LetLeave(eviction->leaving, {cluster.ns, eviction->name}, eviction->uid, password);
   } else if (const auto* object = std::get_if<DeleteObject>(&action)) {
     outcome.error = error_of(Gone(client_.Delete(object->type, {cluster.ns, object->name}, {.uid = object->uid})));
   } else if (std::holds_alternative<RecordFormed>(action)) {

@@ -63,9 +63,10 @@ class Executor {
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
-  /// Once its pod is on its way out. If it does not answer any more, or has become the only one with what it has, it
+  /// If its pod is on its way out. If it does not answer any more, or has become the only one with what it has, it
   /// stays who it was.
-  void LetLeave(const std::optional<NodeRef>& node, const std::string& password) const;
+  void LetLeave(const std::optional<NodeRef>& node, const reconciler::ObjectKey& pod, const std::string& uid,
+                const std::string& password) const;
   /// Whether the API server would take what is to come; else `outcome` says why not.
   [[nodiscard]] bool WouldBeTaken(const reconciler::Json& pod, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,

@@ -63,7 +63,7 @@ aof_has_everything() {
   [ ! -e "$data_dir/aof-incomplete" ] || return 1
   [ -e "$data_dir/aof-complete" ] || [ "$wanted" = yes ] || return 1
   ! ls "$aof"/temp-*.incr > /dev/null 2>&1 || return 1
-  ls "$aof" 2> /dev/null | grep -v '^temp-' | grep -q '\.manifest$'
+  [ -e "$aof/appendonly.aof.manifest" ]
 }
 
 # "ADDRESS:PORT" of each.
@@ -94,7 +94,7 @@ a_replica_has_more() {
         *role:slave*master_link_status:up*) return 0 ;;
         *role:slave*master_link_down_since_seconds:[0-9]*)
           down=$(printf '%s\n' "$said" | sed -n 's/^master_link_down_since_seconds:\([0-9]*\).*/\1/p')
-          [ $(($(date +%s) - down + 2)) -le "$written" ] || return 0
+          [ $(($(date +%s) - down + slack)) -le "$written" ] || return 0
           ;;
         *) unknown=yes ;;
       esac
@@ -104,15 +104,24 @@ a_replica_has_more() {
   return 1
 }
 
-# A node that left the cluster, knows nobody and owns nothing: what lies there it was to give up.
+put_aside() {
+  for file in "$rdb" "$aof"; do
+    [ -e "$file" ] || continue
+    echo "slotwright: what lies here is kept as $file.old"
+    rm -rf "$file.old"
+    mv "$file" "$file.old"
+  done
+  rm -f "$data_dir"/aof-*complete "$nodes"  # last: a start without it would read what lies there
+}
+
+# A node that knows nobody and owns nothing: it left the cluster, or never came into one.
 has_left() { [ "$(grep -c '^[0-9a-f]\{40\} ' "$nodes")" = 1 ] && ! grep -q ' connected [0-9]' "$nodes"; }
 
 wanted=$(value_of appendonly)
 loads=$wanted
 if [ -s "$nodes" ] && has_left; then
   echo "slotwright: this node left the cluster; starting as a new one, without what it had"
-  rm -rf "$aof" "$rdb" "$data_dir"/aof-*complete
-  rm -f "$nodes"
+  put_aside
 fi
 if [ -s "$nodes" ]; then
   data=
@@ -124,6 +133,8 @@ if [ -s "$nodes" ]; then
   id=$(sed -n 's/^\([0-9a-f]\{40\}\) .*myself,master.*/\1/p' "$nodes")
   if [ -n "$id" ] && [ -n "$(replicas_of "$id")" ] && { [ "$data" != aof ] || [ -e "$run_dir/started" ]; }; then
     written=$(written_at) || written=0
+    slack=2
+    [ "$data" = aof ] || slack=10  # it may come from a machine with another clock
     if a_replica_has_more "$id" 1 || [ -n "$unknown" ]; then
       echo "slotwright: this master died; waiting ${wait_seconds}s so that a replica with every write can take over"
       sleep "$wait_seconds"
@@ -132,14 +143,11 @@ if [ -s "$nodes" ]; then
   fi
   if [ -z "$data" ]; then
     echo "slotwright: no data survived; starting as a new node so that no replica copies the emptiness"
-    for file in "$rdb" "$aof"; do
-      [ -e "$file" ] || continue
-      echo "slotwright: what may be older than a replica's data is kept as $file.old"
-      rm -rf "$file.old"
-      mv "$file" "$file.old"
-    done
-    rm -f "$data_dir"/aof-*complete "$nodes"  # last: a start without it would read what lies there
+    put_aside
     loads=$wanted
+  elif [ "$data" = rdb ]; then
+    # Said again, as a server that is loading is not asked, and what told it may go now.
+    mv "$data_dir/aof-complete" "$data_dir/aof-incomplete" 2> /dev/null || touch "$data_dir/aof-incomplete" || true
   fi
 fi
 rm -f "$aof"/temp-* "$data_dir"/temp-*

@@ -193,7 +193,9 @@ class LeavingTest : public ::testing::Test {
  protected:
   bool IsReset(const std::string& table, const std::string& info) {
     const auto api = std::make_shared<reconciler::FakeTransport>();
-    api->on_send = [](const HttpRequest&, std::stop_token) { return HttpResponse{.status = 200, .body = "{}"}; };
+    api->on_send = [this](const HttpRequest&, std::stop_token) {
+      return HttpResponse{.status = 200, .body = Json{{"metadata", pod_}}.dump()};
+    };
     reconciler::FakeClock clock;
     const reconciler::Client client(api, {}, clock);
     LeavingNode node;
@@ -205,6 +207,7 @@ class LeavingTest : public ::testing::Test {
     EXPECT_THAT(outcome.error, IsEmpty());
     return node.was_reset;
   }
+  Json pod_ = {{"name", "demo-3-0"}, {"uid", "uid"}, {"deletionTimestamp", "2026-11-23T06:00:00Z"}};
   const std::string kMaster = "myself,master - 0 0 1 connected";
   const std::string kKeys = "# Keyspace\r\ndb0:keys=7,expires=0,avg_ttl=0\r\n";
   const std::string kReplica = "myself,slave " + std::string(40, 'b') + " 0 0 1 connected";
@@ -214,6 +217,13 @@ TEST_F(LeavingTest, NodeThatHasNothingIsReset) {
   EXPECT_TRUE(IsReset(kMaster, "role:master\r\n"));
   EXPECT_TRUE(IsReset(kReplica, "role:slave\r\nmaster_link_status:down\r\n")) << "its master may have left before it";
   EXPECT_TRUE(IsReset(kReplica, "role:slave\r\nmaster_link_status:up\r\n" + kKeys));
+}
+
+TEST_F(LeavingTest, NodeWhosePodStaysIsNot) {
+  pod_["uid"] = "another";
+  EXPECT_FALSE(IsReset(kMaster, "role:master\r\n"));
+  pod_ = {{"name", "demo-3-0"}, {"uid", "uid"}};
+  EXPECT_FALSE(IsReset(kMaster, "role:master\r\n"));
 }
 
 // Since the look it may have become the only one that has something.
