@@ -87,12 +87,13 @@ bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && 
 std::vector<const NodeView*> WholeShardOf(const Observation& observation, const ClusterView& view,
                                           const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
+  if (!place) return {};
   std::vector<const NodeView*> shard;
   std::ranges::copy_if(view.answering, std::back_inserter(shard),
-                       [&](const NodeView* node) { return place && node->shard == place->first; });
+                       [&](const NodeView* node) { return node->shard == place->first; });
   const std::string own = PodBehind(observation, lost);
   const bool any_silent = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
-    return place && pod.shard == place->first && pod.name != own &&
+    return pod.shard == place->first && pod.name != own &&
            std::ranges::find(shard, pod.name, &NodeView::pod) == shard.end();
   });
   if (any_silent || static_cast<int>(shard.size()) < observation.cluster.spec.pods_per_shard()) shard.clear();

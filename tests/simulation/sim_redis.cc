@@ -22,16 +22,20 @@ Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string passwo
       booted_(bus.simulator.Now()),
       run_id_(bus.NewId().ToString()),
       link_lost_(booted_ - std::chrono::hours(100)) {
-  Peer& me = disk_.table[disk_.id];
-  me.id = disk_.id;
-  me.endpoint = endpoint_;
-  me.hostname = hostname_;
-  if (me.shard == NodeId()) me.shard = me.id;
+  ListMyself();
   for (auto& [id, peer] : disk_.table) {
     peer.pong = booted_;
     peer.reports.clear();
     if (!peer.master) peer.epoch = 0;  // clusterLoadConfig
   }
+}
+
+void Node::ListMyself() {
+  Peer& me = disk_.table[disk_.id];
+  me.id = disk_.id;
+  me.endpoint = endpoint_;
+  me.hostname = hostname_;
+  if (me.shard == NodeId()) me.shard = me.id;
 }
 
 std::int64_t Node::KeyCount() const {

@@ -101,6 +101,7 @@ class Node {
  private:
   friend class Bus;
   Peer& Me() { return disk_.table.at(disk_.id); }
+  void ListMyself();
   [[nodiscard]] Peer* Find(const NodeId& id);
   [[nodiscard]] Peer* Find(const std::string& id) { return Find(NodeId::Parse(id).value_or(NodeId())); }
   [[nodiscard]] const Peer& Me() const { return me(); }

@@ -241,11 +241,8 @@ Reply Node::Reset(const std::string& how) {
   }
   disk_ = Disk{};
   disk_.id = bus_.NewId();
-  Peer& me = disk_.table[disk_.id];
-  me.id = me.shard = disk_.id;
-  me.endpoint = endpoint_;
-  me.hostname = hostname_;
-  me.pong = bus_.simulator.Now();
+  ListMyself();
+  Me().pong = bus_.simulator.Now();
   master_address_.reset();
   election_at_.reset();
   link_up_ = ever_synced_ = false;
