@@ -13,6 +13,8 @@
 
 namespace slotwright {
 
+inline constexpr int kMostMasters = 1000;  ///< As the definition bounds spec.masters.
+
 struct AuthSpec {
   std::string secret_name;  ///< Empty: "<name>-auth", generated.
   std::string key = "password";

@@ -153,7 +153,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
       errors.push_back({field, std::to_string(value), fmt::format("use a value from {} to {}", low, high)});
     }
   };
-  range("spec.masters", spec.masters, 1, 1000);
+  range("spec.masters", spec.masters, 1, kMostMasters);
   range("spec.replicasPerMaster", spec.replicas_per_master, 0, 5);
   range("spec.port", spec.port, 1, 65535);
   if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});

@@ -7,9 +7,6 @@
 
 namespace slotwright {
 
-// As the definition bounds spec.masters; anybody may write a label.
-constexpr int kMostShards = 1000;
-
 int Observation::ShardCount() const {
   int count = cluster.spec.masters;
   for (const auto& pod : pods) {
@@ -19,8 +16,9 @@ int Observation::ShardCount() const {
     const bool is_claim = kind_and_name.first == reconciler::types::kPersistentVolumeClaims.kind;
     const bool is_budget = kind_and_name.first == reconciler::types::kPodDisruptionBudgets.kind &&
                            reconciler::ControllerUidOf(*object) == cluster.uid;
+    // Anybody may write a label.
     const int shard = NumberLabel(*object, labels::kShard);
-    if ((is_claim || is_budget) && shard < kMostShards) count = std::max(count, shard + 1);
+    if ((is_claim || is_budget) && shard < kMostMasters) count = std::max(count, shard + 1);
   }
   return count;
 }

@@ -15,6 +15,6 @@ in_test patch rdc kept --type=merge -p '{"spec": {"config": {"slowlog-log-slower
 expect 30 "every server knows" everywhere slowlog-log-slower-than 7654
 expect 60 "all is well" settled kept 6
 pods_unharmed kept "$pods"
-in_test patch rdc kept --type=merge -p '{"spec": {"config": {"databases": "20"}}}'
-expect 180 "every server has been started with it" everywhere databases 20
+in_test patch rdc kept --type=merge -p '{"spec": {"config": {"tcp-backlog": "500"}}}'
+expect 180 "every server has been started with it" everywhere tcp-backlog 500
 expect 60 "all is well" settled kept 6

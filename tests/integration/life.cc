@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -84,6 +85,15 @@ pid_t Life::PidOf(const std::string& pod) const {
 void Life::DeletePod(const std::string& pod) const {
   const auto deleted = harness.client().Delete(reconciler::types::kPods, {"default", pod});
   EXPECT_TRUE(deleted) << deleted.error().message;
+}
+
+bool Life::IsNotReady() const { return harness.Condition("Ready").value("status", "") == "False"; }
+
+void Life::KillServers(const std::vector<std::string>& pods) const {
+  std::vector<pid_t> servers;
+  for (const auto& pod : pods) servers.push_back(PidOf(pod));
+  for (const pid_t server : servers) ASSERT_EQ(::kill(server, SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return IsNotReady(); }));
 }
 
 std::string TagOf(Slot slot) {

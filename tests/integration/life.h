@@ -29,6 +29,9 @@ class Life {
   [[nodiscard]] pid_t PidOf(const std::string& pod) const;
   [[nodiscard]] NodeView NodeOf(const std::string& pod) const;
   void DeletePod(const std::string& pod) const;
+  [[nodiscard]] bool IsNotReady() const;
+  /// SIGKILL for the servers of all of these pods at once; waits until the operator has seen it.
+  void KillServers(const std::vector<std::string>& pods) const;
 
  private:
   std::int64_t filled_ = 0;

@@ -10,7 +10,7 @@
 #include "reconciler/http/server.h"
 #include "tests/unit/kubelet/loop_runner.h"
 #include "tests/unit/kubelet/pod_parts.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -10,7 +10,7 @@
 #include "local/apiserver/api_server.h"
 #include "local/kubelet/kubelet.h"
 #include "tests/unit/kubelet/loop_runner.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 

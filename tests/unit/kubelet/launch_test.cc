@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "tests/unit/kubelet/pod_parts.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "reconciler/http/server.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <condition_variable>
 
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -14,7 +14,7 @@
 #include "local/kubelet/command.h"
 #include "local/kubelet/state_folder.h"
 #include "tests/unit/kubelet/loop_runner.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

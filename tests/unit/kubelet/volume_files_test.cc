@@ -12,7 +12,7 @@
 #include "local/kubelet/atomic_files.h"
 #include "local/kubelet/pod_volumes.h"
 #include "tests/unit/kubelet/pod_parts.h"
-#include "tests/unit/kubelet/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <string>
 
-namespace slotwright::local {
+namespace slotwright {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(testing::TempDir() + "kubelet-XXXXXX") {
+  TemporaryFolder() : path_(::testing::TempDir() + "slotwright-XXXXXX") {
     if (::mkdtemp(path_.data()) == nullptr) std::abort();
   }
   ~TemporaryFolder() {
@@ -27,4 +27,4 @@ class TemporaryFolder {
   std::string path_;
 };
 
-}  // namespace slotwright::local
+}  // namespace slotwright

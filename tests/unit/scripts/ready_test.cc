@@ -1,0 +1,99 @@
+// What a pod's readiness makes of what its server says, and what it notes for the next start.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "tests/unit/scripts/script_test.h"
+
+namespace slotwright {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Ready : public ScriptTest {
+ protected:
+  Ready() {
+    Write("run/auth", "AUTH \"secret\"\n");
+    Program("redis-cli", R"sh(cat > "$ROOT/asked"; cat "$ROOT/answers" 2> /dev/null)sh");
+  }
+
+  struct Server {
+    const char* replication = "role:master";
+    const char* delay = "0";
+    bool loading = false;
+  };
+  void ServerIs(const Server& server) const {
+    // This process stands for it: what it has open is looked at.
+    Write("answers", fmt::format("OK\nrepl-diskless-sync-delay\n{}\nprocess_id:{}\nloading:{}\n{}\n", server.delay,
+                                 ::getpid(), server.loading ? 1 : 0, server.replication));
+  }
+  Result Run() const { return ScriptTest::Run("ready.sh", "6379 run data"); }
+  // An append-only file, open as long as what this returns.
+  std::ofstream Appends(const char* name) const {
+    std::filesystem::create_directory(root_ / "data/appendonlydir");
+    return std::ofstream(root_ / "data/appendonlydir" / name);
+  }
+};
+
+TEST_F(Ready, IsAMasterAndAReplicaInSync) {
+  for (const char* replication : {"role:master", "role:slave\nmaster_link_status:up"}) {
+    ServerIs({.replication = replication});
+    EXPECT_EQ(Run().status, 0) << replication;
+  }
+  EXPECT_THAT(Read("asked"), HasSubstr("AUTH \"secret\"\nCONFIG GET"));
+}
+
+TEST_F(Ready, SaysWhyNot) {
+  const auto expect = [&](const Server& server, const char* why) {
+    ServerIs(server);
+    const Result result = Run();
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr(why));
+  };
+  expect({.replication = "role:slave\nmaster_link_status:down"}, "not in sync with its master");
+  expect({.delay = "1000000000"}, "no place in the cluster");
+  expect({.loading = true}, "loading its data");
+  Write("answers", "WRONGPASS invalid\n");
+  EXPECT_THAT(Run().output, HasSubstr("refuses to be asked: WRONGPASS invalid"));
+  std::filesystem::remove(root_ / "answers");
+  EXPECT_THAT(Run().output, HasSubstr("does not answer"));
+  std::filesystem::remove(root_ / "run/auth");
+  EXPECT_THAT(Run().output, HasSubstr("being started"));
+}
+
+TEST_F(Ready, NotesThatAppendOnlyFilesAreCompleteWhileOneIsOpen) {
+  ServerIs({});
+  Write("data/aof-incomplete", "");
+  {
+    const std::ofstream file = Appends("appendonly.aof.1.incr.aof");
+    EXPECT_EQ(Run().status, 0);
+    EXPECT_TRUE(Has("aof-complete"));
+    EXPECT_FALSE(Has("aof-incomplete"));
+  }
+  EXPECT_EQ(Run().status, 0);
+  EXPECT_FALSE(Has("aof-complete"));
+  EXPECT_TRUE(Has("aof-incomplete"));
+}
+
+TEST_F(Ready, ToAppendToATemporaryFileIsNotToHaveEverything) {
+  ServerIs({});
+  const std::ofstream file = Appends("temp-appendonly.aof.incr");
+  Run();
+  EXPECT_TRUE(Has("aof-incomplete"));
+}
+
+TEST_F(Ready, LeavesTheNoteAsItIsWhereItCannotBeTold) {
+  Write("data/aof-complete", "");
+  ServerIs({.loading = true});
+  Run();
+  EXPECT_TRUE(Has("aof-complete"));
+  Write("answers", "NOAUTH\n");
+  Run();
+  EXPECT_TRUE(Has("aof-complete"));
+  EXPECT_FALSE(Has("aof-incomplete"));
+}
+
+}  // namespace
+}  // namespace slotwright
