@@ -25,7 +25,8 @@ namespace {
 // Once for the whole program: the HTTP library wants it before anything else.
 const bool kInitialized = [] {
   reconciler::InitializeHttp();
-  reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText);
+  // What was decided, and when: CTest shows it after a failure and keeps it in LastTest.log.
+  reconciler::ConfigureLog(reconciler::LogLevel::kInfo, reconciler::LogFormat::kText);
   return true;
 }();
 

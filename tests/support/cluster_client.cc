@@ -45,7 +45,7 @@ Endpoint ClusterClient::WayTo(Slot slot) {
   return known != ways_.end() ? known->second : nodes_[next_node_++ % nodes_.size()];
 }
 
-void ClusterClient::Refresh() {
+void ClusterClient::Refresh(bool learn_ways) {
   std::vector<NodeRequest> requests;
   {
     const std::lock_guard lock(mutex_);
@@ -60,7 +60,12 @@ void ClusterClient::Refresh() {
     if (!table) continue;
     const std::lock_guard lock(mutex_);
     for (const auto& line : table->lines) {
-      if (!line.endpoint.host.empty() && !line.flags.fail && !line.flags.handshake) Remember(line.endpoint);
+      if (line.endpoint.host.empty() || line.flags.fail || line.flags.handshake) continue;
+      Remember(line.endpoint);
+      if (!learn_ways || !line.flags.master) continue;
+      for (const SlotRange& range : line.slots.Ranges()) {
+        for (Slot slot = range.first; slot <= range.last; ++slot) ways_[slot] = line.endpoint;
+      }
     }
   }
 }
@@ -125,6 +130,7 @@ std::expected<Reply, ClusterClient::Failure> ClusterClient::Execute(const Comman
 
 std::string ClusterClient::Fill(int count, int bytes) {
   constexpr int kAtOnce = 5000;
+  Refresh(true);
   const std::string value(static_cast<size_t>(bytes), 'x');
   for (int first = 0; first < count; first += kAtOnce) {
     std::map<Endpoint, NodeRequest> requests;

@@ -33,7 +33,7 @@ class ClusterClient {
  private:
   [[nodiscard]] Endpoint WayTo(Slot slot);
   /// Asks somebody who the nodes are now, at most every 50 ms: in time all addresses may be new ones.
-  void Refresh();
+  void Refresh(bool learn_ways = false);
   /// Under mutex_.
   void Remember(const Endpoint& node);
   void Learn(Slot slot, const Endpoint& endpoint);
