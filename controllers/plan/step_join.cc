@@ -15,7 +15,8 @@ using text::Counted;
 namespace {
 
 // A node whose role has changed tells others with its next ping, which may take seconds; an introduction tells them
-// now, and changes nothing else between nodes that know each other.
+// now. Between nodes that know each other it changes nothing else, but that their links are opened anew (HandOver waits
+// for that).
 bool IsNewsTo(const NodeView& peer, const NodeView& from) {
   const NodeLine* known = peer.table->Find(from.id());
   if (!from.info.state_ok || known == nullptr || known->flags.handshake) return false;

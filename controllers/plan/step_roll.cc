@@ -164,6 +164,31 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
 
 namespace slotwright {
 
+namespace {
+
+// And is not about to lose it to an introduction.
+bool HasLinkTo(const NodeView& from, const NodeView& to) {
+  const NodeLine* line = from.table->Find(to.id());
+  return line != nullptr && line->link_connected && std::ranges::none_of(from.table->lines, [&](const NodeLine& other) {
+           return other.flags.handshake && other.endpoint == to.endpoint;
+         });
+}
+
+// CLUSTER FAILOVER is refused without a link to the master. A vote that cannot be asked for or cannot be sent is lost,
+// and Redis asks again after four node timeouts only (clusterHandleSlaveFailover). Links that were there a moment ago
+// are missing after an introduction: a node takes one link from each other (since 7.0) and closes the older one, which
+// is opened again within 100 ms.
+bool CanBeElected(const ClusterView& view, const NodeView& replica, const NodeView& master) {
+  const auto masters =
+      view.owned.size() + static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots));
+  const auto votes = static_cast<size_t>(std::ranges::count_if(view.answering, [&](const NodeView* node) {
+    return view.owned.contains(node->id()) && HasLinkTo(*node, replica) && HasLinkTo(replica, *node);
+  }));
+  return HasLinkTo(replica, master) && votes > masters / 2;
+}
+
+}  // namespace
+
 std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view, const NodeView& master,
                              const std::string& reason, const std::string& why) {
   const PodTemplate current(observation.cluster);
@@ -177,6 +202,11 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
     // If it died as master before they have everything, what the old one has would be newer.
     if (auto wait = WaitForAppendOnlyFiles(observation, "handover", reason, *node)) {
       not_yet = std::move(wait);
+      continue;
+    }
+    if (!CanBeElected(view, *node, master)) {
+      not_yet = WaitForRedis(observation, "handover", reason,
+                             fmt::format("waiting until {} has links to the masters, which have to vote", node->pod));
       continue;
     }
     // Never back to what is to be replaced itself, if that can be helped; then who is nearest.

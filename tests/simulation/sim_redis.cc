@@ -238,6 +238,10 @@ void Node::Meet(const Endpoint& endpoint) {
     from->meeting_.erase(endpoint);
     if (!bus.Reaches(*from, endpoint)) return;
     Node* to = bus.At(endpoint);
+    if (from->Find(to->id()) != nullptr) {
+      from->ReopenLinkTo(to->id());
+      if (bus.valkey) to->ReopenLinkTo(self);
+    }
     for (const auto& [one, other] : {std::pair(from, to), std::pair(to, from)}) {
       if (one->Find(other->id()) == nullptr) {
         Peer& peer = one->disk_.table[other->id()];
@@ -248,6 +252,14 @@ void Node::Meet(const Endpoint& endpoint) {
     }
     from->Find(to->id())->pong = bus.simulator.Now();
   });
+}
+
+// A node takes one link from each other, and closes the older one: the other notices and opens its own again.
+void Node::ReopenLinkTo(const NodeId& id) { reopened_[id] = bus_.simulator.Now() + kCron; }
+
+bool Node::HasLinkTo(const NodeId& id) const {
+  const auto reopened = reopened_.find(id);
+  return reopened == reopened_.end() || reopened->second <= bus_.simulator.Now();
 }
 
 void Node::CheckPeers() {

@@ -113,6 +113,8 @@ class Node {
   void UpdateSlots(Peer& sender, const SlotSet& claimed);
   void HearOfNewerOwners(const Node& sender);
   void Meet(const Endpoint& endpoint);
+  void ReopenLinkTo(const NodeId& id);
+  [[nodiscard]] bool HasLinkTo(const NodeId& id) const;
   void CheckPeers();
   void CheckElection();
   void Win(std::uint64_t epoch);
@@ -172,6 +174,7 @@ class Node {
   std::map<NodeId, MonotonicTime> banned_;
   std::map<NodeId, MonotonicTime> told_to_forget_;  ///< By others, until it does so itself.
   std::set<Endpoint> meeting_;
+  std::map<NodeId, MonotonicTime> reopened_;  ///< When links that were closed are there again.
   std::uint64_t last_vote_ = 0;
   std::map<NodeId, MonotonicTime> voted_;
   std::optional<MonotonicTime> election_at_;

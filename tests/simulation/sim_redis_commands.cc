@@ -271,7 +271,8 @@ Reply Node::Failover(const std::string& how) {
     Win(++disk_.current_epoch);
     return Ok();
   }
-  if (how.empty() && !link_up_) return Error("ERR Master is down or failed, please use CLUSTER FAILOVER FORCE");
+  if (how.empty() && (!link_up_ || !HasLinkTo(master->id)))
+    return Error("ERR Master is down or failed, please use CLUSTER FAILOVER FORCE");
   const bool orderly = how.empty();
   bus_.simulator.After(bus_.simulator.RandomMs(10, 60), [&bus = bus_, mine = endpoint_, self = disk_.id, orderly] {
     Node* replica = bus.At(mine);
@@ -361,7 +362,7 @@ std::string Node::NodesText() const {
     const Node* process = bus_.At(peer.endpoint);
     const bool alive = id == disk_.id || (process != nullptr && process->id() == id);
     // A link that is being opened in vain looks like one that is open.
-    line.link_connected = alive || bus_.simulator.Random(0, 1) == 0;
+    line.link_connected = (alive || bus_.simulator.Random(0, 1) == 0) && HasLinkTo(id);
     line.slots = peer.slots;
     if (line.flags.myself) {
       for (const auto& [slot, to] : disk_.migrating)
@@ -377,9 +378,7 @@ std::string Node::NodesText() const {
     line.endpoint = endpoint;
     line.bus_port = endpoint.port + bus_offset;
     line.flags.handshake = true;
-    const bool known =
-        std::ranges::any_of(disk_.table, [&](const auto& peer) { return peer.second.endpoint == endpoint; });
-    if (!known) table.lines.push_back(std::move(line));
+    table.lines.push_back(std::move(line));
   }
   return testing::ToClusterNodesText(table);
 }

@@ -69,7 +69,9 @@ bool Node::Elect(bool forced) {
   int votes = 0;
   for (Node* node : bus_.All()) {
     if (node == this || !bus_.Reaches(*this, node->endpoint())) continue;
-    votes += node->Vote(*this, epoch, forced) ? 1 : 0;
+    if (!HasLinkTo(node->id())) continue;
+    const bool voted = node->Vote(*this, epoch, forced);
+    votes += voted && node->HasLinkTo(id()) ? 1 : 0;
   }
   if (votes < Majority()) return false;
   Win(epoch);

@@ -1,4 +1,5 @@
 // How nodes come together: introductions, slots, epochs, replicas, and what is refused.
+#include <algorithm>
 #include <set>
 
 #include "tests/conformance/redis_model/scripts.h"
@@ -60,6 +61,28 @@ void MeetsWhoIsKnownAlready(Play& play) {
   play.Do('A', "CLUSTER MEET host:A port:A bus:A");
   play.Tables();
   play.Do('A', "CLUSTER MEET nonsense 1");
+}
+
+// Orders that need links have to wait until they are there again.
+void LosesItsLinkToWhomItMeetsAgain(Play& play) {
+  play.MakeCluster(2, 1);
+  play.MeetAllPairs();
+  play.Tables();
+  const auto is_met = [&] {
+    return std::ranges::any_of(play.TableOf('A').lines, [](const NodeLine& line) { return line.flags.handshake; });
+  };
+  play.Await("the introduction is in A's table", [&] {
+    play.Prepare('A', "CLUSTER MEET host:B port:B bus:B");
+    return is_met();
+  });
+  // It takes a tenth of a second only.
+  play.Await("A has no link to B", [&] {
+    if (!play.Line('A', "B").link_connected) return true;
+    if (!is_met()) play.Prepare('A', "CLUSTER MEET host:B port:B bus:B");
+    return false;
+  });
+  play.Await("A has a link to B again", [&] { return play.Line('A', "B").link_connected; });
+  play.Tables();
 }
 
 void RefusesWhatMakesNoCluster(Play& play) {
@@ -143,6 +166,7 @@ std::vector<Script> JoiningScripts() {
   return {{"FormsACluster", FormsACluster},
           {"SettlesOnDifferentEpochs", SettlesOnDifferentEpochs},
           {"MeetsWhoIsKnownAlready", MeetsWhoIsKnownAlready},
+          {"LosesItsLinkToWhomItMeetsAgain", LosesItsLinkToWhomItMeetsAgain},
           {"RefusesWhatMakesNoCluster", RefusesWhatMakesNoCluster},
           {"AnswersQuestions", AnswersQuestions},
           {"MovesAReplica", MovesAReplica},

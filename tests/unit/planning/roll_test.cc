@@ -104,6 +104,40 @@ TEST(Roll, NeverHandsOverToAReplicaThatIsNotInSync) {
       << "it does not rely on AwaitHealth";
 }
 
+// An introduction closes links for a moment. What is asked for, or voted, in that time is lost.
+TEST(Roll, HandsOverToNoReplicaWithoutLinksToAMajorityOfMasters) {
+  const auto plan_without = [](const std::vector<std::pair<const char*, const char*>>& links) {
+    World world = World::Healthy();
+    for (const auto& [from, to] : links) world.Line(from, to).link_connected = false;
+    return HandOver(world.observation, Merge(world.observation), world.Node("demo-0-0"), "Why", "").value_or(Plan());
+  };
+  // One of three need not vote, whichever way it is cut off; nor does it matter what replicas of others say.
+  for (const auto& links : std::vector<std::vector<std::pair<const char*, const char*>>>{
+           {},
+           {{"demo-0-0", "demo-0-1"}},
+           {{"demo-1-0", "demo-0-1"}, {"demo-0-1", "demo-1-0"}},
+           {{"demo-1-1", "demo-0-1"}}}) {
+    EXPECT_EQ(plan_without(links).actions.size(), 1U) << links.size();
+  }
+  for (const auto& links : std::vector<std::vector<std::pair<const char*, const char*>>>{
+           {{"demo-0-1", "demo-0-0"}}, {{"demo-1-0", "demo-0-1"}, {"demo-0-1", "demo-2-0"}}}) {
+    const Plan plan = plan_without(links);
+    EXPECT_TRUE(plan.actions.empty());
+    EXPECT_THAT(plan.message, HasSubstr("waiting until demo-0-1 has links to the masters"));
+  }
+}
+
+TEST(Roll, HandsOverToNoReplicaThatIsBeingIntroduced) {
+  World world = World::Healthy();
+  NodeLine handshake{.id = IdOf("somebody"), .endpoint = world.Node("demo-0-0").endpoint};
+  handshake.flags.handshake = true;
+  world.Node("demo-0-1").table->lines.push_back(handshake);
+  const auto plan =
+      HandOver(world.observation, Merge(world.observation), world.Node("demo-0-0"), "Why", "").value_or(Plan());
+  EXPECT_TRUE(plan.actions.empty());
+  EXPECT_THAT(plan.message, HasSubstr("has links to the masters"));
+}
+
 TEST(Roll, HandsOverToTheReplicaThatIsNearest) {
   World world = WithNewReplicas(2);
   world.Node("demo-0-1").server.replica_offset = 7;
