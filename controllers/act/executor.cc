@@ -152,6 +152,25 @@ bool HasNothingThatNobodyElseHas(const std::vector<Reply>& replies) {
   return (server.keys == 0 && !server.loading) || (!server.master_role && server.master_link_up);
 }
 
+bool IsOurClaim(const Json& claim, const RedisCluster& cluster) {
+  return reconciler::LabelOf(claim, labels::kManagedBy) == "slotwright" &&
+         reconciler::LabelOf(claim, labels::kInstance) == cluster.name;
+}
+
+// A claim without an owner may be meant for us: somebody has restored a snapshot into it.
+bool IsNobodysClaim(const Json& claim) {
+  return reconciler::ControllerUidOf(claim).empty() && reconciler::LabelOf(claim, labels::kManagedBy).empty() &&
+         reconciler::LabelOf(claim, labels::kInstance).empty();
+}
+
+void RefuseTakenName(const reconciler::ResourceType& type, const std::string& name, Outcome& outcome) {
+  outcome.refusal = "NameTaken";
+  outcome.error = fmt::format(
+      "{} {} exists already and does not belong to this RedisCluster; delete it if it is a left-over, or choose "
+      "another name for the RedisCluster",
+      type.kind, name);
+}
+
 // No commands here: an action on Kubernetes, or one of several exchanges.
 NodeCommands CommandsFor(const auto&) { return {}; }
 
@@ -178,16 +197,32 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
     outcome.error = existing.error().message;
     return;
   }
-  const bool ours = reconciler::ControllerUidOf(*existing) == cluster.uid;
-  const bool kept_for_us = type == reconciler::types::kPersistentVolumeClaims ||
-                           (type == reconciler::types::kSecrets && reconciler::ControllerUidOf(*existing).empty());
   outcome.error.clear();
-  if (ours || kept_for_us) return;
-  outcome.refusal = "NameTaken";
-  outcome.error = fmt::format(
-      "{} {} exists already and does not belong to this RedisCluster; delete it if it is a left-over, or choose "
-      "another name for the RedisCluster",
-      type.kind, reconciler::KeyOf(object).name);
+  const std::string owner = reconciler::ControllerUidOf(*existing);
+  if (owner == cluster.uid || (type == reconciler::types::kSecrets && owner.empty())) return;
+  if (type == reconciler::types::kPersistentVolumeClaims && IsOurClaim(*existing, cluster)) return;
+  if (type == reconciler::types::kPersistentVolumeClaims && IsNobodysClaim(*existing)) {
+    const auto taken = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge,
+                                     {{"metadata", object.at("metadata")}});
+    if (!taken) outcome.error = taken.error().message;
+    return;
+  }
+  RefuseTakenName(type, reconciler::KeyOf(object).name, outcome);
+}
+
+// With a claim of its name that is somebody else's a pod would start on their volume.
+bool Executor::WouldMountAnothersVolume(const std::string& pod, const RedisCluster& cluster, Outcome& outcome) const {
+  const auto place = ShardAndIndexOf(cluster.name, pod);
+  if (!cluster.spec.storage || !place) return false;
+  const auto& type = reconciler::types::kPersistentVolumeClaims;
+  const std::string name = ClaimNameOf(cluster.name, place->first, place->second);
+  const auto claim = client_.Get(type, {cluster.ns, name});
+  if (claim && !IsOurClaim(*claim, cluster) && !IsNobodysClaim(*claim)) {
+    RefuseTakenName(type, name, outcome);
+  } else if (!claim && claim.error().kind != ErrorKind::kNotFound) {
+    outcome.error = claim.error().message;
+  }
+  return !outcome.error.empty();
 }
 
 bool Executor::WouldBeTaken(const Json& pod, Outcome& outcome) const {
@@ -248,8 +283,15 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
     if (!ensure->exists) return Create(type, object, cluster, outcome);
     auto patched = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge, object);
     outcome.error = error_of(patched);
-    if (patched) outcome.written = *std::move(patched);
+    if (patched) {
+      outcome.written = *std::move(patched);
+    } else if (type == reconciler::types::kPersistentVolumeClaims && IsForGood(patched.error())) {
+      outcome.refusal = "StorageCannotGrow";
+      outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed",
+                                  cluster.spec.storage ? cluster.spec.storage->size : "", outcome.error);
+    }
   } else if (const auto* create = std::get_if<CreatePod>(&action)) {
+    if (WouldMountAnothersVolume(create->name, cluster, outcome)) return;
     // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
     Create(reconciler::types::kPods, create->pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
   } else if (std::holds_alternative<CreatePassword>(action)) {
@@ -315,16 +357,37 @@ std::string Executor::WhyNotToTrust(const NodeRef& node, const RedisCluster& clu
   return "";
 }
 
+std::string Executor::TooLargeToMove(const MigrateSlots& move) {
+  const std::lock_guard lock(mutex_);
+  const auto known = too_large_.find({move.from.id, move.to.id});
+  if (known == too_large_.end()) return "";
+  if (clock_.Now() < known->second.until) return known->second.error;
+  too_large_.erase(known);
+  return "";
+}
+
+void Executor::Move(const MigrateSlots& move, const std::string& password, Outcome& outcome) {
+  constexpr std::chrono::seconds kNotBefore{30};
+  outcome.error = TooLargeToMove(move);
+  if (outcome.error.empty()) {
+    const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
+    outcome.moved =
+        Migrate({.commander = commander_, .clock = clock_, .password = password, .after_effect = after_effect}, move,
+                clock_.Now() + options_.migration_slice);
+    outcome.error = outcome.moved.error;
+    if (!outcome.moved.too_large) return;
+    const std::lock_guard lock(mutex_);
+    too_large_[{move.from.id, move.to.id}] = {.error = outcome.error, .until = clock_.Now() + kNotBefore};
+  }
+  outcome.refusal = "KeyTooLarge";
+}
+
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
-                        Outcome& outcome) const {
+                        Outcome& outcome) {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
     outcome.error = WhyNotToTrust(move->to, cluster);
     if (!outcome.error.empty()) return;
-    const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
-    outcome.moved =
-        Migrate({.commander = commander_, .clock = clock_, .password = password, .after_effect = after_effect}, *move,
-                clock_.Now() + options_.migration_slice);
-    outcome.error = outcome.moved.error;
+    Move(*move, password, outcome);
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = WhyNotToTrust(failover->replica, cluster);
     if (!outcome.error.empty()) return;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -55,7 +57,7 @@ class Executor {
                                            std::chrono::milliseconds budget = std::chrono::milliseconds(2000));
 
  private:
-  void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome) const;
+  void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
                        Outcome& outcome) const;
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
@@ -67,6 +69,9 @@ class Executor {
   /// stays who it was.
   void LetLeave(const std::optional<NodeRef>& node, const reconciler::ObjectKey& pod, const std::string& uid,
                 const std::string& password) const;
+  /// Whether the pod's claim is somebody else's, or cannot be asked for; `outcome` says so.
+  [[nodiscard]] bool WouldMountAnothersVolume(const std::string& pod, const RedisCluster& cluster,
+                                              Outcome& outcome) const;
   /// Whether the API server would take what is to come; else `outcome` says why not.
   [[nodiscard]] bool WouldBeTaken(const reconciler::Json& pod, Outcome& outcome) const;
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
@@ -74,11 +79,20 @@ class Executor {
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                   std::chrono::milliseconds budget, std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
+  /// Each try keeps clients waiting, so it is not repeated at once. Said again until then; empty if it may be tried.
+  [[nodiscard]] std::string TooLargeToMove(const MigrateSlots& move);
+  void Move(const MigrateSlots& move, const std::string& password, Outcome& outcome);
 
   const reconciler::Client& client_;
   Commander& commander_;
   reconciler::Clock& clock_;
   const Options options_;
+  struct TooLarge {
+    std::string error;
+    reconciler::MonotonicTime until;
+  };
+  std::mutex mutex_;
+  std::map<std::pair<NodeId, NodeId>, TooLarge> too_large_;  // by source and target
 };
 
 }  // namespace slotwright

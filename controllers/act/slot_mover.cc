@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 
 namespace slotwright {
@@ -16,6 +17,7 @@ constexpr std::int64_t kNewKeys = 16;
 // Below every sensible node timeout: a source that waits longer would be taken for dead.
 constexpr const char* kMigrateTimeoutMs = "2000";
 constexpr std::chrono::milliseconds kPatience{5000};
+constexpr std::int64_t kLarge = 16 << 20;  // a smaller key is not what took so long
 // As many as the commander keeps open.
 constexpr size_t kMostLanes = 4;
 constexpr size_t kCommandsOfALane = 128;
@@ -33,6 +35,20 @@ Command Migrate(const NodeRef& to, const std::string& password, const std::vecto
   command.emplace_back("KEYS");
   for (const Reply& key : keys) command.push_back(key.text);
   return command;
+}
+
+// The keys of MIGRATEs that failed on the way, or of which nothing was heard.
+std::vector<std::string> DoubtfulKeys(const std::map<Slot, std::vector<Reply>>& sent,
+                                      const std::vector<Reply>& replies) {
+  std::vector<std::string> keys;
+  size_t i = 0;
+  for (const auto& [slot, names] : sent) {
+    const bool failed = i >= replies.size() || replies[i].text.starts_with("IOERR");
+    ++i;
+    if (!failed) continue;
+    for (const Reply& name : names) keys.push_back(name.text);
+  }
+  return keys;
 }
 
 // What a node did not do: it gave no answer, or an error; empty if all is fine.
@@ -133,8 +149,54 @@ void SlotMover::Adapt(std::int64_t keys, reconciler::Duration took) {
   round_keys_ = std::clamp(static_cast<std::int64_t>(wanted), std::int64_t{1}, kMostKeysOfARound);
 }
 
+// A target that was too slow may take a key after all, when nobody waits for it any more. That copy does no harm while
+// the source has the key, but clients that delete it there would find it at the target. So it is dropped, while the
+// source holds back writes: else a client might delete the key and write it anew, at the target, between our question
+// and what we do. Twice, as the target may not have come to it yet the first time.
+std::vector<std::string> SlotMover::DropCopies(const MigrateSlots& move, std::vector<std::string> keys) {
+  constexpr std::chrono::milliseconds kPause{100};
+  std::vector<Reply> replies;
+  for (int round = 0; round < 2 && !keys.empty(); ++round) {
+    clock_.SleepFor(kPause, {});
+    if (!Send(move.to, {{"PING"}}, replies).empty()) return keys;
+    std::vector<Command> questions = {{"CLIENT", "PAUSE", "1000", "WRITE"}};
+    for (const auto& key : keys) questions.push_back({"EXISTS", key});
+    replies.clear();
+    (void)Send(move.from, std::move(questions), replies);  // of keys that it has not it says ASK
+    std::vector<std::string> left;
+    std::vector<Command> drops;
+    for (size_t i = 1; i < replies.size(); ++i) {
+      if (replies[i].integer != 1) continue;
+      drops.push_back({"ASKING"});
+      drops.push_back({"UNLINK", keys[i - 1]});
+      left.push_back(std::move(keys[i - 1]));
+    }
+    if (!drops.empty()) (void)Send(move.to, std::move(drops), replies);
+    (void)Send(move.from, {{"CLIENT", "UNPAUSE"}}, replies);
+    keys = std::move(left);
+  }
+  return keys;
+}
+
+std::string SlotMover::DescribeLargest(const MigrateSlots& move, const std::vector<std::string>& keys) {
+  std::vector<Command> questions;
+  for (const auto& key : keys) questions.push_back({"MEMORY", "USAGE", key});
+  std::vector<Reply> sizes;
+  if (keys.empty() || !Send(move.from, std::move(questions), sizes).empty()) return "";
+  const auto largest = std::ranges::max_element(sizes, {}, &Reply::integer);
+  if (largest->integer < kLarge) return "";
+  std::string name = keys[static_cast<size_t>(largest - sizes.begin())].substr(0, 100);
+  std::ranges::replace_if(name, [](unsigned char c) { return std::isprint(c) == 0; }, '?');
+  return fmt::format(
+      "the key \"{}\" of slot {} ({} MB) cannot be moved to {} within {} ms, and clients of {} wait while that is "
+      "tried; "
+      "split it or delete it",
+      name, KeySlot(keys[static_cast<size_t>(largest - sizes.begin())]), largest->integer >> 20, move.to.pod,
+      kMigrateTimeoutMs, move.from.pod);
+}
+
 std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit,
-                                std::int64_t& moved) {
+                                MoveProgress& progress) {
   // All of them, whatever was counted before: only from MIGRATING on can the source get no new keys.
   std::vector<Slot> open = batch.slots;
   // Keys that the last look found, to be moved by the next round; after each MIGRATE the slot is looked at again.
@@ -155,9 +217,16 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     }
     std::vector<Reply> replies;
     const auto start = clock_.Now();
-    if (auto problem = Send(move.from, std::move(commands), replies); !problem.empty()) return problem;
+    if (auto problem = Send(move.from, std::move(commands), replies); !problem.empty()) {
+      const auto left = DropCopies(move, DoubtfulKeys(found, replies));
+      if (auto large = DescribeLargest(move, left); !large.empty()) {
+        progress.too_large = true;
+        return large;
+      }
+      return problem;
+    }
     if (keys > 0) Adapt(keys, clock_.Now() - start);
-    moved += keys;
+    progress.keys += keys;
     std::vector<Slot> still_open;
     found.clear();
     for (size_t i = 0; i < open.size(); ++i) {
@@ -185,7 +254,7 @@ MoveProgress SlotMover::Move(const MigrateSlots& move, reconciler::MonotonicTime
     progress.slots += static_cast<int>(batch.slots.size());
     if (next.slots.empty()) return progress;
     batch = std::move(next);
-    progress.error = MoveKeys(move, batch, limit, progress.keys);
+    progress.error = MoveKeys(move, batch, limit, progress);
     if (!progress.error.empty() || !batch.finished) return progress;
   }
 }

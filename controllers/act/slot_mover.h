@@ -16,9 +16,10 @@ namespace slotwright {
 
 /// What one slice did.
 struct MoveProgress {
-  int slots = 0;          ///< Wholly moved.
-  std::int64_t keys = 0;  ///< Moved, also of slots that are not finished.
-  std::string error;      ///< Empty: as far as the time allowed.
+  int slots = 0;           ///< Wholly moved.
+  std::int64_t keys = 0;   ///< Moved, also of slots that are not finished.
+  std::string error;       ///< Empty: as far as the time allowed.
+  bool too_large = false;  ///< That is so because of a key that takes too long; it is named.
 };
 
 /// The classic migration (Redis specification, "Live reshard"): the target is told IMPORTING, the source MIGRATING,
@@ -46,8 +47,12 @@ class SlotMover {
   std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
-  std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, std::int64_t& moved);
+  std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, MoveProgress& progress);
   void Adapt(std::int64_t keys, reconciler::Duration took);
+  /// After a MIGRATE that failed or was not answered. Of these keys, those that the source has still.
+  std::vector<std::string> DropCopies(const MigrateSlots& move, std::vector<std::string> keys);
+  /// Names the largest one, if that explains why it could not be moved.
+  std::string DescribeLargest(const MigrateSlots& move, const std::vector<std::string>& keys);
 
   Commander& commander_;
   reconciler::Clock& clock_;

@@ -29,6 +29,16 @@ DesiredObject WhatCanChange(const Json& actual, const DesiredObject& desired) {
   return {desired.type, std::move(claim)};
 }
 
+// Where the specification names no class, or none any more: that of the others, whatever the default is by now.
+std::string ClassOfClaims(const Observation& observation) {
+  for (const auto& [kind_and_name, object] : observation.objects) {
+    if (kind_and_name.first != reconciler::types::kPersistentVolumeClaims.kind) continue;
+    const auto name = reconciler::StringAt(*object, {"spec", "storageClassName"});
+    if (!name.empty()) return name;
+  }
+  return "";
+}
+
 bool IsClaim(const DesiredObject& object) { return object.type == reconciler::types::kPersistentVolumeClaims; }
 
 }  // namespace
@@ -53,6 +63,10 @@ std::vector<Action> ObjectRepairs(const Observation& observation, LiveValuesInFi
       std::ranges::move(notes, std::back_inserter(actions));
     }
     if (exists && IsClaim(desired)) desired = WhatCanChange(*found->second, desired);
+    if (!exists && IsClaim(desired) && !desired.object["spec"].contains("storageClassName")) {
+      if (const auto name = ClassOfClaims(observation); !name.empty())
+        desired.object["spec"]["storageClassName"] = name;
+    }
     // Owner, labels and content must be there; what others added may stay.
     if (exists && Covers(*found->second, desired.object)) continue;
     actions.emplace_back(EnsureObject{std::move(desired), exists});

@@ -56,10 +56,10 @@ std::int64_t KeysOf(const NodeView& node, Slot slot) {
   return found == node.keys_in_open_slots.end() ? 0 : found->second;
 }
 
-// A dead peer whose replica may be elected: it has the keys that were moved.
+// A peer that does not answer: it, or a replica that is elected, has the keys that were moved and the new ones that
+// clients wrote there.
 bool IsAwaited(const ClusterView& view, const NodeId& peer) {
-  return std::ranges::any_of(view.absent,
-                             [&](const auto& absent) { return absent.id == peer && absent.has_live_replicas; });
+  return std::ranges::any_of(view.absent, [&](const auto& absent) { return absent.id == peer && !absent.LeftOver(); });
 }
 
 // The remedies of all open slots, put together for each node.

@@ -1,5 +1,5 @@
 // Masters pile up on a few Kubernetes nodes where replicas were elected or handed over to: they are spread again, by
-// one orderly failover at a time, each after the cluster was Ready for a while.
+// one orderly failover at a time, each after the cluster was well for a while.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,10 +22,17 @@ struct Move {
   const NodeView* replica = nullptr;
 };
 
-bool HasBeenReadyForLong(const Observation& observation) {
-  const auto ready = FindCondition(observation.cluster.status.value("conditions", reconciler::Json::array()), "Ready");
-  return !ready.is_null() && ready.value("status", "") == "True" &&
-         observation.now - reconciler::ParseTime(ready.value("lastTransitionTime", "")) >= kBetween;
+// A refused change of the storage keeps Ready=False, and nothing from being done. Degraded tells how long that is so:
+// it changes with each hand-over as Ready does otherwise.
+bool HasBeenWellForLong(const Observation& observation) {
+  const auto conditions = observation.cluster.status.value("conditions", reconciler::Json::array());
+  const auto lasts = [&](const reconciler::Json& condition) {
+    return !condition.is_null() && condition.value("status", "") == "True" &&
+           observation.now - reconciler::ParseTime(condition.value("lastTransitionTime", "")) >= kBetween;
+  };
+  const auto degraded = FindCondition(conditions, "Degraded");
+  return lasts(FindCondition(conditions, "Ready")) ||
+         (lasts(degraded) && degraded.value("reason", "").starts_with("Storage"));
 }
 
 // Where a pod is for one topology key: a Kubernetes node, a zone, … Empty if nobody says.
@@ -62,13 +69,11 @@ class Topology {
   // False if some pod's domain is not known.
   [[nodiscard]] bool IsKnown() const { return !masters_.contains(""); }
 
-  // The last hand-over of the shortest chain from a domain that has more than its share to one that has less. Once it
-  // is done the chain is shorter by one, so that there is an end.
+  // The last hand-over of the shortest chain from a domain to one that has at least two masters less. Once it is done
+  // the chain is shorter by one, so that there is an end.
   [[nodiscard]] std::optional<Move> NextMove() const {
-    const int share = (total_ + static_cast<int>(masters_.size()) - 1) / static_cast<int>(masters_.size());
     for (const auto& [domain, count] : masters_) {
-      if (count <= share) continue;
-      if (const auto move = FirstTo(domain, share)) return move;
+      if (const auto move = FirstTo(domain, count - 1)) return move;
     }
     return std::nullopt;
   }
@@ -81,7 +86,7 @@ class Topology {
  private:
   [[nodiscard]] std::string Domain(const NodeView& node) const { return DomainOf(observation_, node, key_); }
 
-  [[nodiscard]] std::optional<Move> FirstTo(const std::string& start, int share) const {
+  [[nodiscard]] std::optional<Move> FirstTo(const std::string& start, int limit) const {
     std::set<std::string> seen = {start};
     std::deque<std::string> next = {start};
     while (!next.empty()) {
@@ -90,7 +95,7 @@ class Topology {
       if (moves == moves_.end()) continue;
       for (const Move& move : moves->second) {
         const std::string to = Domain(*move.replica);
-        if (masters_.at(to) < share) return move;
+        if (masters_.at(to) < limit) return move;
         if (seen.insert(to).second) next.push_back(to);
       }
     }
@@ -108,7 +113,7 @@ class Topology {
 
 std::optional<Plan> SpreadMasters(const Observation& observation, const ClusterView& view) {
   const auto& placement = observation.cluster.spec.placement;
-  if (!placement.spread_masters || !HasBeenReadyForLong(observation)) return std::nullopt;
+  if (!placement.spread_masters || !HasBeenWellForLong(observation)) return std::nullopt;
   std::vector<std::string> fixed;
   for (const auto& key : placement.topology_keys) {
     const Topology topology(observation, view, key, fixed);

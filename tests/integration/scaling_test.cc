@@ -83,6 +83,36 @@ TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
   EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
 }
 
+// A target that hangs has what clients were sent there to write: taken back, the slot would be without it.
+TEST(OpenSlots, OfATargetThatHangsAreNotTakenBack) {
+  Life life(2, 0, {{"config", {{"cluster-require-full-coverage", "no"}}}}, "redis:7.0", 100);
+  life.harness.StopOperator();
+  const NodeView from = life.NodeOf("demo-0-0");
+  const NodeView to = life.NodeOf("demo-1-0");
+  const Slot slot = from.me().slots.Ranges().front().first;
+  const auto set_slot = [&](const NodeView& node, const char* state, const NodeView& peer) {
+    return life.harness.Ask(node.endpoint, {"CLUSTER", "SETSLOT", std::to_string(slot), state, peer.id().ToString()})
+        .IsOk();
+  };
+  ASSERT_TRUE(set_slot(to, "IMPORTING", from) && set_slot(from, "MIGRATING", to));
+  ClusterClient client(life.harness.Password(), {from.endpoint});
+  const std::string key = "{" + TagOf(slot) + "}new";
+  const auto written = client.Execute({"SET", key, "acknowledged"}, 5s);
+  ASSERT_TRUE(written) << written.error().message;
+
+  const pid_t target = life.PidOf("demo-1-0");
+  ASSERT_EQ(::kill(target, SIGSTOP), 0);
+  life.harness.StartOperator();
+  std::this_thread::sleep_for(12s);  // it is seen, called failed, and what nobody moves is nobody's
+  EXPECT_TRUE(life.IsNotReady());
+  EXPECT_EQ(life.NodeOf("demo-0-0").me().open_slots.size(), 1U);
+  ASSERT_EQ(::kill(target, SIGCONT), 0);
+  life.ExpectAllIsWell();
+  const auto read = client.Execute({"GET", key}, 5s);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->text, "acknowledged");
+}
+
 // For a minute servers do not suffer a node that one of them was told to forget: who comes back with a retained volume
 // must be another one.
 class ScaleInWithVolumes : public ::testing::TestWithParam<const char*> {};

@@ -1,4 +1,4 @@
-// What keeps a pod from being evicted, and what a server that is loading says.
+// What the executor decides by what it is answered: about evictions, claims, nodes that leave and servers that load.
 #include "controllers/act/executor.h"
 
 #include <gmock/gmock.h>
@@ -233,6 +233,88 @@ TEST_F(LeavingTest, NodeThatHasSomethingIsNot) {
   EXPECT_FALSE(IsReset(kMaster, "role:master\r\n" + kKeys));
   EXPECT_FALSE(IsReset(kReplica, "role:slave\r\nmaster_link_status:down\r\n" + kKeys));
   EXPECT_FALSE(IsReset(kReplica, "role:slave\r\nmaster_link_status:down\r\nloading:1\r\n"));
+}
+
+// Of a claim that is there before the operator wants to make it.
+class ClaimTest : public ::testing::Test {
+ protected:
+  Outcome Carry(Action action, const Json& metadata) {
+    api_->on_send = [&](const HttpRequest& request, std::stop_token) {
+      const bool is_claim = request.target.find("/persistentvolumeclaims") != std::string::npos;
+      if (request.method == "POST" && is_claim) return reconciler::StatusResponse(409, "AlreadyExists", "it exists");
+      if (request.method == "GET") {
+        if (metadata.is_null()) return reconciler::StatusResponse(404, "NotFound", "it is not there");
+        return HttpResponse{.status = 200, .body = Json{{"metadata", metadata}}.dump()};
+      }
+      return HttpResponse{.status = 200, .body = "{}"};
+    };
+    RedisCluster cluster;
+    cluster.ns = "default";
+    cluster.name = "demo";
+    cluster.uid = "ours";
+    cluster.spec.storage = StorageSpec{.size = "1Gi"};
+    Plan plan;
+    plan.actions = {std::move(action)};
+    const reconciler::Client client(api_, {}, clock_);
+    NoRedis no_redis;
+    return Executor(client, no_redis, clock_, {}).Carry(plan, cluster, "").at(0);
+  }
+  Outcome Ensure(const Json& metadata) {
+    const Json claim = {{"metadata",
+                         {{"name", "data-demo-0-0"},
+                          {"namespace", "default"},
+                          {"labels", {{labels::kManagedBy, "slotwright"}, {labels::kInstance, "demo"}}}}}};
+    return Carry(EnsureObject{{reconciler::types::kPersistentVolumeClaims, claim}, false}, metadata);
+  }
+  Outcome CreateItsPod(const Json& metadata) {
+    return Carry(CreatePod{"demo-0-0", {{"metadata", {{"name", "demo-0-0"}, {"namespace", "default"}}}}}, metadata);
+  }
+  [[nodiscard]] bool Sent(const char* method, const char* what) const {
+    return std::ranges::any_of(api_->Requests(), [&](const HttpRequest& request) {
+      return request.method == method && request.target.find(what) != std::string::npos;
+    });
+  }
+  static Json Named(const Json& more) {
+    Json metadata = {{"name", "data-demo-0-0"}, {"namespace", "default"}};
+    metadata.update(more);
+    return metadata;
+  }
+
+  const Json somebody_elses_ = Named({{"labels", {{labels::kInstance, "shop"}}}});
+  std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
+  reconciler::FakeClock clock_;
+};
+
+// As one that a snapshot was restored into. Without our labels no cache would ever show it.
+TEST_F(ClaimTest, OfNobodyIsTaken) {
+  EXPECT_THAT(Ensure(Named(Json::object())).error, IsEmpty());
+  EXPECT_TRUE(Sent("PATCH", "/persistentvolumeclaims/data-demo-0-0"));
+  EXPECT_THAT(CreateItsPod(Named(Json::object())).error, IsEmpty());
+  EXPECT_TRUE(Sent("POST", "/pods"));
+}
+
+TEST_F(ClaimTest, OfOursThatTheCacheDoesNotShowYetIsLeftAsItIs) {
+  EXPECT_THAT(Ensure(Named({{"labels", {{labels::kManagedBy, "slotwright"}, {labels::kInstance, "demo"}}}})).error,
+              IsEmpty());
+  EXPECT_FALSE(Sent("PATCH", "/persistentvolumeclaims"));
+}
+
+TEST_F(ClaimTest, OfSomebodyElseIsNeitherTouchedNorMounted) {
+  const Json owned =
+      Named({{"ownerReferences", {{{"uid", "theirs"}, {"kind", "Shop"}, {"name", "x"}, {"controller", true}}}}});
+  for (const Json& metadata : {somebody_elses_, Named({{"labels", {{labels::kManagedBy, "Helm"}}}}), owned}) {
+    EXPECT_EQ(Ensure(metadata).refusal, "NameTaken") << metadata;
+    const auto outcome = CreateItsPod(metadata);
+    EXPECT_EQ(outcome.refusal, "NameTaken") << metadata;
+    EXPECT_THAT(outcome.error, HasSubstr("PersistentVolumeClaim data-demo-0-0"));
+  }
+  EXPECT_FALSE(Sent("PATCH", "/"));
+  EXPECT_FALSE(Sent("POST", "/pods"));
+}
+
+TEST_F(ClaimTest, ThatIsNotThereYetHoldsUpNoPod) {
+  EXPECT_THAT(CreateItsPod(nullptr).error, IsEmpty());
+  EXPECT_TRUE(Sent("POST", "/pods"));
 }
 
 }  // namespace

@@ -465,6 +465,25 @@ TEST_F(OpenSlots, AreFinishedAlsoWhileTheSpecificationIsRefused) {
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("move slots 7 from demo-0-0")));
 }
 
+// It may only hang: clients have written new keys there, and were told that they are safe.
+TEST_F(OpenSlots, WaitForATargetThatDoesNotAnswerThoughNobodyReplicatesIt) {
+  world = World::Healthy(4, 0);
+  Operation() = {{"step", "Rebalancing"}, {"slotsLeft", 7}};
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-3-0");
+  Keys(5, 0, 0);
+  world.Kill("demo-3-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("end the migration"))));
+  // Another process without its files: what was there is gone.
+  world.Reincarnate("demo-3-0");
+  world.JoinAgain("demo-3-0");
+  world.Node("demo-3-0").quarantined = false;
+  world.Node("demo-3-0").keys_in_open_slots[7] = 0;
+  for (auto& node : world.observation.nodes)
+    std::erase_if(node.table->lines, [](const NodeLine& line) { return line.id == IdOf("demo-3-0"); });
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the migration of slots 7 on demo-0-0")));
+}
+
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);

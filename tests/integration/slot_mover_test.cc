@@ -1,0 +1,100 @@
+// What becomes of a key whose way took too long: MIGRATE gives up, and the target takes it all the same.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "controllers/act/slot_mover.h"
+#include "tests/support/redis_process.h"
+
+namespace slotwright::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+constexpr Slot kSlot = 12182;  // of "foo"
+
+class SlowTarget : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (auto* process : {&source_, &target_}) {
+      const Endpoint endpoint = FreshEndpoint();
+      auto started = RedisProcess::Start(
+          {.endpoint = endpoint, .arguments = {"--cluster-enabled", "yes", "--cluster-announce-ip", endpoint.host}});
+      ASSERT_TRUE(started) << started.error();
+      *process = *std::move(started);
+    }
+    ASSERT_TRUE(Ask(*source_, {"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}).IsOk());
+    const Endpoint& to = target_->endpoint();
+    ASSERT_TRUE(Ask(*source_, {"CLUSTER", "MEET", to.host, std::to_string(to.port)}).IsOk());
+    for (int i = 0; i < 200; ++i) {
+      if (Ask(*source_, {"CLUSTER", "INFO"}).text.find("cluster_state:ok") != std::string::npos &&
+          Ask(*target_, {"CLUSTER", "INFO"}).text.find("cluster_state:ok") != std::string::npos) {
+        return;
+      }
+      std::this_thread::sleep_for(50ms);
+    }
+    FAIL() << "they did not come together";
+  }
+
+  Reply Ask(const RedisProcess& process, Command command, bool asking = false) {
+    std::vector<Command> commands;
+    if (asking) commands.push_back({"ASKING"});
+    commands.push_back(std::move(command));
+    const auto result = commander_->Run({{process.endpoint(), "", std::move(commands)}}, 10s)[0];
+    return result ? result->back() : Reply{.type = Reply::Type::kError, .text = result.error().message};
+  }
+  NodeRef Ref(const char* pod, const RedisProcess& process) {
+    return {pod, *NodeId::Parse(Ask(process, {"CLUSTER", "MYID"}).text), process.endpoint()};
+  }
+
+  // The target hangs from when the key is on its way until MIGRATE has given up, and longer.
+  MoveProgress MoveWhileTheTargetHangs() {
+    const MigrateSlots move{Ref("a", *source_), Ref("b", *target_), SlotSet({SlotRange{kSlot, kSlot}})};
+    int exchanges = 0;
+    std::jthread later;
+    const auto after_effect = [&] {
+      // The slots are counted, opened at the target and at the source, and the names of their keys read.
+      if (++exchanges != 4) return;
+      target_->Signal(SIGSTOP);
+      later = std::jthread([this] {
+        std::this_thread::sleep_for(2500ms);
+        target_->Signal(SIGCONT);
+      });
+    };
+    SlotMover mover(*commander_, clock_, "", after_effect);
+    return mover.Move(move, clock_.Now() + 1s);
+  }
+
+  std::unique_ptr<Commander> commander_ = MakeTcpCommander();
+  reconciler::Clock& clock_ = reconciler::SystemClock();
+  std::unique_ptr<RedisProcess> source_;
+  std::unique_ptr<RedisProcess> target_;
+};
+
+// Else a client that deletes it at the source would find it at the target.
+TEST_F(SlowTarget, KeepsNoCopyOfAKeyThatItTookTooLate) {
+  ASSERT_TRUE(Ask(*source_, {"SET", "foo", "bar"}).IsOk());
+  const MoveProgress progress = MoveWhileTheTargetHangs();
+  EXPECT_THAT(progress.error, HasSubstr("IOERR"));
+  EXPECT_FALSE(progress.too_large);
+  EXPECT_EQ(Ask(*source_, {"GET", "foo"}).text, "bar");
+  EXPECT_THAT(Ask(*target_, {"INFO", "commandstats"}).text, HasSubstr("cmdstat_restore-asking:calls=1"))
+      << "it did take it";
+  EXPECT_EQ(Ask(*target_, {"EXISTS", "foo"}, true).integer, 0);
+  EXPECT_EQ(Ask(*source_, {"DEL", "foo"}).integer, 1) << "clients can write again";
+}
+
+TEST_F(SlowTarget, GetsToKnowWhichKeyWasTooLarge) {
+  ASSERT_TRUE(Ask(*source_, {"SET", "{foo}small", "x"}).IsOk());
+  ASSERT_TRUE(Ask(*source_, {"SETRANGE", "foo", "20000000", "x"}).integer > 0);
+  const MoveProgress progress = MoveWhileTheTargetHangs();
+  EXPECT_TRUE(progress.too_large);
+  EXPECT_THAT(progress.error, HasSubstr(fmt::format("the key \"foo\" of slot {} (", kSlot)));
+}
+
+}  // namespace
+}  // namespace slotwright::testing
