@@ -60,6 +60,14 @@ class Observability(unittest.TestCase):
                 self.assertTrue(metrics_in(expression))
                 self.assertLessEqual(metrics_in(expression), exported())
 
+    def test_the_dashboard_shows_no_process_of_another_program(self):
+        dashboard = json.loads(chart.one("dashboard", "ConfigMap")["data"]["slotwright.json"])
+        (job,) = (v for v in dashboard["templating"]["list"] if v["name"] == "job")
+        # All is then what the query finds, not whatever has the name of a metric.
+        self.assertNotIn("allValue", job)
+        self.assertIn('{controller="rediscluster"}', job["query"]["query"])
+        self.assertLessEqual(metrics_in(job["query"]["query"]), exported())
+
     def test_what_the_sources_register_is_what_a_running_operator_serves(self):
         served = os.environ.get("SLOTWRIGHT_METRICS")
         if not served:
