@@ -106,6 +106,7 @@ def merged(*values):
     return result
 
 
+VARIANTS["alerts of two namespaces"] = merged(VARIANTS["alerts"], {"watch": {"namespaces": ["team", "team-b"]}})
 VARIANTS["everything"] = merged(
     VARIANTS["alerts"],
     VARIANTS["dashboard"],

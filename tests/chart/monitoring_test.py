@@ -98,16 +98,22 @@ class Observability(unittest.TestCase):
         ]
         self.assertEqual(set(known), set(names) | {"SlotwrightQueueSlow"})
 
+    def test_alerts_are_about_clusters_in_the_watched_namespaces(self):
+        for name, selector in (("alerts", ""), ("alerts of two namespaces", '{namespace=~"team|team-b"}')):
+            found = [s for a in self.alerts(name) for s in re.findall(r"\bslotwright_\w+(\{.*?\})?", a["expr"])]
+            self.assertEqual(set(found), {selector})
+
     def test_alerts_fire_when_they_should(self):
         promtool = os.environ["PROMTOOL"]
-        with tempfile.TemporaryDirectory() as folder:
-            rules = {"groups": chart.one("alerts", "PrometheusRule")["spec"]["groups"]}
-            (pathlib.Path(folder) / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
-            tests = pathlib.Path(__file__).with_name("alerts.yaml").read_text(encoding="utf-8")
-            (pathlib.Path(folder) / "alerts.yaml").write_text(tests, encoding="utf-8")
-            for command in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
-                run = subprocess.run([promtool, *command], cwd=folder, capture_output=True, text=True, check=False)
-                self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        tests = pathlib.Path(__file__).with_name("alerts.yaml").read_text(encoding="utf-8")
+        for name in ("alerts", "alerts of two namespaces"):
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                rules = {"groups": chart.one(name, "PrometheusRule")["spec"]["groups"]}
+                (pathlib.Path(folder) / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+                (pathlib.Path(folder) / "alerts.yaml").write_text(tests, encoding="utf-8")
+                for command in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
+                    run = subprocess.run([promtool, *command], cwd=folder, capture_output=True, text=True, check=False)
+                    self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
     def test_scraping_keeps_the_namespace_of_the_cluster(self):
         monitor = chart.one("service monitor", "ServiceMonitor")
