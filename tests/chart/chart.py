@@ -1,6 +1,7 @@
 """The chart as the tests see it: rendered by helm, as a list of objects."""
 
 import functools
+import json
 import os
 import pathlib
 import subprocess
@@ -123,8 +124,9 @@ def helm(*arguments, values=None):
     command = [HELM, *arguments]
     if values is not None:
         command += ["--values", "-"]
+    # As JSON, where text is quoted: YAML of Python leaves 1e3 bare, which is a number to helm.
     run = subprocess.run(
-        command, input=yaml.safe_dump(values or {}), capture_output=True, text=True, timeout=120, check=False
+        command, input=json.dumps(values or {}), capture_output=True, text=True, timeout=120, check=False
     )
     run.stderr = "\n".join(line for line in run.stderr.splitlines() if "found symbolic link in path" not in line)
     return run

@@ -13,6 +13,13 @@ import yaml
 import chart
 
 
+class AsHelmReadsIt(yaml.SafeLoader):
+    """Takes n and 1e3 for something else than text, as Python does not."""
+
+
+AsHelmReadsIt.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"([yYnN]|\d+e\d+)$"), None)
+
+
 class Rendering(unittest.TestCase):
     def test_lint_has_nothing_to_say(self):
         run = chart.helm("lint", "--strict", str(chart.CHART))
@@ -89,6 +96,43 @@ class Rendering(unittest.TestCase):
             self.assertEqual(packed.returncode, 0, packed.stderr)
             self.assertEqual(packed.stdout, chart.template({}).stdout)
 
+    def test_names_that_yaml_takes_for_something_else_stay_names(self):
+        """Everything is as it is with another name in their place."""
+
+        def rendered(name, part):
+            own = {
+                # A part of the release's name, which then is the whole name of all objects.
+                "nameOverride": part,
+                "priorityClassName": name,
+                "operator": {"leaseName": name},
+                "serviceAccount": {"name": name},
+                "watch": {"namespaces": [name]},
+            }
+            run = chart.template(chart.merged(chart.VARIANTS["everything"], own), release=name, namespace=name)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            return [json.dumps(o) for o in yaml.load_all(run.stdout, AsHelmReadsIt) if o]
+
+        parts = {"123": "", "true": "true", "null": "null", "n": "n", "0x10": "x", "1e3": "e"}
+        for name, part in parts.items():
+            with self.subTest(name):
+                other = "qqq" + part
+                expected = sorted(o.replace(other, name) for o in rendered(other, part))
+                self.assertEqual(sorted(rendered(name, part)), expected)
+
+    def test_the_notes_give_a_namespace_that_is_a_number_as_text(self):
+        run = chart.helm(
+            "install", "slotwright", str(chart.CHART), "--dry-run=client", values={"watch": {"namespaces": ["123"]}}
+        )
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn('metadata: {name: demo, namespace: "123"}', run.stdout)
+
+    def test_dots_of_the_release_s_name_are_in_no_name(self):
+        for values in ({}, {"nameOverride": "rel"}):
+            run = chart.template(values, release="my.rel")
+            objects = [o for o in yaml.safe_load_all(run.stdout) if o and o["kind"] != "CustomResourceDefinition"]
+            self.assertFalse([o["metadata"]["name"] for o in objects if "." in o["metadata"]["name"]])
+            self.assertEqual({o["metadata"]["labels"]["app.kubernetes.io/instance"] for o in objects}, {"my.rel"})
+
     def test_no_registry_is_named(self):
         for name in chart.VARIANTS:
             if "image" in chart.VARIANTS[name]:
@@ -127,6 +171,8 @@ class BadValues(unittest.TestCase):
         "an aggregation mode": {"rbac": {"aggregateToDefaultRoles": True}},
         "a name that is none": {"fullnameOverride": "Slot_Wright"},
         "a name for all that is none": {"nameOverride": "Foo_Bar"},
+        "an account's name that is none": {"serviceAccount": {"name": "a_b"}},
+        "an account's name with an empty part": {"serviceAccount": {"name": "a..b"}},
         "an address without a mask": {"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}},
         "a label with a blank": {"extraLabels": {"a": "b c"}},
     }

@@ -2,21 +2,22 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* 63 for the name of a Service, of which "-metrics" takes 8. */}}
+{{- /* 63 for the name of a Service, of which "-metrics" takes 8, and which has no dots as a release's may. Like all
+names it is quoted where it is used: YAML takes 123, true and null for something else. */}}
 {{- define "slotwright.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 54 | trimSuffix "-" }}
 {{- else if contains (include "slotwright.name" .) .Release.Name }}
-{{- .Release.Name | trunc 54 | trimSuffix "-" }}
+{{- .Release.Name | replace "." "-" | trunc 54 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "slotwright.name" .) | trunc 54 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "slotwright.name" .) | replace "." "-" | trunc 54 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
 {{- /* Never changes during a release's life: a Deployment's selector is immutable. */}}
 {{- define "slotwright.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "slotwright.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "slotwright.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
