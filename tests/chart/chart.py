@@ -47,7 +47,7 @@ VARIANTS = {
             "logLevel": "debug",
             "logFormat": "text",
             "leaseName": "other",
-            "extraArgs": ["--context=x"],
+            "extraArgs": ["--context=x", "--leader-elect-lease-duration=20s"],
             "extraEnv": [{"name": "A", "value": "b"}],
         }
     },
@@ -69,7 +69,7 @@ VARIANTS = {
     "no metrics": {"metrics": {"enabled": False, "serviceMonitor": {"enabled": True}}},
     "other port": {"metrics": {"port": 9090}},
     "service monitor": {
-        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "30s"}}
+        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "1m30s"}}
     },
     "pod monitor": {"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "30s"}}},
     "alerts": {

@@ -158,7 +158,9 @@ class BadValues(unittest.TestCase):
         "replicas as text": {"replicas": "two"},
         "a negative number of replicas": {"replicas": -1},
         "an operator without an election": {"operator": {"extraArgs": ["--no-leader-elect"]}},
-        "an operator without one, in other words": {"operator": {"extraArgs": ["--leader-elect=no"]}},
+        "an operator without one, in other words": {"operator": {"extraArgs": ["--leader-elect=disable"]}},
+        "an operator without one, as a number": {"operator": {"extraArgs": ["--leader-elect=-1"]}},
+        "an option that a value gives, in two words": {"operator": {"extraArgs": ["--log-level", "debug"]}},
         "a misspelt variable": {"operator": {"extraEnv": [{"name": "A", "valeu": "x"}]}},
         "a namespace in upper case": {"watch": {"namespaces": ["Team"]}},
         "namespaces as text": {"watch": {"namespaces": "a,b"}},
@@ -168,12 +170,15 @@ class BadValues(unittest.TestCase):
         "a privileged port": {"metrics": {"port": 80}},
         "an alert that is not there": {"metrics": {"prometheusRule": {"disabled": ["Nope"]}}},
         "an interval without a unit": {"metrics": {"serviceMonitor": {"interval": "30"}}},
+        "an interval with seconds before minutes": {"metrics": {"serviceMonitor": {"interval": "30s1m"}}},
         "an aggregation mode": {"rbac": {"aggregateToDefaultRoles": True}},
         "a name that is none": {"fullnameOverride": "Slot_Wright"},
         "a name for all that is none": {"nameOverride": "Foo_Bar"},
         "an account's name that is none": {"serviceAccount": {"name": "a_b"}},
         "an account's name with an empty part": {"serviceAccount": {"name": "a..b"}},
         "an address without a mask": {"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}},
+        "a mask of more bits than an address has": {"networkPolicy": {"apiServerCidrs": ["10.0.0.0/33"]}},
+        "a mask of more bits than a long address has": {"networkPolicy": {"apiServerCidrs": ["fd00::/129"]}},
         "a label with a blank": {"extraLabels": {"a": "b c"}},
     }
 
@@ -184,6 +189,29 @@ class BadValues(unittest.TestCase):
                 self.assertNotEqual(run.returncode, 0, "accepted")
                 self.assertIn("schema", run.stderr)
 
+    def test_an_option_that_the_chart_gives_is_refused_in_extra_arguments(self):
+        args = chart.one("everything", "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+        for argument in args[1:]:
+            with self.subTest(argument):
+                self.assertIn("schema", chart.template({"operator": {"extraArgs": [argument]}}).stderr)
+
+    def test_a_value_that_is_taken_away_is_refused_unless_nothing_misses_it(self):
+        with open(chart.CHART / "values.yaml", encoding="utf-8") as file:
+            defaults = yaml.safe_load(file)
+
+        def without_each(values):
+            for key, value in values.items():
+                yield {key: None}
+                if isinstance(value, dict):
+                    yield from ({key: inner} for inner in without_each(value))
+
+        for missing in without_each(defaults):
+            with self.subTest(missing):
+                run = chart.template(chart.merged(chart.VARIANTS["everything"], missing))
+                if run.returncode != 0:
+                    self.assertIn("schema", run.stderr)
+                # An argument or a port of nothing.
+                self.assertNotRegex(run.stdout, r"(?m)(<nil>|=)$")
 
     def test_alerts_without_metrics_are_refused(self):
         run = chart.template({"metrics": {"enabled": False, "prometheusRule": {"enabled": True}}})
