@@ -14,7 +14,7 @@ HELM = os.environ.get("HELM", "helm")
 NAMESPACE = "slotwright-system"
 CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace"}
 
-# What each switch turns on beside the defaults, each rendered by itself and all of them together.
+# What each switch turns on beside the defaults, each rendered by itself and all that can be together.
 VARIANTS = {
     "defaults": {},
     "two namespaces": {"watch": {"namespaces": ["team-a", "team-b"]}},
@@ -66,7 +66,7 @@ VARIANTS = {
         "podLabels": {"pod": "label"},
         "podAnnotations": {"pod": "annotation"},
     },
-    "no metrics": {"metrics": {"enabled": False, "serviceMonitor": {"enabled": True}}},
+    "no metrics": {"metrics": {"enabled": False}},
     "other port": {"metrics": {"port": 9090}},
     "service monitor": {
         "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "1m30s"}}
@@ -112,7 +112,6 @@ VARIANTS["everything"] = merged(
     VARIANTS["alerts"],
     VARIANTS["dashboard"],
     VARIANTS["service monitor"],
-    VARIANTS["pod monitor"],
     VARIANTS["narrow network policy"],
     VARIANTS["roles always aggregated"],
     VARIANTS["labels"],

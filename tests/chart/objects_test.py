@@ -118,7 +118,7 @@ class Objects(unittest.TestCase):
     def test_of_optional_kinds_are_off_by_default(self):
         kinds = {o["kind"] for o in chart.objects("defaults")}
         self.assertFalse(kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap", "NetworkPolicy"})
-        kinds = {o["kind"] for o in chart.objects("everything")}
+        kinds = {o["kind"] for name in ("everything", "pod monitor") for o in chart.objects(name)}
         self.assertLessEqual({"ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap", "NetworkPolicy"}, kinds)
 
     def test_without_metrics_neither_a_service_nor_a_monitor_is_made(self):

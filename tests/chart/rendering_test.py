@@ -213,10 +213,16 @@ class BadValues(unittest.TestCase):
                 # An argument or a port of nothing.
                 self.assertNotRegex(run.stdout, r"(?m)(<nil>|=)$")
 
-    def test_alerts_without_metrics_are_refused(self):
-        run = chart.template({"metrics": {"enabled": False, "prometheusRule": {"enabled": True}}})
+    def test_alerts_and_monitors_without_metrics_are_refused(self):
+        for name in ("prometheusRule", "serviceMonitor", "podMonitor"):
+            run = chart.template({"metrics": {"enabled": False, name: {"enabled": True}}})
+            self.assertNotEqual(run.returncode, 0, name)
+            self.assertIn(f"metrics.{name}.enabled needs metrics.enabled", run.stderr)
+
+    def test_both_monitors_are_refused(self):
+        run = chart.template({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}})
         self.assertNotEqual(run.returncode, 0)
-        self.assertIn("metrics.prometheusRule.enabled needs metrics.enabled", run.stderr)
+        self.assertIn("scraped twice", run.stderr)
 
 
 class Definition(unittest.TestCase):
