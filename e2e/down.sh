@@ -1,5 +1,5 @@
 #!/bin/bash
-# Takes the cluster down, and with it everything that up.sh started: only the cache stays.
+# Takes the cluster down, and with it all that up.sh started: only the cache and what a host's engine pulled stay.
 set -euo pipefail
 # shellcheck source=lib/all.sh
 . "$(dirname "$0")/lib/all.sh"
@@ -19,7 +19,9 @@ if engine_answers; then
     if cluster_exists; then
         step "deleting the cluster" cluster_delete
     fi
+    [ "$ENGINE" = own ] || engine_remove_images
 fi
+cluster_routes_remove
 if [ "$ENGINE" = own ]; then
     if engine_answers; then
         docker network rm kind >/dev/null 2>&1 || true
@@ -28,6 +30,6 @@ if [ "$ENGINE" = own ]; then
     step "stopping the engine" engine_stop
 fi
 # By name: a wrong E2E_STATE must not cost anybody their files.
-rm -rf "$E2E_STATE"/{kubeconfig,kubeconfig.lock,env.sh,cluster.yaml,log}
+rm -rf "$E2E_STATE"/{kubeconfig,kubeconfig.lock,env.sh,cluster.yaml,routes,log}
 rmdir --ignore-fail-on-non-empty "$E2E_STATE"
 note "down after $((SECONDS - began)) s"

@@ -83,21 +83,32 @@ cluster_all_ready() {
     kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout=120s
 }
 
-# cluster_routes: lets this host reach pods and ClusterIPs, through the nodes; the routes go with the nodes' bridge.
+# cluster_routes: lets this host reach pods and ClusterIPs, through the nodes.
 cluster_routes() {
     local cidr address
     [ "$(id -u)" = 0 ] || {
         note "not root: no routes to the pods. Programs on this host cannot reach pod addresses."
         return 0
     }
-    kubectl get nodes --no-headers \
-        -o 'custom-columns=C:.spec.podCIDR,A:.status.addresses[?(@.type=="InternalIP")].address' |
-        while read -r cidr address; do
-            ip route replace "$cidr" via "$address"
-        done
-    address=$(kubectl get nodes -l node-role.kubernetes.io/control-plane \
-        -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
-    ip route replace 10.96.0.0/16 via "$address"
+    {
+        kubectl get nodes --no-headers \
+            -o 'custom-columns=C:.spec.podCIDR,A:.status.addresses[?(@.type=="InternalIP")].address'
+        address=$(kubectl get nodes -l node-role.kubernetes.io/control-plane \
+            -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+        echo "10.96.0.0/16 $address"
+    } >"$E2E_STATE/routes"
+    while read -r cidr address; do
+        ip route replace "$cidr" via "$address"
+    done <"$E2E_STATE/routes"
+}
+
+# cluster_routes_remove: they go with the nodes' bridge, but a host's engine keeps that.
+cluster_routes_remove() {
+    local cidr address
+    [ -f "$E2E_STATE/routes" ] || return 0
+    while read -r cidr address; do
+        ip route del "$cidr" via "$address" 2>/dev/null || true # it may be gone
+    done <"$E2E_STATE/routes"
 }
 
 cluster_delete() {

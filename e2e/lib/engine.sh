@@ -54,6 +54,16 @@ engine_answers() { timeout 5 docker version; } >/dev/null 2>&1
 # engine_has_containers: whether a cluster of ours is there, be the engine alive or not.
 engine_has_containers() { [ -n "$(ls -A "$E2E_CACHE/engine/containers" 2>/dev/null)" ]; }
 
+# engine_remove_images: from a host's engine, what has a name that only we give. Upstream's own (redis:…,
+# valkey/valkey:…) may have been there before.
+engine_remove_images() {
+    local name names=(slotwright:e2e write-checker:e2e)
+    for name in "${REDIS_IMAGES[@]}"; do
+        [[ $name != valkey:* ]] || names+=("$name")
+    done
+    docker image rm "${names[@]}" >/dev/null 2>&1 || true # takes away those that are there
+}
+
 # engine_stop: stops our engine, by its pid, and takes away what it leaves behind.
 engine_stop() {
     local pid
