@@ -163,6 +163,12 @@ bool IsNobodysClaim(const Json& claim) {
          reconciler::LabelOf(claim, labels::kInstance).empty();
 }
 
+bool HasLabelsOf(const Json& object, const Json& desired) {
+  const Json labels = desired.at("metadata").value("labels", Json::object());
+  return std::ranges::all_of(
+      labels.items(), [&](const auto& label) { return reconciler::LabelOf(object, label.key()) == label.value(); });
+}
+
 void RefuseTakenName(const reconciler::ResourceType& type, const std::string& name, Outcome& outcome) {
   outcome.refusal = "NameTaken";
   outcome.error = fmt::format(
@@ -199,15 +205,16 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
   }
   outcome.error.clear();
   const std::string owner = reconciler::ControllerUidOf(*existing);
-  if (owner == cluster.uid || (type == reconciler::types::kSecrets && owner.empty())) return;
-  if (type == reconciler::types::kPersistentVolumeClaims && IsOurClaim(*existing, cluster)) return;
-  if (type == reconciler::types::kPersistentVolumeClaims && IsNobodysClaim(*existing)) {
-    const auto taken = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge,
-                                     {{"metadata", object.at("metadata")}});
-    if (!taken) outcome.error = taken.error().message;
-    return;
+  if (type == reconciler::types::kSecrets && owner.empty()) return;
+  const bool is_claim = type == reconciler::types::kPersistentVolumeClaims;
+  if (owner != cluster.uid && !(is_claim && (IsOurClaim(*existing, cluster) || IsNobodysClaim(*existing)))) {
+    return RefuseTakenName(type, reconciler::KeyOf(object).name, outcome);
   }
-  RefuseTakenName(type, reconciler::KeyOf(object).name, outcome);
+  // Without its labels no cache would ever show it, whoever took them away.
+  if (reconciler::IsBeingDeleted(*existing) || HasLabelsOf(*existing, object)) return;
+  const auto labelled = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge,
+                                      {{"metadata", {{"labels", object.at("metadata").value("labels", Json())}}}});
+  if (!labelled) outcome.error = labelled.error().message;
 }
 
 // With a claim of its name that is somebody else's a pod would start on their volume.

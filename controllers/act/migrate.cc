@@ -7,6 +7,8 @@ namespace slotwright {
 
 namespace {
 
+constexpr std::chrono::seconds kAnswerWithin{2};
+
 MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   auto progress = SlotMover(link.commander, link.clock, link.password, link.after_effect).Move(move, deadline);
   // Redis refuses SETSLOT for slots of a migration of its own, and tries one that fails for ever. Whoever chose Keys
@@ -17,9 +19,22 @@ MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconc
   return progress;
 }
 
-}  // namespace
+// A new master has none of the cluster's functions, as they are no keys. Its clients would find them missing.
+std::string BringFunctionsAlong(const AtomicLink& link, const MigrateSlots& move) {
+  const auto ask = [&](const NodeRef& node, Command command) {
+    auto results = link.commander.Run({{node.endpoint, link.password, {std::move(command)}, node.id}}, kAnswerWithin);
+    return results[0] && !results[0]->front().IsError() ? std::optional(results[0]->front()) : std::nullopt;
+  };
+  const auto known = ask(move.to, {"FUNCTION", "LIST"});
+  if (!known || !known->elements.empty()) return "";
+  const auto theirs = ask(move.from, {"FUNCTION", "LIST"});
+  if (!theirs || theirs->elements.empty()) return "";
+  const auto dump = ask(move.from, {"FUNCTION", "DUMP"});
+  if (dump && ask(move.to, {"FUNCTION", "RESTORE", dump->text})) return "";
+  return fmt::format("{} has none of the functions of {}, and they could not be copied", move.to.pod, move.from.pod);
+}
 
-MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   if (move.method == MigrationMethod::kKeys) return MoveByKeys(link, move, deadline);
   const auto dialect = DialectOf(link, move);
   if (!dialect) return {.error = dialect.error()};
@@ -29,6 +44,13 @@ MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconcile
   return {.error = fmt::format("spec.rebalance.method: \"Atomic\": {} and {} do not both know CLUSTER MIGRATESLOTS "
                                "(Valkey 9 and newer) or CLUSTER MIGRATION (Redis 8.4 and newer); set it to Auto",
                                move.from.pod, move.to.pod)};
+}
+
+}  // namespace
+
+MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+  if (auto problem = BringFunctionsAlong(link, move); !problem.empty()) return {.error = std::move(problem)};
+  return MoveSlots(link, move, deadline);
 }
 
 }  // namespace slotwright

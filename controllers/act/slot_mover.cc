@@ -55,7 +55,11 @@ std::vector<std::string> DoubtfulKeys(const std::map<Slot, std::vector<Reply>>& 
 std::string ProblemOf(const NodeRef& node, const NodeResult& result) {
   if (!result) return fmt::format("{}: {}", node.pod, result.error().message);
   const auto failed = std::ranges::find_if(*result, &Reply::IsError);
-  return failed == result->end() ? "" : fmt::format("{}: {}", node.pod, failed->text);
+  if (failed == result->end()) return "";
+  const bool is_full = failed->text.find("OOM command not allowed") != std::string::npos;
+  return fmt::format(
+      "{}: {}{}", node.pod, failed->text,
+      is_full ? "; who is to take the keys is full: raise spec.config.maxmemory, which takes no restart" : "");
 }
 
 }  // namespace

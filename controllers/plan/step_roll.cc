@@ -44,12 +44,16 @@ std::string Old(size_t outdated) {
   return Counted(outdated, "pod runs an older specification", "pods run an older specification");
 }
 
-Plan HeldBack(size_t outdated) {
+Plan HeldBack(const RedisClusterSpec& spec, size_t outdated) {
+  const char* advice =
+      spec.replicas_per_master > 0
+          ? "delete the replicas' pods one by one, waiting until each is ready again, then the masters'"
+      : spec.storage ? "delete the pods one by one, waiting until each is ready again"
+                     : "each pod has the only copy of its slots, so set it to Rolling, which copies "
+                       "them first, or set spec.replicasPerMaster before you delete any";
   return {.step = kStep,
           .reason = "UpdatePending",
-          .message = fmt::format("{} and spec.update.strategy is Manual: delete the "
-                                 "replicas' pods one by one, waiting for Ready, then the masters'",
-                                 Old(outdated)),
+          .message = fmt::format("{} and spec.update.strategy is Manual: {}", Old(outdated), advice),
           .settled = false,
           .look_again = kHealthPoll};
 }
@@ -132,7 +136,8 @@ std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const Cl
 std::optional<Plan> RollPods(const Observation& observation, const ClusterView& view) {
   const auto outdated = OutdatedPods(observation);
   if (outdated.empty()) return std::nullopt;
-  if (observation.cluster.spec.update == UpdateStrategy::kManual) return HeldBack(outdated.size());
+  if (observation.cluster.spec.update == UpdateStrategy::kManual)
+    return HeldBack(observation.cluster.spec, outdated.size());
 
   std::map<int, const PodView*> replicas;  // one of each shard
   const NodeView* master = nullptr;

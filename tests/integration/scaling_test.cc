@@ -33,10 +33,16 @@ class Scaling : public ::testing::TestWithParam<Engine> {};
 TEST_P(Scaling, OutAndInAgainLosesNothing) {
   if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
   Life life(3, 1, reconciler::Json::object(), GetParam().image);
+  for (const char* pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
+    const std::string library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
+    EXPECT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"FUNCTION", "LOAD", library}).text, "lib");
+  }
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 5}});
   ASSERT_TRUE(life.harness.BecomesReady());
   EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 5U);
+  EXPECT_EQ(life.harness.Ask(life.NodeOf("demo-4-0").endpoint, {"FUNCTION", "LIST"}).elements.size(), 1U)
+      << "functions are no keys, and are wanted all the same";
   life.harness.PatchSpec({{"masters", 3}});
   life.ExpectAllIsWell();
   EXPECT_EQ(life.harness.Look().observation.pods.size(), 6U);

@@ -241,7 +241,8 @@ class ClaimTest : public ::testing::Test {
   Outcome Carry(Action action, const Json& metadata) {
     api_->on_send = [&](const HttpRequest& request, std::stop_token) {
       const bool is_claim = request.target.find("/persistentvolumeclaims") != std::string::npos;
-      if (request.method == "POST" && is_claim) return reconciler::StatusResponse(409, "AlreadyExists", "it exists");
+      if (request.method == "POST" && (is_claim || all_exist_))
+        return reconciler::StatusResponse(409, "AlreadyExists", "it exists");
       if (request.method == "GET") {
         if (metadata.is_null()) return reconciler::StatusResponse(404, "NotFound", "it is not there");
         return HttpResponse{.status = 200, .body = Json{{"metadata", metadata}}.dump()};
@@ -280,6 +281,7 @@ class ClaimTest : public ::testing::Test {
     return metadata;
   }
 
+  bool all_exist_ = false;
   const Json somebody_elses_ = Named({{"labels", {{labels::kInstance, "shop"}}}});
   std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
   reconciler::FakeClock clock_;
@@ -297,6 +299,22 @@ TEST_F(ClaimTest, OfOursThatTheCacheDoesNotShowYetIsLeftAsItIs) {
   EXPECT_THAT(Ensure(Named({{"labels", {{labels::kManagedBy, "slotwright"}, {labels::kInstance, "demo"}}}})).error,
               IsEmpty());
   EXPECT_FALSE(Sent("PATCH", "/persistentvolumeclaims"));
+}
+
+// Where somebody took a label away no cache shows it, and it would be made again and again.
+TEST_F(ClaimTest, OrPodOfOursWithoutItsLabelsGetsThemBack) {
+  const Json pod = {
+      {"metadata", {{"name", "demo-0-0"}, {"namespace", "default"}, {"labels", {{labels::kShard, "0"}}}}}};
+  Json existing = {
+      {"name", "demo-0-0"},
+      {"ownerReferences", {{{"uid", "ours"}, {"kind", "RedisCluster"}, {"controller", true}}}},
+      {"labels", {{labels::kInstance, "demo"}, {labels::kManagedBy, "slotwright"}, {labels::kShard, "0"}}}};
+  all_exist_ = true;
+  EXPECT_THAT(Carry(CreatePod{"demo-0-0", pod}, existing).error, IsEmpty());
+  EXPECT_FALSE(Sent("PATCH", "/pods"));
+  existing["labels"][labels::kShard] = "1";
+  EXPECT_THAT(Carry(CreatePod{"demo-0-0", pod}, existing).error, IsEmpty());
+  EXPECT_TRUE(Sent("PATCH", "/pods/demo-0-0"));
 }
 
 TEST_F(ClaimTest, OfSomebodyElseIsNeitherTouchedNorMounted) {

@@ -175,7 +175,7 @@ TEST_F(MigrateTest, OtherSourcesTaskThatNeverSucceedsIsCancelledInTheEnd) {
 
 TEST_F(MigrateTest, WhoeverWasFasterByAMomentIsWaitedFor) {
   model_.on_command = [&](const Command& command) {
-    if (command[2] != "IMPORT") return;
+    if (command.size() < 3 || command[2] != "IMPORT") return;
     model_.on_command = nullptr;
     Tell(b_, {"CLUSTER", "MIGRATION", "IMPORT", "9000", "9009"});
   };
@@ -199,7 +199,7 @@ TEST_F(MigrateTest, SourceThatIsBusyOnlyForTheTargetIsNoComplaint) {
   // The task towards c begins after our look and before the target asks the source.
   model_.transfer = seconds(45);
   model_.on_command = [&](const Command& command) {
-    if (command[2] != "IMPORT") return;
+    if (command.size() < 3 || command[2] != "IMPORT") return;
     model_.on_command = nullptr;
     Tell(c_, {"CLUSTER", "MIGRATION", "IMPORT", "7000", "7009"});
     clock_.RunFor(milliseconds(20));
@@ -293,7 +293,9 @@ TEST_P(ChoiceTest, FollowsTheSpecificationAndBothEnds) {
   EXPECT_THAT(progress.error, HasSubstr(choice.error));
   std::string first;
   for (const auto& line : model_.log) {
-    if (first.empty() && line.find("COMMAND INFO") == std::string::npos) first = line;
+    const bool is_asked_always =
+        line.find("COMMAND INFO") != std::string::npos || line.find("FUNCTION LIST") != std::string::npos;
+    if (first.empty() && !is_asked_always) first = line;
   }
   EXPECT_EQ(first.empty(), *choice.first_command == '\0') << first;
   EXPECT_THAT(first, HasSubstr(choice.first_command));

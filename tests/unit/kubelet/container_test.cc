@@ -8,9 +8,9 @@
 
 #include "local/kubelet/command.h"
 #include "reconciler/http/server.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/kubelet/loop_runner.h"
 #include "tests/unit/kubelet/pod_parts.h"
-#include "tests/support/temporary_folder.h"
 
 namespace slotwright::local {
 namespace {

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/unit/kubelet/pod_parts.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/kubelet/pod_parts.h"
 
 namespace slotwright::local {
 namespace {

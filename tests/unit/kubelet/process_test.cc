@@ -13,8 +13,8 @@
 
 #include "local/kubelet/command.h"
 #include "local/kubelet/state_folder.h"
-#include "tests/unit/kubelet/loop_runner.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/kubelet/loop_runner.h"
 
 namespace slotwright::local {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "local/kubelet/atomic_files.h"
 #include "local/kubelet/pod_volumes.h"
-#include "tests/unit/kubelet/pod_parts.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/kubelet/pod_parts.h"
 
 namespace slotwright::local {
 namespace {

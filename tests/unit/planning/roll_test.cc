@@ -154,6 +154,22 @@ TEST(Roll, IsHeldBackByTheManualStrategy) {
   EXPECT_EQ(world.MakePlan().reason, "UpdatePending");
 }
 
+// Without replicas and volumes a pod that is deleted takes its slots with it.
+TEST(Roll, ByHandIsAdvisedOnlyWhereItLosesNothing) {
+  const auto advice = [](int replicas, bool storage) {
+    World world = World::Healthy(3, replicas);
+    world.observation.cluster.spec.update = UpdateStrategy::kManual;
+    if (storage) world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+    world.TakeObjectsAsDesired();
+    world.TakePodsAsDesired();
+    world.observation.cluster.spec.image = "redis:8.2";
+    return world.MakePlan().message;
+  };
+  EXPECT_THAT(advice(1, false), HasSubstr("delete the replicas' pods"));
+  EXPECT_THAT(advice(0, true), HasSubstr("delete the pods one by one"));
+  EXPECT_THAT(advice(0, false), AllOf(Not(HasSubstr("one by one")), HasSubstr("set it to Rolling")));
+}
+
 TEST(Roll, ReplacesAStuckPodAtOnceWhenTheSpecificationChangesAgain) {
   World world = World::Healthy(3, 1);
   world.Pod("demo-0-1").hash = "of an image that does not exist";

@@ -105,6 +105,40 @@ TEST_F(Spread, WaitsAWhileAfterEachChange) {
   EXPECT_EQ(world_.MakePlan().step, "spread");
 }
 
+TEST_F(Spread, IsNotHeldUpByARefusedChangeOfTheStorage) {
+  Place({{"demo-0-0", "a"},
+         {"demo-0-1", "b"},
+         {"demo-1-0", "a"},
+         {"demo-1-1", "c"},
+         {"demo-2-0", "b"},
+         {"demo-2-1", "a"}});
+  const auto refused_since = [&](const char* reason, const char* time) {
+    world_.observation.cluster.status["conditions"] =
+        Json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "2026-11-23T05:00:00Z"}},
+                     {{"type", "Degraded"}, {"status", "True"}, {"reason", reason}, {"lastTransitionTime", time}}});
+    return world_.MakePlan().step;
+  };
+  EXPECT_EQ(refused_since("StorageCannotShrink", "2026-11-23T05:59:30Z"), "spread");
+  EXPECT_NE(refused_since("StorageCannotShrink", "2026-11-23T05:59:31Z"), "spread");
+  EXPECT_NE(refused_since("PodRefused", "2026-11-23T05:59:30Z"), "spread");
+}
+
+TEST_F(Spread, EvensDomainsOfWhichOneHasTwoMore) {
+  world_ = World::Healthy(4, 1);
+  SetReadySince("2026-11-23T05:00:00Z");
+  Place({{"demo-0-0", "a"},
+         {"demo-0-1", "c"},
+         {"demo-1-0", "a"},
+         {"demo-1-1", "c"},
+         {"demo-2-0", "b"},
+         {"demo-2-1", "c"},
+         {"demo-3-0", "b"},
+         {"demo-3-1", "c"}});
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-0-1"))) << "two, two and none";
+  Place({{"demo-0-0", "c"}, {"demo-0-1", "a"}});
+  EXPECT_TRUE(world_.MakePlan().settled) << "one, two and one";
+}
+
 TEST_F(Spread, LeavesItToPeopleIfTheySaySo) {
   Place({{"demo-0-0", "a"},
          {"demo-0-1", "b"},

@@ -58,6 +58,30 @@ TEST(Storage, KeepsItsClassAndSaysSo) {
   EXPECT_THAT(world.MakePlan().message, AllOf(HasSubstr("slow"), HasSubstr("fast")));
 }
 
+TEST(Storage, OfNoClassIsOfTheClassThatTheOthersHave) {
+  World world = WithStorage();
+  world.observation.cluster.spec.storage->storage_class_name.clear();
+  world.observation.objects.erase({"PersistentVolumeClaim", "data-demo-1-0"});
+  EXPECT_EQ(Change(world)["spec"].value("storageClassName", ""), "fast");
+}
+
+TEST(Storage, ThatHasNotGrownForAMinuteIsSaid) {
+  World world = WithStorage();
+  auto& claim = world.observation.objects.at({"PersistentVolumeClaim", "data-demo-1-0"});
+  reconciler::Json pending = *claim;
+  pending["status"]["conditions"] = {{{"type", "FileSystemResizePending"},
+                                      {"status", "True"},
+                                      {"message", "Waiting for user to (re-)start a pod"},
+                                      {"lastTransitionTime", "2026-11-23T05:59:01Z"}}};
+  claim = std::make_shared<const reconciler::Json>(pending);
+  world.observation.now = reconciler::ParseTime("2026-11-23T06:00:00Z");
+  EXPECT_TRUE(world.MakePlan().settled) << "most drivers need some seconds";
+  world.observation.now = reconciler::ParseTime("2026-11-23T06:00:01Z");
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "StorageNotGrown");
+  EXPECT_THAT(plan.message, AllOf(HasSubstr("(re-)start a pod"), HasSubstr("kubectl delete pod demo-1-0")));
+}
+
 TEST(Storage, OfAShardThatIsGoneIsDeletedOnlyIfItIsNotToBeRetained) {
   for (const bool retain : {true, false}) {
     World world = WithStorage(retain);
