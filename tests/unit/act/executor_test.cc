@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/unit/act/import_model.h"
 #include "tests/unit/fakes/fake_clock.h"
 #include "tests/unit/fakes/fake_transport.h"
 
@@ -333,6 +334,61 @@ TEST_F(ClaimTest, OfSomebodyElseIsNeitherTouchedNorMounted) {
 TEST_F(ClaimTest, ThatIsNotThereYetHoldsUpNoPod) {
   EXPECT_THAT(CreateItsPod(nullptr).error, IsEmpty());
   EXPECT_TRUE(Sent("POST", "/pods"));
+}
+
+// A source with one key that never comes through.
+class SourceOfALargeKey final : public Commander {
+ public:
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+    std::vector<NodeResult> results;
+    for (const auto& request : requests) {
+      std::vector<Reply> replies;
+      for (const auto& command : request.commands) replies.push_back(Answer(command));
+      results.emplace_back(std::move(replies));
+    }
+    return results;
+  }
+
+  int tries = 0;
+
+ private:
+  Reply Answer(const Command& command) {
+    const Reply key{.type = Reply::Type::kString, .text = "big\x01"};
+    if (command[0] == "MIGRATE") ++tries;
+    if (command[0] == "MIGRATE") return {.type = Reply::Type::kError, .text = "IOERR error or timeout reading"};
+    if (command[0] == "MEMORY") return {.type = Reply::Type::kInteger, .integer = 500 << 20};
+    const std::string second = command.size() > 1 ? command[1] : "";
+    if (second == "COUNTKEYSINSLOT" || command[0] == "EXISTS") return {.type = Reply::Type::kInteger, .integer = 1};
+    if (second == "GETKEYSINSLOT") return {.type = Reply::Type::kArray, .elements = {key}};
+    if (command[0] == "FUNCTION") return {.type = Reply::Type::kArray};
+    return {.type = Reply::Type::kStatus, .text = "OK"};
+  }
+};
+
+// Each try stops the shard for seconds.
+TEST(LargeKeyTest, IsNamedAndNotTriedAgainForHalfAMinute) {
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [](const HttpRequest&, std::stop_token) {
+    return HttpResponse{.status = 200, .body = R"({"status": {"podIP": "10.0.0.2"}})"};
+  };
+  SteppingClock clock;
+  const reconciler::Client client(api, {}, clock);
+  SourceOfALargeKey source;
+  Executor executor(client, source, clock, {});
+  MigrateSlots move{NodeRef{"demo-0-0", {}, {"10.0.0.1", 6379}}, NodeRef{"demo-1-0", {}, {"10.0.0.2", 6379}},
+                    SlotSet({SlotRange{7, 7}})};
+  move.method = MigrationMethod::kKeys;
+  Plan plan;
+  plan.actions = {move};
+  for (int i = 0; i < 3; ++i) {
+    const auto outcome = executor.Carry(plan, {}, "").at(0);
+    EXPECT_EQ(outcome.refusal, "KeyTooLarge");
+    EXPECT_THAT(outcome.error, AllOf(HasSubstr("\"big?\""), HasSubstr("500 MB")));
+    EXPECT_EQ(source.tries, 1);
+  }
+  clock.RunFor(std::chrono::seconds(30));
+  EXPECT_EQ(executor.Carry(plan, {}, "").at(0).refusal, "KeyTooLarge");
+  EXPECT_EQ(source.tries, 2);
 }
 
 }  // namespace
