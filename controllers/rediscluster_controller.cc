@@ -33,20 +33,19 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
   plan.settled = false;
   // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
   plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed->refusal.empty() ? 500 : 2000));
-  if (!failed->refusal.empty()) {
-    plan.reason = failed->refusal;
-    plan.message = failed->error;
-    plan.refusal = Refusal{plan.reason, plan.message};
-    return failed->error;
-  }
-  const std::string failure = fmt::format("could not {}: {}", failed->action, failed->error);
+  const bool is_refused = !failed->refusal.empty();
+  const std::string failure =
+      is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
   const auto number = static_cast<size_t>(failed - outcomes.begin());
   if (number >= outcomes.size() - plan.beside) {
     plan.message += "; besides, " + failure;
-  } else {
-    plan.reason = "ActionFailed";
-    plan.message = failure;
+    return failure;
   }
+  // Whose the open slots are is told by the operation that moves them.
+  if (is_refused && plan.migration) plan.meanwhile = {plan.reason, plan.message};
+  plan.reason = is_refused ? failed->refusal : "ActionFailed";
+  plan.message = failure;
+  if (is_refused) plan.refusal = Refusal{plan.reason, plan.message};
   return failure;
 }
 

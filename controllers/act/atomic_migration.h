@@ -25,6 +25,7 @@ struct AtomicLink {
   reconciler::Clock& clock;
   const std::string& password;
   const SlotMover::EffectHook& after_effect;
+  std::chrono::milliseconds node_timeout{5000};
 
   /// The answer, which may be an error reply; otherwise which pod did not answer, and why.
   [[nodiscard]] std::expected<Reply, std::string> Ask(const NodeRef& node, Command command) const;

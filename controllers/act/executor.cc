@@ -292,7 +292,8 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
     outcome.error = error_of(patched);
     if (patched) {
       outcome.written = *std::move(patched);
-    } else if (type == reconciler::types::kPersistentVolumeClaims && IsForGood(patched.error())) {
+    } else if (type == reconciler::types::kPersistentVolumeClaims && object.contains("spec") &&
+               IsForGood(patched.error())) {
       outcome.refusal = "StorageCannotGrow";
       outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed",
                                   cluster.spec.storage ? cluster.spec.storage->size : "", outcome.error);
@@ -373,14 +374,18 @@ std::string Executor::TooLargeToMove(const MigrateSlots& move) {
   return "";
 }
 
-void Executor::Move(const MigrateSlots& move, const std::string& password, Outcome& outcome) {
+void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password,
+                    Outcome& outcome) {
   constexpr std::chrono::seconds kNotBefore{30};
   outcome.error = TooLargeToMove(move);
   if (outcome.error.empty()) {
     const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
-    outcome.moved =
-        Migrate({.commander = commander_, .clock = clock_, .password = password, .after_effect = after_effect}, move,
-                clock_.Now() + options_.migration_slice);
+    outcome.moved = Migrate({.commander = commander_,
+                             .clock = clock_,
+                             .password = password,
+                             .after_effect = after_effect,
+                             .node_timeout = NodeTimeout(cluster)},
+                            move, clock_.Now() + options_.migration_slice);
     outcome.error = outcome.moved.error;
     if (!outcome.moved.too_large) return;
     const std::lock_guard lock(mutex_);
@@ -394,7 +399,7 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
     outcome.error = WhyNotToTrust(move->to, cluster);
     if (!outcome.error.empty()) return;
-    Move(*move, password, outcome);
+    Move(*move, cluster, password, outcome);
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = WhyNotToTrust(failover->replica, cluster);
     if (!outcome.error.empty()) return;

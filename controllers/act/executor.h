@@ -79,9 +79,10 @@ class Executor {
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                   std::chrono::milliseconds budget, std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
-  /// Each try keeps clients waiting, so it is not repeated at once. Said again until then; empty if it may be tried.
+  /// Each try keeps clients waiting, so it is not repeated at once, nor is anything else moved between these two. Said
+  /// again until then; empty if it may be tried.
   [[nodiscard]] std::string TooLargeToMove(const MigrateSlots& move);
-  void Move(const MigrateSlots& move, const std::string& password, Outcome& outcome);
+  void Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
 
   const reconciler::Client& client_;
   Commander& commander_;

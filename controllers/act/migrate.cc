@@ -7,10 +7,9 @@ namespace slotwright {
 
 namespace {
 
-constexpr std::chrono::seconds kAnswerWithin{2};
-
 MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
-  auto progress = SlotMover(link.commander, link.clock, link.password, link.after_effect).Move(move, deadline);
+  auto progress =
+      SlotMover(link.commander, link.clock, link.password, link.after_effect, link.node_timeout).Move(move, deadline);
   // Redis refuses SETSLOT for slots of a migration of its own, and tries one that fails for ever. Whoever chose Keys
   // because of that must not be stuck behind it.
   if (progress.error.find("active atomic slot migration") != std::string::npos) {
@@ -19,19 +18,19 @@ MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconc
   return progress;
 }
 
-// A new master has none of the cluster's functions, as they are no keys. Its clients would find them missing.
+// A new master has none of the cluster's functions, as they are no keys. Its clients would find them missing. REPLACE:
+// several sources may do this for a target at the same time.
 std::string BringFunctionsAlong(const AtomicLink& link, const MigrateSlots& move) {
-  const auto ask = [&](const NodeRef& node, Command command) {
-    auto results = link.commander.Run({{node.endpoint, link.password, {std::move(command)}, node.id}}, kAnswerWithin);
-    return results[0] && !results[0]->front().IsError() ? std::optional(results[0]->front()) : std::nullopt;
-  };
-  const auto known = ask(move.to, {"FUNCTION", "LIST"});
-  if (!known || !known->elements.empty()) return "";
-  const auto theirs = ask(move.from, {"FUNCTION", "LIST"});
-  if (!theirs || theirs->elements.empty()) return "";
-  const auto dump = ask(move.from, {"FUNCTION", "DUMP"});
-  if (dump && ask(move.to, {"FUNCTION", "RESTORE", dump->text})) return "";
-  return fmt::format("{} has none of the functions of {}, and they could not be copied", move.to.pod, move.from.pod);
+  const auto known = link.Ask(move.to, {"FUNCTION", "LIST"});
+  if (!known || known->IsError() || !known->elements.empty()) return "";
+  const auto theirs = link.Ask(move.from, {"FUNCTION", "LIST"});
+  if (!theirs || theirs->IsError() || theirs->elements.empty()) return "";
+  const auto dump = link.Ask(move.from, {"FUNCTION", "DUMP"});
+  if (!dump) return dump.error();
+  const auto restored = link.Tell(move.to, {"FUNCTION", "RESTORE", dump->text, "REPLACE"});
+  if (!restored) return restored.error();
+  if (!restored->IsError()) return "";
+  return fmt::format("{} does not take the functions of {}: {}", move.to.pod, move.from.pod, restored->text);
 }
 
 MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {

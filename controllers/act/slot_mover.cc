@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kSlotsOfABatch = 256;
 constexpr std::int64_t kMostKeysOfARound = 20'000;
 constexpr std::int64_t kNewKeys = 16;
-// Below every sensible node timeout: a source that waits longer would be taken for dead.
-constexpr const char* kMigrateTimeoutMs = "2000";
+// A target is now and then away for a moment, as when it forks.
+constexpr std::chrono::milliseconds kLeastTimeout{100};
 constexpr std::chrono::milliseconds kPatience{5000};
 constexpr std::int64_t kLarge = 16 << 20;  // a smaller key is not what took so long
 // As many as the commander keeps open.
@@ -26,11 +26,13 @@ Command SetSlot(Slot slot, const char* state, const NodeId& node) {
   return {"CLUSTER", "SETSLOT", std::to_string(slot), state, node.ToString()};
 }
 
-Command Migrate(const NodeRef& to, const std::string& password, const std::vector<Reply>& keys) {
+Command Migrate(const NodeRef& to, const std::string& password, const std::vector<Reply>& keys,
+                std::chrono::milliseconds timeout) {
   // REPLACE: while the source owns the slot it serves what it still has, so a copy at the target is from an earlier
   // try.
-  Command command = {"MIGRATE",         to.endpoint.host, std::to_string(to.endpoint.port), "", "0",
-                     kMigrateTimeoutMs, "REPLACE"};
+  Command command = {
+      "MIGRATE", to.endpoint.host, std::to_string(to.endpoint.port), "", "0", std::to_string(timeout.count()),
+      "REPLACE"};
   if (!password.empty()) command.insert(command.end(), {"AUTH", password});
   command.emplace_back("KEYS");
   for (const Reply& key : keys) command.push_back(key.text);
@@ -70,11 +72,25 @@ struct SlotMover::Batch {
   bool finished = false;              // the source has no keys of them any more
 };
 
-SlotMover::SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect)
-    : commander_(commander), clock_(clock), password_(std::move(password)), after_effect_(std::move(after_effect)) {}
+SlotMover::SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect,
+                     std::chrono::milliseconds node_timeout)
+    : commander_(commander),
+      clock_(clock),
+      password_(std::move(password)),
+      after_effect_(std::move(after_effect)),
+      node_timeout_(node_timeout),
+      most_at_once_(static_cast<size_t>(std::max<std::int64_t>(node_timeout * 4 / 5 / kLeastTimeout, 1))) {}
 
-std::string SlotMover::Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies) {
-  const auto results = commander_.Run({{node.endpoint, password_, std::move(commands), node.id}}, kPatience);
+// The source stands still for as long as MIGRATE waits for a target that hangs, and for as many as it has read already,
+// one after the other. All together they must end before others take the source for dead.
+std::chrono::milliseconds SlotMover::TimeoutOf(size_t migrations) const {
+  return std::clamp(node_timeout_ * 4 / 5 / static_cast<std::int64_t>(migrations), kLeastTimeout,
+                    node_timeout_ * 2 / 5);
+}
+
+std::string SlotMover::Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies,
+                            std::chrono::milliseconds patience) {
+  const auto results = commander_.Run({{node.endpoint, password_, std::move(commands), node.id}}, patience);
   if (after_effect_) after_effect_();
   if (results[0]) replies = *results[0];
   return ProblemOf(node, results[0]);
@@ -157,16 +173,20 @@ void SlotMover::Adapt(std::int64_t keys, reconciler::Duration took) {
 // the source has the key, but clients that delete it there would find it at the target. So it is dropped, while the
 // source holds back writes: else a client might delete the key and write it anew, at the target, between our question
 // and what we do. Twice, as the target may not have come to it yet the first time.
-std::vector<std::string> SlotMover::DropCopies(const MigrateSlots& move, std::vector<std::string> keys) {
-  constexpr std::chrono::milliseconds kPause{100};
+std::optional<std::vector<std::string>> SlotMover::DropCopies(const MigrateSlots& move, std::vector<std::string> keys) {
+  constexpr std::chrono::milliseconds kBetween{100};
+  constexpr std::chrono::milliseconds kQuick{500};
+  constexpr std::chrono::seconds kSlow{3};  // it may still be busy with that key
   std::vector<Reply> replies;
   for (int round = 0; round < 2 && !keys.empty(); ++round) {
-    clock_.SleepFor(kPause, {});
-    if (!Send(move.to, {{"PING"}}, replies).empty()) return keys;
-    std::vector<Command> questions = {{"CLIENT", "PAUSE", "1000", "WRITE"}};
+    clock_.SleepFor(kBetween, {});
+    if (!Send(move.to, {{"PING"}}, replies, kSlow).empty()) return std::nullopt;
+    std::vector<Command> questions = {{"CLIENT", "PAUSE", "3000", "WRITE"}};  // longer than what follows
     for (const auto& key : keys) questions.push_back({"EXISTS", key});
+    const auto start = clock_.Now();
     replies.clear();
-    (void)Send(move.from, std::move(questions), replies);  // of keys that it has not it says ASK
+    (void)Send(move.from, std::move(questions), replies, kQuick);  // of keys that it has not it says ASK
+    if (replies.empty() || replies[0].IsError()) return std::nullopt;
     std::vector<std::string> left;
     std::vector<Command> drops;
     for (size_t i = 1; i < replies.size(); ++i) {
@@ -175,8 +195,8 @@ std::vector<std::string> SlotMover::DropCopies(const MigrateSlots& move, std::ve
       drops.push_back({"UNLINK", keys[i - 1]});
       left.push_back(std::move(keys[i - 1]));
     }
-    if (!drops.empty()) (void)Send(move.to, std::move(drops), replies);
-    (void)Send(move.from, {{"CLIENT", "UNPAUSE"}}, replies);
+    if (!drops.empty() && clock_.Now() - start < 2 * kQuick) (void)Send(move.to, std::move(drops), replies, kQuick);
+    (void)Send(move.from, {{"CLIENT", "UNPAUSE"}}, replies, kQuick);
     keys = std::move(left);
   }
   return keys;
@@ -186,34 +206,35 @@ std::string SlotMover::DescribeLargest(const MigrateSlots& move, const std::vect
   std::vector<Command> questions;
   for (const auto& key : keys) questions.push_back({"MEMORY", "USAGE", key});
   std::vector<Reply> sizes;
-  if (keys.empty() || !Send(move.from, std::move(questions), sizes).empty()) return "";
+  if (!keys.empty()) (void)Send(move.from, std::move(questions), sizes);  // a key may have gone meanwhile
   const auto largest = std::ranges::max_element(sizes, {}, &Reply::integer);
-  if (largest->integer < kLarge) return "";
-  std::string name = keys[static_cast<size_t>(largest - sizes.begin())].substr(0, 100);
+  if (largest == sizes.end() || largest->integer < kLarge) return "";
+  const std::string& key = keys[static_cast<size_t>(largest - sizes.begin())];
+  std::string name = key.substr(0, 100);
   std::ranges::replace_if(name, [](unsigned char c) { return std::isprint(c) == 0; }, '?');
   return fmt::format(
       "the key \"{}\" of slot {} ({} MB) cannot be moved to {} within {} ms, and clients of {} wait while that is "
-      "tried; "
-      "split it or delete it",
-      name, KeySlot(keys[static_cast<size_t>(largest - sizes.begin())]), largest->integer >> 20, move.to.pod,
-      kMigrateTimeoutMs, move.from.pod);
+      "tried; split it or delete it",
+      name, KeySlot(key), largest->integer >> 20, move.to.pod, TimeoutOf(1).count(), move.from.pod);
 }
 
 std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit,
                                 MoveProgress& progress) {
   // All of them, whatever was counted before: only from MIGRATING on can the source get no new keys.
   std::vector<Slot> open = batch.slots;
-  // Keys that the last look found, to be moved by the next round; after each MIGRATE the slot is looked at again.
+  // Keys that a look found, to be moved by one of the next rounds; after each MIGRATE the slot is looked at again.
   std::map<Slot, std::vector<Reply>> found;
   while (!open.empty()) {
     if (clock_.Now() >= limit) return "";
+    std::map<Slot, std::vector<Reply>> sent;
+    while (!found.empty() && sent.size() < most_at_once_) sent.insert(found.extract(found.begin()));
     std::vector<Command> commands;
     std::int64_t keys = 0;
-    for (const auto& [slot, names] : found) {
-      commands.push_back(Migrate(move.to, password_, names));
+    for (const auto& [slot, names] : sent) {
+      commands.push_back(Migrate(move.to, password_, names, TimeoutOf(sent.size())));
       keys += static_cast<std::int64_t>(names.size());
     }
-    const size_t migrations = commands.size();
+    std::erase_if(open, [&](Slot slot) { return found.contains(slot); });
     for (const Slot slot : open) {
       // What was counted and a few that have come since; a slot that is more than a round by itself takes several.
       const auto most = std::min(batch.keys[slot] + kNewKeys, round_keys_ + kNewKeys);
@@ -222,8 +243,16 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     std::vector<Reply> replies;
     const auto start = clock_.Now();
     if (auto problem = Send(move.from, std::move(commands), replies); !problem.empty()) {
-      const auto left = DropCopies(move, DoubtfulKeys(found, replies));
-      if (auto large = DescribeLargest(move, left); !large.empty()) {
+      const auto left = DropCopies(move, DoubtfulKeys(sent, replies));
+      const bool was_slow = problem.find("IOERR") != std::string::npos && left;
+      if (was_slow && sent.size() > 1) {
+        // The next ones may take longer.
+        most_at_once_ = 1;
+        found.clear();
+        open = batch.slots;
+        continue;
+      }
+      if (auto large = was_slow ? DescribeLargest(move, *left) : ""; !large.empty()) {
         progress.too_large = true;
         return large;
       }
@@ -231,15 +260,12 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     }
     if (keys > 0) Adapt(keys, clock_.Now() - start);
     progress.keys += keys;
-    std::vector<Slot> still_open;
-    found.clear();
     for (size_t i = 0; i < open.size(); ++i) {
-      auto& look = replies[migrations + i];
-      if (look.elements.empty()) continue;
-      found[open[i]] = std::move(look.elements);
-      still_open.push_back(open[i]);
+      auto& look = replies[sent.size() + i];
+      if (!look.elements.empty()) found[open[i]] = std::move(look.elements);
     }
-    open = std::move(still_open);
+    open.clear();
+    for (const auto& [slot, names] : found) open.push_back(slot);
   }
   batch.finished = true;
   return "";

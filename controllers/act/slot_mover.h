@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ class SlotMover {
 
   /// Called after every exchange with a node; a test dies here.
   using EffectHook = std::function<void()>;
-  SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect);
+  SlotMover(Commander& commander, reconciler::Clock& clock, std::string password, EffectHook after_effect,
+            std::chrono::milliseconds node_timeout);
 
   /// Begins no further slot after `deadline`, and leaves a slot with very many keys open after twice that time.
   [[nodiscard]] MoveProgress Move(const MigrateSlots& move, reconciler::MonotonicTime deadline);
@@ -42,15 +44,19 @@ class SlotMover {
  private:
   struct Batch;
   /// Sends to one node; empty if all replies are fine, else the first problem.
-  std::string Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies);
+  std::string Send(const NodeRef& node, std::vector<Command> commands, std::vector<Reply>& replies,
+                   std::chrono::milliseconds patience = std::chrono::seconds(5));
   /// The same for SETSLOTs.
   std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
   std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, MoveProgress& progress);
   void Adapt(std::int64_t keys, reconciler::Duration took);
-  /// After a MIGRATE that failed or was not answered. Of these keys, those that the source has still.
-  std::vector<std::string> DropCopies(const MigrateSlots& move, std::vector<std::string> keys);
+  /// How long MIGRATE may take if so many are sent at once.
+  [[nodiscard]] std::chrono::milliseconds TimeoutOf(size_t migrations) const;
+  /// After a MIGRATE that failed or was not answered. Of these keys, those that the source has still; nothing if one of
+  /// both does not answer.
+  std::optional<std::vector<std::string>> DropCopies(const MigrateSlots& move, std::vector<std::string> keys);
   /// Names the largest one, if that explains why it could not be moved.
   std::string DescribeLargest(const MigrateSlots& move, const std::vector<std::string>& keys);
 
@@ -58,6 +64,8 @@ class SlotMover {
   reconciler::Clock& clock_;
   const std::string password_;
   const EffectHook after_effect_;
+  const std::chrono::milliseconds node_timeout_;
+  size_t most_at_once_;  // MIGRATEs
   std::int64_t round_keys_ = 400;
   std::map<Slot, std::int64_t> counts_;
 };

@@ -103,6 +103,8 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
     node.has_live_replicas = masters_of_live_replicas.contains(id);
     node.removed = WasRemoved(observation, node);
     node.replaced = HasSuccessor(observation, view, node);
+    const auto place = PlaceOfHostname(observation.cluster.ns, observation.cluster.name, node.hostname);
+    node.inherited = place && view.MasterOf(place->first) != nullptr;
     view.absent.push_back(node);
   }
 }

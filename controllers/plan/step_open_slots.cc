@@ -56,10 +56,14 @@ std::int64_t KeysOf(const NodeView& node, Slot slot) {
   return found == node.keys_in_open_slots.end() ? 0 : found->second;
 }
 
-// A peer that does not answer: it, or a replica that is elected, has the keys that were moved and the new ones that
-// clients wrote there.
-bool IsAwaited(const ClusterView& view, const NodeId& peer) {
-  return std::ranges::any_of(view.absent, [&](const auto& absent) { return absent.id == peer && !absent.LeftOver(); });
+// Whether the other end does not answer and what it has is not to be had from anybody else yet: its replica may be
+// elected, or it may only hang. Keys that were moved are with it, and new ones that clients were sent there to write.
+bool IsAwaited(const ClusterView& view, const OpenSlot& open) {
+  const auto peer = std::ranges::find(view.absent, open.peer, &ClusterView::Absent::id);
+  if (peer == view.absent.end()) return false;
+  if (peer->has_live_replicas) return true;
+  // One that gave has what it had as the slot's owner, and that is asked for elsewhere.
+  return open.direction == OpenSlot::Direction::kMigrating && !peer->LeftOver() && !peer->inherited;
 }
 
 // The remedies of all open slots, put together for each node.
@@ -74,7 +78,7 @@ class Remedies {
       // Who does not know what it holds of the slot cannot be decided about.
       if (!node->keys_in_open_slots.contains(slot)) return;
       const OpenSlot* open = FindOpen(*node, slot);
-      if (open != nullptr && IsAwaited(view_, open->peer)) return;
+      if (open != nullptr && IsAwaited(view_, *open)) return;
     }
     const NodeView* target = TargetOf(slot, *owner);
     if (target != nullptr) migrations_[{owner, target}].Add(slot);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <thread>
 
 #include "controllers/act/slot_mover.h"
@@ -51,21 +52,22 @@ class SlowTarget : public ::testing::Test {
     return {pod, *NodeId::Parse(Ask(process, {"CLUSTER", "MYID"}).text), process.endpoint()};
   }
 
-  // The target hangs from when the key is on its way until MIGRATE has given up, and longer.
-  MoveProgress MoveWhileTheTargetHangs() {
-    const MigrateSlots move{Ref("a", *source_), Ref("b", *target_), SlotSet({SlotRange{kSlot, kSlot}})};
+  // The target hangs from when keys are on their way until MIGRATE has given up, and longer.
+  MoveProgress MoveWhileTheTargetHangs(std::chrono::milliseconds hangs = 2500ms,
+                                       SlotSet slots = SlotSet({SlotRange{kSlot, kSlot}})) {
+    const MigrateSlots move{Ref("a", *source_), Ref("b", *target_), std::move(slots)};
     int exchanges = 0;
     std::jthread later;
     const auto after_effect = [&] {
       // The slots are counted, opened at the target and at the source, and the names of their keys read.
       if (++exchanges != 4) return;
       target_->Signal(SIGSTOP);
-      later = std::jthread([this] {
-        std::this_thread::sleep_for(2500ms);
+      later = std::jthread([this, hangs] {
+        std::this_thread::sleep_for(hangs);
         target_->Signal(SIGCONT);
       });
     };
-    SlotMover mover(*commander_, clock_, "", after_effect);
+    SlotMover mover(*commander_, clock_, "", after_effect, 5s);
     return mover.Move(move, clock_.Now() + 1s);
   }
 
@@ -86,6 +88,28 @@ TEST_F(SlowTarget, KeepsNoCopyOfAKeyThatItTookTooLate) {
       << "it did take it";
   EXPECT_EQ(Ask(*target_, {"EXISTS", "foo"}, true).integer, 0);
   EXPECT_EQ(Ask(*source_, {"DEL", "foo"}).integer, 1) << "clients can write again";
+}
+
+// MIGRATEs that are read already wait one after the other: in the end others would take the source for dead.
+TEST_F(SlowTarget, StopsItsSourceForLessThanANodeTimeout) {
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(Ask(*source_, {"SET", fmt::format("key:{}", i), "x"}).IsOk());
+  std::atomic<double> longest = 0;
+  std::jthread client([&](const std::stop_token& stop) {
+    const auto commander = MakeTcpCommander();
+    while (!stop.stop_requested()) {
+      const auto start = std::chrono::steady_clock::now();
+      (void)commander->Run({{source_->endpoint(), "", {{"PING"}}}}, 60s);
+      longest =
+          std::max<double>(longest, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      std::this_thread::sleep_for(10ms);
+    }
+  });
+  (void)MoveWhileTheTargetHangs(7s, SlotSet({SlotRange{0, 16383}}));
+  for (int i = 0; i < 100 && longest == 0; ++i) std::this_thread::sleep_for(10ms);
+  client.request_stop();
+  client.join();
+  EXPECT_LT(longest, 4.9);
+  EXPECT_GT(longest, 1.0) << "nothing was on its way";
 }
 
 TEST_F(SlowTarget, GetsToKnowWhichKeyWasTooLarge) {

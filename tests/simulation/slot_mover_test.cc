@@ -38,7 +38,7 @@ class MoverTest : public ::testing::Test, public Commander {
   MoveProgress Move(Slot last = 300) {
     SlotSet slots;
     slots.Add(SlotRange{0, last});
-    SlotMover mover(*this, simulator_, "", nullptr);
+    SlotMover mover(*this, simulator_, "", nullptr, seconds(5));
     return mover.Move({{"a", source_->id(), source_->endpoint()}, {"b", target_->id(), target_->endpoint()}, slots},
                       simulator_.Now() + seconds(60));
   }

@@ -484,6 +484,37 @@ TEST_F(OpenSlots, WaitForATargetThatDoesNotAnswerThoughNobodyReplicatesIt) {
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the migration of slots 7 on demo-0-0")));
 }
 
+// As long as its pod has no place to start nobody can tell whether it comes back, and nobody needs it.
+TEST_F(OpenSlots, OfWhomAReplicaHasSucceededWaitForNobody) {
+  for (const bool is_source : {true, false}) {
+    world = World::Healthy(3, 1);
+    Operation() = {{"step", "Rebalancing"}, {"slotsLeft", 7}};
+    const std::string dead = is_source ? "demo-0-0" : "demo-1-0";
+    const std::string heir = is_source ? "demo-0-1" : "demo-1-1";
+    world.SwapRoles(dead, heir);
+    world.RemovePod(dead);
+    if (is_source) {
+      Open("demo-1-0", OpenSlot::Direction::kImporting, dead);
+      world.Node("demo-0-1").keys_in_open_slots[7] = 5;
+      world.Node("demo-1-0").keys_in_open_slots[7] = 3;
+    } else {
+      Open("demo-0-0", OpenSlot::Direction::kMigrating, dead);
+      world.Node("demo-0-0").keys_in_open_slots[7] = 5;
+      world.Node("demo-1-1").keys_in_open_slots[7] = 3;
+    }
+    world.Node("demo-2-0").keys_in_open_slots[7] = 0;
+    PodView pending;
+    pending.name = dead;
+    pending.shard = is_source ? 0 : 1;
+    pending.ours = true;
+    world.observation.pods.push_back(pending);
+    EXPECT_THAT(world.Actions(),
+                Contains(AllOf(HasSubstr(is_source ? "move slots 7 from demo-0-1" : "move slots 7 from demo-0-0"),
+                               HasSubstr(is_source ? "to demo-1-0" : "to demo-1-1"))))
+        << dead;
+  }
+}
+
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);
