@@ -60,7 +60,7 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> ReplaceUnsyncedPods(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
 [[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
-/// Hands masters over until no Kubernetes node, zone, … has more than its share of them.
+/// Hands masters over until no Kubernetes node, zone, … has two more of them than another.
 [[nodiscard]] std::optional<Plan> SpreadMasters(const Observation&, const ClusterView&);
 /// Refuses a size or class that the claims cannot take.
 [[nodiscard]] std::optional<Plan> RefuseStorageChange(const Observation&, const ClusterView&);
