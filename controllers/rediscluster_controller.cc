@@ -31,13 +31,14 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
   const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
   if (failed == outcomes.end()) return "";
   plan.settled = false;
-  // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
-  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(failed->refusal.empty() ? 500 : 2000));
+  const auto number = static_cast<size_t>(failed - outcomes.begin());
+  const bool is_beside = number >= outcomes.size() - plan.beside;
   const bool is_refused = !failed->refusal.empty();
+  // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(is_refused && !is_beside ? 2000 : 500));
   const std::string failure =
       is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
-  const auto number = static_cast<size_t>(failed - outcomes.begin());
-  if (number >= outcomes.size() - plan.beside) {
+  if (is_beside) {
     plan.message += "; besides, " + failure;
     return failure;
   }

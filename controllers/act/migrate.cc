@@ -26,7 +26,7 @@ std::string BringFunctionsAlong(const AtomicLink& link, const MigrateSlots& move
   const auto theirs = link.Ask(move.from, {"FUNCTION", "LIST"});
   if (!theirs || theirs->IsError() || theirs->elements.empty()) return "";
   const auto dump = link.Ask(move.from, {"FUNCTION", "DUMP"});
-  if (!dump) return dump.error();
+  if (!dump || dump->IsError()) return dump ? fmt::format("{}: {}", move.from.pod, dump->text) : dump.error();
   const auto restored = link.Tell(move.to, {"FUNCTION", "RESTORE", dump->text, "REPLACE"});
   if (!restored) return restored.error();
   if (!restored->IsError()) return "";

@@ -16,6 +16,9 @@ constexpr std::int64_t kMostKeysOfARound = 20'000;
 constexpr std::int64_t kNewKeys = 16;
 // A target is now and then away for a moment, as when it forks.
 constexpr std::chrono::milliseconds kLeastTimeout{100};
+// Of the node timeouts that count here. A longer one may not have reached the servers yet, and clients wait as well.
+constexpr std::chrono::milliseconds kShortest{500};
+constexpr std::chrono::milliseconds kLongest{5000};
 constexpr std::chrono::milliseconds kPatience{5000};
 constexpr std::int64_t kLarge = 16 << 20;  // a smaller key is not what took so long
 // As many as the commander keeps open.
@@ -78,8 +81,7 @@ SlotMover::SlotMover(Commander& commander, reconciler::Clock& clock, std::string
       clock_(clock),
       password_(std::move(password)),
       after_effect_(std::move(after_effect)),
-      node_timeout_(node_timeout),
-      most_at_once_(static_cast<size_t>(std::max<std::int64_t>(node_timeout * 4 / 5 / kLeastTimeout, 1))) {}
+      node_timeout_(std::clamp(node_timeout, kShortest, kLongest)) {}
 
 // The source stands still for as long as MIGRATE waits for a target that hangs, and for as many as it has read already,
 // one after the other. All together they must end before others take the source for dead.
@@ -186,7 +188,10 @@ std::optional<std::vector<std::string>> SlotMover::DropCopies(const MigrateSlots
     const auto start = clock_.Now();
     replies.clear();
     (void)Send(move.from, std::move(questions), replies, kQuick);  // of keys that it has not it says ASK
-    if (replies.empty() || replies[0].IsError()) return std::nullopt;
+    if (replies.empty() || replies[0].IsError()) {
+      (void)Send(move.from, {{"CLIENT", "UNPAUSE"}}, replies, kQuick);  // it may be late with what we asked
+      return std::nullopt;
+    }
     std::vector<std::string> left;
     std::vector<Command> drops;
     for (size_t i = 1; i < replies.size(); ++i) {
@@ -242,12 +247,15 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     }
     std::vector<Reply> replies;
     const auto start = clock_.Now();
-    if (auto problem = Send(move.from, std::move(commands), replies); !problem.empty()) {
+    auto problem = Send(move.from, std::move(commands), replies);
+    const auto took = clock_.Now() - start;
+    if (!problem.empty()) {
       const auto left = DropCopies(move, DoubtfulKeys(sent, replies));
       const bool was_slow = problem.find("IOERR") != std::string::npos && left;
       if (was_slow && sent.size() > 1) {
-        // The next ones may take longer.
+        // One by one they may take longer, and the slice as well: else the next one would begin like this one.
         most_at_once_ = 1;
+        limit = std::max(limit, clock_.Now() + TimeoutOf(1));
         found.clear();
         open = batch.slots;
         continue;
@@ -258,7 +266,11 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
       }
       return problem;
     }
-    if (keys > 0) Adapt(keys, clock_.Now() - start);
+    if (keys > 0) Adapt(keys, took);
+    // Each gets less time then.
+    if (sent.size() == most_at_once_ && took < TimeoutOf(2 * most_at_once_)) {
+      most_at_once_ = std::min<size_t>(2 * most_at_once_, static_cast<size_t>(node_timeout_ * 4 / 5 / kLeastTimeout));
+    }
     progress.keys += keys;
     for (size_t i = 0; i < open.size(); ++i) {
       auto& look = replies[sent.size() + i];

@@ -65,7 +65,7 @@ class SlotMover {
   const std::string password_;
   const EffectHook after_effect_;
   const std::chrono::milliseconds node_timeout_;
-  size_t most_at_once_;  // MIGRATEs
+  size_t most_at_once_ = 4;  // MIGRATEs; they become more while they are quick
   std::int64_t round_keys_ = 400;
   std::map<Slot, std::int64_t> counts_;
 };

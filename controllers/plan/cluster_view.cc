@@ -104,7 +104,7 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
     node.removed = WasRemoved(observation, node);
     node.replaced = HasSuccessor(observation, view, node);
     const auto place = PlaceOfHostname(observation.cluster.ns, observation.cluster.name, node.hostname);
-    node.inherited = place && view.MasterOf(place->first) != nullptr;
+    node.inherited = !node.owns_slots && place && view.MasterOf(place->first) != nullptr;
     view.absent.push_back(node);
   }
 }

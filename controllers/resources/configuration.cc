@@ -178,9 +178,12 @@ std::map<std::string, std::string> RestartDirectives(const RedisCluster& cluster
 }
 
 std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster) {
+  constexpr int kDefault = 5000;
   const auto found = cluster.spec.config.find("cluster-node-timeout");
-  if (found == cluster.spec.config.end()) return std::chrono::milliseconds(5000);
-  return std::chrono::milliseconds(std::strtol(found->second.c_str(), nullptr, 10));
+  if (found == cluster.spec.config.end()) return std::chrono::milliseconds(kDefault);
+  // What is refused is not what servers have.
+  const int specified = text::ParseInteger<int>(found->second).value_or(kDefault);
+  return std::chrono::milliseconds(specified > 0 ? specified : kDefault);
 }
 
 std::vector<std::pair<std::string, std::string>> DirectivesOfQuarantine(const RedisCluster& cluster) {

@@ -65,6 +65,10 @@ TEST(FailoverWait, FollowsTheNodeTimeout) {
   EXPECT_EQ(FailoverWaitSeconds(cluster), 11);
   cluster.spec.config["cluster-node-timeout"] = "15000";
   EXPECT_EQ(FailoverWaitSeconds(cluster), 21);
+  for (const char* refused : {"5s", "abc", "-1", "99999999999999999999"}) {
+    cluster.spec.config["cluster-node-timeout"] = refused;
+    EXPECT_EQ(FailoverWaitSeconds(cluster), 11) << refused;
+  }
 }
 
 TEST(Pod, MeetsTheRestrictedPodSecurityStandard) {

@@ -515,6 +515,25 @@ TEST_F(OpenSlots, OfWhomAReplicaHasSucceededWaitForNobody) {
   }
 }
 
+// Both sides of a partition took some slots: the other owner has nothing of what this one had.
+TEST_F(OpenSlots, WaitForATargetThatStillOwnsSlotsThoughItsShardHasAnotherOwner) {
+  for (auto& node : world.observation.nodes) {
+    NodeLine& giver = world.Line(node.pod, "demo-0-0");
+    giver.slots = giver.slots - SlotSet({SlotRange{7, 7}});
+    NodeLine& taker = world.Line(node.pod, "demo-1-1");
+    taker.flags.master = true;
+    taker.flags.replica = false;
+    taker.master.reset();
+    taker.config_epoch = 9;
+    taker.slots = SlotSet({SlotRange{7, 7}});
+  }
+  Open("demo-1-1", OpenSlot::Direction::kMigrating, "demo-1-0");
+  Keys(0, 3, 0);
+  world.Node("demo-1-1").keys_in_open_slots[7] = 5;
+  world.Kill("demo-1-0");
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("end the migration"))));
+}
+
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);
