@@ -152,15 +152,13 @@ bool HasNothingThatNobodyElseHas(const std::vector<Reply>& replies) {
   return (server.keys == 0 && !server.loading) || (!server.master_role && server.master_link_up);
 }
 
-bool IsOurClaim(const Json& claim, const RedisCluster& cluster) {
-  return reconciler::LabelOf(claim, labels::kManagedBy) == "slotwright" &&
-         reconciler::LabelOf(claim, labels::kInstance) == cluster.name;
-}
-
-// A claim without an owner may be meant for us: somebody has restored a snapshot into it.
-bool IsNobodysClaim(const Json& claim) {
-  return reconciler::ControllerUidOf(claim).empty() && reconciler::LabelOf(claim, labels::kManagedBy).empty() &&
-         reconciler::LabelOf(claim, labels::kInstance).empty();
+// One that is nobody's may be meant for us: somebody has restored a snapshot into it.
+bool IsAnothersClaim(const Json& claim, const RedisCluster& cluster) {
+  const std::string owner = reconciler::ControllerUidOf(claim);
+  const std::string manager = reconciler::LabelOf(claim, labels::kManagedBy);
+  const std::string instance = reconciler::LabelOf(claim, labels::kInstance);
+  const bool is_ours = owner == cluster.uid || (manager == "slotwright" && instance == cluster.name);
+  return !is_ours && !(owner.empty() && manager.empty() && instance.empty());
 }
 
 bool HasLabelsOf(const Json& object, const Json& desired) {
@@ -207,7 +205,7 @@ void Executor::Create(const reconciler::ResourceType& type, const Json& object, 
   const std::string owner = reconciler::ControllerUidOf(*existing);
   if (type == reconciler::types::kSecrets && owner.empty()) return;
   const bool is_claim = type == reconciler::types::kPersistentVolumeClaims;
-  if (owner != cluster.uid && !(is_claim && (IsOurClaim(*existing, cluster) || IsNobodysClaim(*existing)))) {
+  if (is_claim ? IsAnothersClaim(*existing, cluster) : owner != cluster.uid) {
     return RefuseTakenName(type, reconciler::KeyOf(object).name, outcome);
   }
   // Without its labels no cache would ever show it, whoever took them away.
@@ -224,7 +222,7 @@ bool Executor::WouldMountAnothersVolume(const std::string& pod, const RedisClust
   const auto& type = reconciler::types::kPersistentVolumeClaims;
   const std::string name = ClaimNameOf(cluster.name, place->first, place->second);
   const auto claim = client_.Get(type, {cluster.ns, name});
-  if (claim && !IsOurClaim(*claim, cluster) && !IsNobodysClaim(*claim)) {
+  if (claim && IsAnothersClaim(*claim, cluster)) {
     RefuseTakenName(type, name, outcome);
   } else if (!claim && claim.error().kind != ErrorKind::kNotFound) {
     outcome.error = claim.error().message;

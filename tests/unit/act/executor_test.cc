@@ -331,6 +331,14 @@ TEST_F(ClaimTest, OfSomebodyElseIsNeitherTouchedNorMounted) {
   EXPECT_FALSE(Sent("POST", "/pods"));
 }
 
+TEST_F(ClaimTest, OfOursWithoutLabelsIsOursByItsOwner) {
+  const Json ours = Named({{"ownerReferences", {{{"uid", "ours"}, {"kind", "RedisCluster"}, {"controller", true}}}},
+                           {"labels", {{labels::kInstance, "demo"}}}});
+  EXPECT_THAT(Ensure(ours).error, IsEmpty());
+  EXPECT_TRUE(Sent("PATCH", "/persistentvolumeclaims/data-demo-0-0"));
+  EXPECT_THAT(CreateItsPod(ours).error, IsEmpty());
+}
+
 TEST_F(ClaimTest, ThatIsNotThereYetHoldsUpNoPod) {
   EXPECT_THAT(CreateItsPod(nullptr).error, IsEmpty());
   EXPECT_TRUE(Sent("POST", "/pods"));
