@@ -52,4 +52,9 @@ Json WithCondition(const Json& before, const Condition& condition, std::int64_t 
   return after;
 }
 
+bool HasBeenTrueFor(const reconciler::Json& condition, std::chrono::seconds time, reconciler::WallTime now) {
+  return !condition.is_null() && condition.value("status", "") == "True" &&
+         now - reconciler::ParseTime(condition.value("lastTransitionTime", "")) >= time;
+}
+
 }  // namespace slotwright

@@ -23,4 +23,8 @@ struct Condition {
 /// The condition of that type; null if there is none.
 [[nodiscard]] reconciler::Json FindCondition(const reconciler::Json& conditions, const std::string& type);
 
+/// Whether a condition, as FindCondition gives it, is True and has been for so long.
+[[nodiscard]] bool HasBeenTrueFor(const reconciler::Json& condition, std::chrono::seconds time,
+                                  reconciler::WallTime now);
+
 }  // namespace slotwright

@@ -77,6 +77,9 @@ namespace steps {
 /// The shard is one too many, and neither a slot nor an unfinished migration speaks for it.
 [[nodiscard]] bool IsRetired(const Observation& observation, const ClusterView& view, int shard);
 
+/// Those that own slots. Those that only have not answered yet count too: their votes are missing as well.
+[[nodiscard]] size_t MastersOf(const ClusterView& view);
+
 /// An orderly failover from `master` to its best replica in sync, or nothing if it has none.
 [[nodiscard]] std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view,
                                            const NodeView& master, const std::string& reason, const std::string& why);

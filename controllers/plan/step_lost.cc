@@ -59,11 +59,6 @@ size_t VotersFor(const ClusterView& view, const ClusterView::Absent& lost) {
       lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
 }
 
-// Those that only have not answered yet count too: their votes are missing as well.
-size_t MastersOf(const ClusterView& view) {
-  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots)) + view.owned.size();
-}
-
 bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lost) {
   return VotersFor(view, lost) > MastersOf(view) / 2;
 }
@@ -213,3 +208,11 @@ std::optional<Plan> ReportLostShards(const Observation& observation, const Clust
 }
 
 }  // namespace slotwright::steps
+
+namespace slotwright {
+
+size_t MastersOf(const ClusterView& view) {
+  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots)) + view.owned.size();
+}
+
+}  // namespace slotwright

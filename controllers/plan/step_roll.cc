@@ -184,12 +184,10 @@ bool HasLinkTo(const NodeView& from, const NodeView& to) {
 // are missing after an introduction: a node takes one link from each other (since 7.0) and closes the older one, which
 // is opened again within 100 ms.
 bool CanBeElected(const ClusterView& view, const NodeView& replica, const NodeView& master) {
-  const auto masters =
-      view.owned.size() + static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots));
   const auto votes = static_cast<size_t>(std::ranges::count_if(view.answering, [&](const NodeView* node) {
     return view.owned.contains(node->id()) && HasLinkTo(*node, replica) && HasLinkTo(replica, *node);
   }));
-  return HasLinkTo(replica, master) && votes > masters / 2;
+  return HasLinkTo(replica, master) && votes > MastersOf(view) / 2;
 }
 
 }  // namespace

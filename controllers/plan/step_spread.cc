@@ -26,13 +26,9 @@ struct Move {
 // it changes with each hand-over as Ready does otherwise.
 bool HasBeenWellForLong(const Observation& observation) {
   const auto conditions = observation.cluster.status.value("conditions", reconciler::Json::array());
-  const auto lasts = [&](const reconciler::Json& condition) {
-    return !condition.is_null() && condition.value("status", "") == "True" &&
-           observation.now - reconciler::ParseTime(condition.value("lastTransitionTime", "")) >= kBetween;
-  };
   const auto degraded = FindCondition(conditions, "Degraded");
-  return lasts(FindCondition(conditions, "Ready")) ||
-         (lasts(degraded) && degraded.value("reason", "").starts_with("Storage"));
+  return HasBeenTrueFor(FindCondition(conditions, "Ready"), kBetween, observation.now) ||
+         (HasBeenTrueFor(degraded, kBetween, observation.now) && degraded.value("reason", "").starts_with("Storage"));
 }
 
 // Where a pod is for one topology key: a Kubernetes node, a zone, … Empty if nobody says.

@@ -1,6 +1,7 @@
 // Changes of spec.storage that no volume can follow, or has not followed.
 #include <fmt/format.h>
 
+#include "controllers/api/conditions.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
 
@@ -9,17 +10,7 @@ namespace slotwright::steps {
 namespace {
 
 // Some drivers grow a file system only while nobody uses it. Others do so by themselves, within seconds.
-const reconciler::Json* PendingResize(const Observation& observation, const reconciler::Json& claim) {
-  constexpr std::chrono::minutes kPatience{1};
-  const auto* conditions = reconciler::ValueAt(claim, {"status", "conditions"});
-  if (conditions == nullptr) return nullptr;
-  for (const auto& condition : *conditions) {
-    if (condition.value("type", "") != "FileSystemResizePending" || condition.value("status", "") != "True") continue;
-    const auto since = reconciler::ParseTime(condition.value("lastTransitionTime", ""));
-    if (observation.now - since >= kPatience) return &condition;
-  }
-  return nullptr;
-}
+constexpr std::chrono::minutes kTimeToGrow{1};
 
 }  // namespace
 
@@ -34,12 +25,14 @@ std::optional<Plan> RefuseStorageChange(const Observation& observation, const Cl
     const auto found = observation.objects.find({type.kind, name});
     if (found == observation.objects.end()) continue;
     const auto& claim = *found->second;
-    if (const auto* pending = PendingResize(observation, claim)) {
+    const auto conditions = claim.value(reconciler::Json::json_pointer("/status/conditions"), reconciler::Json());
+    const auto pending = FindCondition(conditions, "FileSystemResizePending");
+    if (HasBeenTrueFor(pending, kTimeToGrow, observation.now)) {
       return Refuse(
           "storage", "StorageNotGrown",
           fmt::format("the file system of the claim {} has not grown for a minute: {}. It may need that its pod "
                       "goes: kubectl delete pod {}",
-                      name, pending->value("message", ""), name.substr(std::string_view("data-").size())));
+                      name, pending.value("message", ""), name.substr(std::string_view("data-").size())));
     }
     if (SizeOfClaim(claim) > SizeOfClaim(largest ? *largest : desired)) largest = found->second;
     const auto has = reconciler::StringAt(claim, {"spec", "storageClassName"});

@@ -30,16 +30,21 @@ class Spread : public ::testing::Test {
     for (const auto& [pod, node] : nodes) world_.Pod(pod).domains[key] = node;
   }
 
+  // Two masters on a, one of which has its replica on c, where no master is.
+  void PileUp() {
+    Place({{"demo-0-0", "a"},
+           {"demo-0-1", "b"},
+           {"demo-1-0", "a"},
+           {"demo-1-1", "c"},
+           {"demo-2-0", "b"},
+           {"demo-2-1", "a"}});
+  }
+
   World world_ = World::Healthy();
 };
 
 TEST_F(Spread, HandsOneMasterOfAFullNodeToItsReplicaOnAFreeOne) {
-  Place({{"demo-0-0", "a"},
-         {"demo-0-1", "b"},
-         {"demo-1-0", "a"},
-         {"demo-1-1", "c"},
-         {"demo-2-0", "b"},
-         {"demo-2-1", "a"}});
+  PileUp();
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
   EXPECT_THAT(world_.MakePlan().message, HasSubstr("2 of 3 masters are in kubernetes.io/hostname a"));
 }
@@ -93,12 +98,7 @@ TEST_F(Spread, ChangesNothingThatAMoreImportantKeySees) {
 }
 
 TEST_F(Spread, WaitsAWhileAfterEachChange) {
-  Place({{"demo-0-0", "a"},
-         {"demo-0-1", "b"},
-         {"demo-1-0", "a"},
-         {"demo-1-1", "c"},
-         {"demo-2-0", "b"},
-         {"demo-2-1", "a"}});
+  PileUp();
   SetReadySince("2026-11-23T05:59:31Z");
   EXPECT_THAT(world_.Actions(), IsEmpty());
   SetReadySince("2026-11-23T05:59:30Z");
@@ -106,12 +106,7 @@ TEST_F(Spread, WaitsAWhileAfterEachChange) {
 }
 
 TEST_F(Spread, IsNotHeldUpByARefusedChangeOfTheStorage) {
-  Place({{"demo-0-0", "a"},
-         {"demo-0-1", "b"},
-         {"demo-1-0", "a"},
-         {"demo-1-1", "c"},
-         {"demo-2-0", "b"},
-         {"demo-2-1", "a"}});
+  PileUp();
   const auto refused_since = [&](const char* reason, const char* time) {
     world_.observation.cluster.status["conditions"] =
         Json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "2026-11-23T05:00:00Z"}},
@@ -140,23 +135,13 @@ TEST_F(Spread, EvensDomainsOfWhichOneHasTwoMore) {
 }
 
 TEST_F(Spread, LeavesItToPeopleIfTheySaySo) {
-  Place({{"demo-0-0", "a"},
-         {"demo-0-1", "b"},
-         {"demo-1-0", "a"},
-         {"demo-1-1", "c"},
-         {"demo-2-0", "b"},
-         {"demo-2-1", "a"}});
+  PileUp();
   world_.observation.cluster.spec.placement.spread_masters = false;
   EXPECT_TRUE(world_.MakePlan().settled);
 }
 
 TEST_F(Spread, NeverHandsOverToAReplicaThatIsNotReady) {
-  Place({{"demo-0-0", "a"},
-         {"demo-0-1", "b"},
-         {"demo-1-0", "a"},
-         {"demo-1-1", "c"},
-         {"demo-2-0", "b"},
-         {"demo-2-1", "a"}});
+  PileUp();
   world_.Pod("demo-1-1").ready = false;
   EXPECT_THAT(world_.Actions(), IsEmpty());
 }
