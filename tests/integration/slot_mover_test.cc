@@ -5,6 +5,9 @@
 #include <signal.h>
 
 #include <atomic>
+#include <functional>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include "controllers/act/slot_mover.h"
@@ -17,6 +20,22 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 constexpr Slot kSlot = 12182;  // of "foo"
+
+// Does something of the test's own after each exchange.
+class WatchedCommander final : public Commander {
+ public:
+  WatchedCommander(Commander& commander, std::function<void(const Command& first)> after)
+      : commander_(commander), after_(std::move(after)) {}
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds timeout) override {
+    auto results = commander_.Run(requests, timeout);
+    after_(requests.at(0).commands.at(0));
+    return results;
+  }
+
+ private:
+  Commander& commander_;
+  std::function<void(const Command& first)> after_;
+};
 
 class SlowTarget : public ::testing::Test {
  protected:
@@ -55,6 +74,9 @@ class SlowTarget : public ::testing::Test {
   // The target hangs from when keys are on their way until MIGRATE has given up, and longer.
   MoveProgress MoveWhileTheTargetHangs(std::chrono::milliseconds hangs = 2500ms,
                                        SlotSet slots = SlotSet({SlotRange{kSlot, kSlot}})) {
+    return MoveWhileTheTargetHangs(*commander_, hangs, std::move(slots));
+  }
+  MoveProgress MoveWhileTheTargetHangs(Commander& commander, std::chrono::milliseconds hangs, SlotSet slots) {
     const MigrateSlots move{Ref("a", *source_), Ref("b", *target_), std::move(slots)};
     int exchanges = 0;
     std::jthread later;
@@ -67,7 +89,7 @@ class SlowTarget : public ::testing::Test {
         target_->Signal(SIGCONT);
       });
     };
-    SlotMover mover(*commander_, clock_, "", after_effect, 5s);
+    SlotMover mover(commander, clock_, "", after_effect, 5s);
     return mover.Move(move, clock_.Now() + 1s);
   }
 
@@ -88,6 +110,29 @@ TEST_F(SlowTarget, KeepsNoCopyOfAKeyThatItTookTooLate) {
       << "it did take it";
   EXPECT_EQ(Ask(*target_, {"EXISTS", "foo"}, true).integer, 0);
   EXPECT_EQ(Ask(*source_, {"DEL", "foo"}).integer, 1) << "clients can write again";
+}
+
+// A key that goes from the source between the look and the deletion would be gone from both, or be back.
+TEST_F(SlowTarget, LetsNobodyWriteWhileCopiesAreCompared) {
+  ASSERT_TRUE(Ask(*source_, {"SET", "foo", "bar"}).IsOk());
+  std::optional<std::future<Reply>> deleted;
+  bool held_back = false;
+  WatchedCommander commander(*commander_, [&](const Command& first) {
+    const bool of_pauses = first[0] == "CLIENT";
+    if (of_pauses && first[1] == "PAUSE" && !deleted) {
+      deleted = std::async(std::launch::async, [this] {
+        const auto client = MakeTcpCommander();
+        return client->Run({{source_->endpoint(), "", {{"DEL", "foo"}}}}, 10s)[0]->at(0);
+      });
+    }
+    // What follows the look at the source is for the target.
+    if (first[0] == "ASKING" && deleted) held_back = deleted->wait_for(200ms) == std::future_status::timeout;
+  });
+  (void)MoveWhileTheTargetHangs(commander, 2500ms, SlotSet({SlotRange{kSlot, kSlot}}));
+  ASSERT_TRUE(deleted) << "nothing was compared";
+  EXPECT_TRUE(held_back);
+  EXPECT_EQ(deleted->get().integer, 1) << "it goes on once they are compared";
+  EXPECT_EQ(Ask(*target_, {"EXISTS", "foo"}, true).integer, 0);
 }
 
 // MIGRATEs that are read already wait one after the other: in the end others would take the source for dead.
