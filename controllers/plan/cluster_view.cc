@@ -73,8 +73,11 @@ bool HasSuccessor(const Observation& observation, const ClusterView& view, const
   });
 }
 
-bool WasRemoved(const Observation& observation, const ClusterView::Absent& node) {
+// While nobody serves some slots their owner may be anybody who does not answer, whatever those say that do: it handed
+// over, or was elected, when they were dead.
+bool WasRemoved(const Observation& observation, const ClusterView& view, const ClusterView::Absent& node) {
   const auto& cluster = observation.cluster;
+  if (!cluster.formed_at.empty() && view.covered.size() < kSlotCount) return false;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, node.hostname);
   if (!place || IsWanted(observation, place->first, place->second)) return false;
   return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;
@@ -92,6 +95,7 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
       auto& node = entry->second;
       if (node.hostname.empty()) node.hostname = line.hostname;
       node.owns_slots = node.owns_slots || !line.slots.empty();
+      node.slots = node.slots | line.slots;
       const bool unreachable = line.flags.fail || line.flags.pfail || line.flags.noaddr;
       // The address of a pod that is gone may swallow packets: a link that is being opened looks like one that is open.
       node.connected = node.connected || (line.link_connected && !unreachable);
@@ -101,7 +105,7 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
   }
   for (auto& [id, node] : absent) {
     node.has_live_replicas = masters_of_live_replicas.contains(id);
-    node.removed = WasRemoved(observation, node);
+    node.removed = WasRemoved(observation, view, node);
     node.replaced = HasSuccessor(observation, view, node);
     const auto place = PlaceOfHostname(observation.cluster.ns, observation.cluster.name, node.hostname);
     node.inherited = !node.owns_slots && place && view.MasterOf(place->first) != nullptr;

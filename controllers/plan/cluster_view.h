@@ -29,6 +29,7 @@ struct ClusterView {
     NodeId id;
     std::string hostname;
     bool owns_slots = false;
+    SlotSet slots;                        ///< By what any viewer says.
     bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
     bool connected = false;               ///< Some viewer has a connection to it and gets answers.
     bool has_live_replicas = false;

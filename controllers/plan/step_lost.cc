@@ -63,12 +63,6 @@ bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lo
   return VotersFor(view, lost) > MastersOf(view) / 2;
 }
 
-SlotSet SlotsOf(const ClusterView::Absent& lost) {
-  SlotSet slots;
-  for (const NodeView* viewer : lost.viewers) slots = slots | viewer->table->Find(lost.id)->slots;
-  return slots;
-}
-
 std::string HowManyAreLost(const ClusterView& view, const std::vector<const ClusterView::Absent*>& lost) {
   return fmt::format("{} of {} masters are lost", lost.size(), MastersOf(view));
 }
@@ -134,7 +128,7 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
       return Do("takeover", "TakingOver",
                 fmt::format("{}; {} has a copy of what {} had, and never heard of its slots", what, unaware->pod,
                             master->hostname),
-                {Takeover{RefTo(*unaware), master->id, SlotsOf(*master) - view.covered}});
+                {Takeover{RefTo(*unaware), master->id, master->slots - view.covered}});
     }
     if (!can_elect && observation.cluster.spec.takeover == TakeoverPolicy::kNever) {
       return Refuse("takeover", "MajorityLost",
@@ -195,7 +189,7 @@ std::optional<Plan> ReportLostShards(const Observation& observation, const Clust
   std::vector<Action> actions;
   for (const auto* lost : LostMasters(view)) {
     if (!IsWhollyLost(observation, view, *lost)) continue;
-    slots = slots | SlotsOf(*lost);
+    slots = slots | lost->slots;
     for (const NodeView* viewer : lost->viewers) actions.emplace_back(Forget{RefTo(*viewer), lost->id});
   }
   if (slots.empty()) return std::nullopt;

@@ -46,8 +46,10 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
       const std::string pod = name.substr(std::string_view("data-").size());
       const auto place = ShardAndIndexOf(cluster.name, pod);
       if (!place || observation.FindPod(pod) != nullptr) continue;
-      const bool surplus = place->first < cluster.spec.masters ? place->second >= cluster.spec.pods_per_shard()
-                                                               : IsRetired(observation, view, place->first);
+      // Of slots that nobody serves it might hold the last copy.
+      const bool surplus = place->first < cluster.spec.masters
+                               ? place->second >= cluster.spec.pods_per_shard() && view.covered.size() == kSlotCount
+                               : IsRetired(observation, view, place->first);
       if (surplus) {
         actions.emplace_back(DeleteObject{types::kPersistentVolumeClaims, name, reconciler::UidOf(*object)});
       }
@@ -132,7 +134,7 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
       if (pod.shard != shard || IsWanted(observation, shard, pod.index)) continue;
       if (head != nullptr && head->pod == pod.name) {
         if (auto plan = HandOver(observation, view, *head, "RemovingNodes", "it is one pod too many")) return plan;
-        continue;
+        if (view.owned.contains(head->id()) || head->server.keys > 0) continue;
       }
       surplus = &pod;
     }

@@ -59,7 +59,8 @@ Plan HeldBack(const RedisClusterSpec& spec, size_t outdated) {
 }
 
 // If it ran it would be replaced or taken away; one of a shard that leaves is needed until that is empty, and made anew
-// as it should be. Without a master that answers one that is too many might be the last of its shard.
+// as it should be. Without a master that answers one that is too many might be the last of its shard: it may go where
+// its volume stays, and is made anew if that is so.
 bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodTemplate& current,
                const PodView& pod) {
   const auto& spec = observation.cluster.spec;
@@ -67,7 +68,8 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
-  return view.HeadOf(pod.shard) != nullptr;
+  const bool comes_back = spec.storage && spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
+  return comes_back || view.HeadOf(pod.shard) != nullptr;
 }
 
 EvictPod Replace(const Observation& observation, const PodView& pod) {
@@ -82,6 +84,10 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
   const std::string why = Old(outdated);
   if (auto plan = HandOver(observation, view, master, "UpdatingPods", why)) return plan;
   const PodView* pod = observation.FindPod(master.pod);
+  if (!view.owned.contains(master.id()) && master.server.keys == 0) {
+    return Do(kStep, "UpdatingPods", fmt::format("{}; {} owns no slots", why, master.pod),
+              {Replace(observation, *pod)});
+  }
   // Its stand-in is made as soon as it is ready.
   if (!observation.cluster.spec.storage) return WaitForReadiness(kStep, "UpdatingPods", *pod);
   if (auto wait = WaitForAppendOnlyFiles(observation, kStep, "UpdatingPods", master)) return wait;
@@ -194,6 +200,8 @@ bool CanBeElected(const ClusterView& view, const NodeView& replica, const NodeVi
 
 std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view, const NodeView& master,
                              const std::string& reason, const std::string& why) {
+  // Nobody is elected in the place of a master without slots, nor told to be (clusterHandleSlaveFailover).
+  if (!view.owned.contains(master.id())) return std::nullopt;
   const PodTemplate current(observation.cluster);
   const NodeView* best = nullptr;
   std::optional<Plan> not_yet;

@@ -27,7 +27,7 @@ class WorkQueue {
   struct Options {
     std::string name;
     Duration base_delay = std::chrono::milliseconds(5);  ///< First retry; doubles with every failure in a row.
-    Duration max_delay = std::chrono::seconds(30);
+    Duration max_delay = std::chrono::seconds(5);  ///< As often as what is well is looked at.
     RuntimeMetrics* metrics = nullptr;  ///< Outlives the queue.
   };
 

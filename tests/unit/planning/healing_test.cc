@@ -91,6 +91,19 @@ TEST(Healing, ForgetsADeadNodeEverywhereOnceItsPodLivesOnUnderANewId) {
   EXPECT_EQ(actions.size(), 5U) << "each node that lists it";
 }
 
+// Found by the simulation: all pods went, and replicasPerMaster was lowered meanwhile. The first one to be back has not
+// heard that demo-1-1 took over before it went, too.
+TEST(Healing, ForgetsNobodyWhoMayOwnTheSlotsThatNobodyServes) {
+  for (const bool all_served : {true, false}) {
+    World world = World::Healthy(3, 1);
+    world.observation.cluster.spec.replicas_per_master = 0;
+    world.TakeObjectsAsDesired();
+    world.RemovePod("demo-1-1");
+    if (!all_served) world.Kill("demo-1-0");
+    EXPECT_THAT(world.Actions(), Contains(HasSubstr("forget " + IdOf("demo-1-1").Short())).Times(all_served ? 5 : 0));
+  }
+}
+
 // Where packets to the address of a pod that is gone are swallowed, each new attempt looks like a connection.
 TEST(Healing, ForgetsADeadNodeToWhichLinksAreOpenedInVain) {
   World world = WithAGhostOfAReplica();

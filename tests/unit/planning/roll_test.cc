@@ -221,6 +221,35 @@ TEST(Roll, KeepsAPodThatDoesNotRunWhileItsShardHasNoMaster) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("demo-0-2")))) << "it may have the last copy";
 }
 
+// Found by the simulation: made while a value was in force with which no server starts; in the meantime
+// replicasPerMaster was lowered and all pods went. Its volume may have the last copy, and stays.
+TEST(Roll, MakesAPodAnewThatCannotStartAndMayHaveTheLastCopyOnItsVolume) {
+  for (const bool outdated : {true, false}) {
+    World world = WithAPodThatNeverRan();
+    world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+    world.TakeObjectsAsDesired();
+    world.TakePodsAsDesired();
+    world.Kill("demo-0-0");
+    if (outdated) world.Pod("demo-0-2").hash = "of a bad one";
+    EXPECT_THAT(world.Actions(), Contains("delete Pod demo-0-2").Times(outdated ? 1 : 0));
+  }
+}
+
+// Found by the simulation: masters that were added in Manual mode. Redis elects nobody in the place of a master without
+// slots, and a hand-over that never comes held the roll up for ever.
+TEST(Roll, ReplacesAMasterWithoutSlotsThatCannotHandOver) {
+  World world = World::Healthy(4, 1);
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
+  world.observation.cluster.spec.rebalance.automatic = false;
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  world.Pod("demo-3-0").hash = "older";
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-3-0"));
+  world.Node("demo-3-0").server.keys = 1;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "nobody else may have it";
+}
+
 // Made again while a specification was in force with which no server starts; reverted, and scaled in meanwhile.
 TEST(Roll, ReplacesAPodThatCannotStartOfAShardThatLeaves) {
   World world = World::Healthy(3, 1);

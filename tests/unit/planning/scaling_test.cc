@@ -267,6 +267,17 @@ TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
               ElementsAre(AllOf(HasSubstr("let demo-1-0"), HasSubstr("take over from its master demo-1-1"))));
 }
 
+// It cannot: nobody is elected in the place of a master without slots.
+TEST(ScaleInReplicas, EvictsAMasterWithoutSlotsThatIsTheOneTooMany) {
+  World world = World::Healthy(3, 1);
+  world.MoveAllSlots("demo-2-0", "demo-1-0");
+  world.SwapRoles("demo-2-0", "demo-2-1");
+  world.observation.cluster.spec.rebalance.automatic = false;
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), Contains("evict Pod demo-2-1"));
+}
+
 TEST(ScaleInReplicas, HandsOverToNoReplicaThatIsToBeReplacedItself) {
   World world = World::Healthy(3, 2);
   world.SwapRoles("demo-1-0", "demo-1-2");

@@ -93,6 +93,25 @@ TEST(Storage, OfAShardThatIsGoneIsDeletedOnlyIfItIsNotToBeRetained) {
   }
 }
 
+// Found by the simulation: all pods went, and meanwhile replicasPerMaster was edited. The masters of that time, and
+// what they wrote last, are on volumes of pods that nobody asks for any more.
+TEST(Storage, OfAMasterThatIsOneTooManyIsWantedBackWhileNobodyServesItsSlots) {
+  for (const bool succeeded : {false, true}) {
+    SCOPED_TRACE(succeeded);
+    World world = World::Healthy(3, 1);
+    world.observation.cluster.spec.storage = StorageSpec{.size = "10Gi", .storage_class_name = "fast", .retain = false};
+    world.TakeObjectsAsDesired();
+    world.TakePodsAsDesired();
+    if (!succeeded) world.SwapRoles("demo-1-0", "demo-1-1");
+    world.observation.cluster.spec.replicas_per_master = 0;
+    world.Kill("demo-1-1");
+    world.RemovePod("demo-1-1");
+    if (succeeded) world.Introduce();
+    EXPECT_THAT(world.Actions(), Contains("create Pod demo-1-1").Times(succeeded ? 0 : 1));
+    EXPECT_THAT(world.Actions(), Contains("delete PersistentVolumeClaim data-demo-1-1").Times(succeeded ? 1 : 0));
+  }
+}
+
 // As after a cluster was deleted and made anew over its retained volumes, with fewer masters.
 TEST(Storage, OfAShardIsWantedBackWhileThatOwnsSlots) {
   for (const bool drained : {true, false}) {
