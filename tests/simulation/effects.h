@@ -33,7 +33,6 @@ class Effects {
   [[nodiscard]] int count() const { return static_cast<int>(log_.size()); }
   [[nodiscard]] const std::vector<std::string>& log() const { return log_; }
 
-  int reports = 0;  ///< Writes of the status, which are no effects.
   FaultRates rates;
   int crash_after = 0;    ///< The n-th effect of all; 0: none.
   int lose_reply_of = 0;  ///< The same for its reply.

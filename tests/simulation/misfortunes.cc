@@ -25,6 +25,7 @@ void World::KillContainer(const std::string& pod) {
                               return !entry.second.master && entry.second.master_id == node->id();
                             });
   StopProcess(pod);
+  ExcuseWhatNobodyHas();
   // start.sh: a master with replicas waits until one of them had the time to be elected.
   const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
   RestartContainer(pod, wait);
@@ -92,6 +93,7 @@ void World::LoseMachine(int machine) {
     });
     simulator.After(noticed + simulator.RandomMs(500, 10'000), [this, key, uid = process.uid] { FinishPod(key, uid); });
   }
+  ExcuseWhatNobodyHas();
 }
 
 // As kubectl drain: asks again until the budgets allow it.
@@ -121,6 +123,49 @@ void World::Evict(const std::string& pod, const std::string& uid) {
     return;
   }
   simulator.After(std::chrono::seconds(2), [this, pod, uid] { Evict(pod, uid); });
+}
+
+void World::DeleteAllPods() {
+  for (const auto& pod : Pods()) DeletePod(pod);
+}
+
+void World::SlowDown(const std::string& pod, Duration by, Duration duration) {
+  Node* node = NodeOf(pod);
+  if (node == nullptr) return;
+  if (effects.trace) effects.trace(pod + " is slow");
+  node->answer_delay = by;
+  simulator.After(duration, [this, id = node->id()] {
+    Node* again = bus_.ById(id);
+    if (again != nullptr) again->answer_delay = {};
+  });
+}
+
+void World::MoveSlotsByHand(int count, bool leaves_one_open) {
+  std::vector<Node*> masters;
+  for (Node* node : Ours()) {
+    if (node->me().master && !node->me().slots.empty() && !node->hung && node->state_ok()) masters.push_back(node);
+  }
+  if (masters.size() < 2) return;
+  Node* from = masters.front();
+  Node* to = masters.back();
+  auto slots = from->me().slots.Slots();
+  slots.resize(std::min<size_t>(slots.size(), static_cast<size_t>(count)));
+  if (effects.trace) {
+    effects.trace(fmt::format("somebody moves {} slots from {} to {}", slots.size(), from->hostname(), to->hostname()));
+  }
+  for (const Slot slot : slots) {
+    const std::string number = std::to_string(slot);
+    const auto set = [&](Node* node, const std::string& what, const NodeId& peer) {
+      return !node->Execute({"CLUSTER", "SETSLOT", number, what, peer.ToString()}, false).IsError();
+    };
+    if (!set(to, "IMPORTING", from->id()) || !set(from, "MIGRATING", to->id())) return;
+    const Reply names = from->Execute({"CLUSTER", "GETKEYSINSLOT", number, "1000"}, false);
+    Command migrate = {"MIGRATE", to->endpoint().host, std::to_string(to->endpoint().port), "", "0", "1000", "KEYS"};
+    for (const Reply& name : names.elements) migrate.push_back(name.text);
+    if (!names.elements.empty() && from->Execute(migrate, false).IsError()) return;
+    if (leaves_one_open && slot == slots.back()) return;
+    if (!set(to, "NODE", to->id()) || !set(from, "NODE", to->id())) return;
+  }
 }
 
 // Three nodes of somebody else's cluster with the same password, and nothing to tell them from ours but their names.

@@ -1,10 +1,12 @@
 // What must hold at every step, seen from outside: the simulated world knows the truth.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
+#include "controllers/plan/slot_moves.h"
 #include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 #include "tests/simulation/operator_life.h"
@@ -15,8 +17,6 @@ namespace slotwright::simulation {
 using reconciler::Json;
 
 namespace {
-
-constexpr int kKeys = 60;
 
 // "/api/v1/namespaces/default/pods/demo-0-1"
 std::string LastWord(const std::string& target) {
@@ -62,6 +62,17 @@ void World::InspectTables() {
   }
 }
 
+// What another one took over from it, and died: it comes back with that.
+SlotSet World::TakenSince(const Peer& owner) const {
+  SlotSet taken;
+  for (const auto& [claim, disk] : volumes_) {
+    if (!disk) continue;
+    const Peer& other = disk->table.at(disk->id);
+    if (other.master && other.id != owner.id && other.epoch > owner.epoch) taken = taken | other.slots;
+  }
+  return taken;
+}
+
 SlotSet World::Covered() const {
   SlotSet covered;
   for (const Node* node : Ours()) {
@@ -71,9 +82,22 @@ SlotSet World::Covered() const {
 }
 
 // Promises 1 and 4.
-void World::InspectCommand(const Node& node, const Command& command, const std::function<void()>& carry_out) {
-  const std::string what = fmt::format("{} on {}", command.size() > 1 ? command[1] : command[0], node.hostname());
+void World::InspectCommands(const Node& node, std::span<const Command> commands,
+                            const std::function<void()>& carry_out) {
   const SlotSet before = Covered();
+  for (const Command& command : commands) InspectCommand(node, command, before);
+  carry_out();
+  InspectTables();
+  const SlotSet lost = before - Covered();
+  if (!lost.empty()) {
+    Violated(
+        fmt::format("1: {} on {} uncovers slots {}", fmt::join(commands[0], " "), node.hostname(), lost.ToString()));
+  }
+}
+
+void World::InspectCommand(const Node& node, const Command& command, const SlotSet& covered) {
+  const std::string what = fmt::format("{} on {}", command.size() > 1 ? command[1] : command[0], node.hostname());
+  if (command[0].starts_with("FLUSH")) Violated("1: " + what);
   if (command[0] == "CLUSTER" && command[1] == "MEET") {
     const Node* peer = bus_.At({command.at(2), 6379});
     if (peer != nullptr && !IsOurs(*peer)) Violated("4: MEET of a stranger, " + peer->hostname());
@@ -94,8 +118,9 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
     // count.
     for (const Node* other : Ours()) {
       const auto line = other->disk().table.find(id);
-      const bool owns = line != other->disk().table.end() && !(line->second.slots - before).empty();
-      if (owns && Follows(*other, id)) Violated("1: FORGET of an owner that a live replica follows, " + what);
+      if (line == other->disk().table.end() || !Follows(*other, id)) continue;
+      if (!(line->second.slots - covered - TakenSince(line->second)).empty())
+        Violated("1: FORGET of an owner that a live replica follows, " + what);
     }
   }
   if (command[0] == "CLUSTER" && (command[1] == "REPLICATE" || command[1] == "RESET") && node.me().master &&
@@ -105,10 +130,6 @@ void World::InspectCommand(const Node& node, const Command& command, const std::
   if (command[0] == "CLUSTER" && command[1] == "RESET" && !node.me().master && !node.link_up() && node.KeyCount() > 0) {
     Violated("1: " + what + ", which has no master that lives");
   }
-  carry_out();
-  InspectTables();
-  const SlotSet lost = before - Covered();
-  if (!lost.empty()) Violated(fmt::format("1: {} uncovers slots {}", what, lost.ToString()));
 }
 
 World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
@@ -207,12 +228,108 @@ World::Broken World::InspectReady(const Json& status) {
   const bool newest =
       object->value(Json::json_pointer("/metadata/generation"), -1) == status.value("observedGeneration", 0);
   if (newest && IsReady(status)) {
+    for (const Node* node : Ours()) {
+      if (node->hung || !IsWanted(node->hostname().substr(0, node->hostname().find('.')))) continue;
+      if (!node->disk().importing.empty() || !node->disk().migrating.empty()) {
+        broken.push_back("7: said to be Ready, but slots are open on " + node->hostname());
+      }
+      for (const auto& [id, peer] : node->disk().table) {
+        if (bus_.ById(id) == nullptr)
+          broken.push_back("7: said to be Ready, but a ghost is known to " + node->hostname());
+      }
+    }
     // Until the kubelet's report has reached the cache nobody can know that a server has started again.
     for (const auto& wrong : MisconfiguredServers(kReportDelay + lag_high_ + milliseconds(500))) {
       broken.push_back("7: said to be well, but " + wrong);
     }
   }
   return broken;
+}
+
+// "" if every pod that should be there runs and answers, and all slots have an owner.
+std::string World::WhatIsWrong() {
+  SlotSet served;
+  for (const auto& [pod, process] : processes_) {
+    if (process.uid.empty()) continue;
+    const Node* node = NodeOf(pod);
+    const bool answers = node != nullptr && !node->hung && !node->hidden;
+    if (!answers && !process.terminating && IsWanted(pod)) return pod + " does not answer";
+    if (answers && node->me().master) served = served | node->me().slots;
+  }
+  return served.size() == kSlotCount ? "" : "slots are not covered";
+}
+
+// Promise 7: withdrawn. A look each five seconds, two that wait for who hangs, and a report that is refused.
+void World::InspectStoredReady() {
+  constexpr std::chrono::seconds kLimit{15};
+  if (simulator.Now() < next_inspection_) return;
+  next_inspection_ = simulator.Now() + milliseconds(500);
+  if (!ready_) {
+    const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
+    ready_ = object && IsReady(object->value("status", Json::object()));
+  }
+  const std::string wrong = *ready_ && life_ != nullptr && !life_->api->outage ? WhatIsWrong() : "";
+  if (wrong.empty()) {
+    wrong_since_.reset();
+  } else if (!wrong_since_) {
+    wrong_since_ = simulator.Now();
+  } else if (simulator.Now() - *wrong_since_ > kLimit + lag_high_) {
+    Violated("7: still said to be Ready, but " + wrong);
+    wrong_since_.reset();
+  }
+}
+
+// Promise 6: it is the operator's own word that it has converged. This is what there is.
+std::vector<std::string> World::Differences() {
+  const auto cluster = ParseRedisCluster(*server_.Stored(kRedisClusters, {"default", "demo"}));
+  const auto& spec = cluster->spec;
+  std::vector<std::string> wrong;
+  std::map<int, std::vector<const Node*>> shards;
+  for (int shard = 0; shard < spec.masters; ++shard) shards[shard];
+  for (const Node* node : Ours()) shards[ShardAndIndexOf("demo", node->hostname())->first].push_back(node);
+  std::map<NodeId, SlotSet> owners;
+  for (const auto& [shard, nodes] : shards) {
+    if (shard >= spec.masters || static_cast<int>(nodes.size()) != spec.pods_per_shard()) {
+      wrong.push_back(fmt::format("shard {} has {} nodes", shard, nodes.size()));
+    }
+    const auto masters = std::ranges::count_if(nodes, [](const Node* node) { return node->me().master; });
+    if (masters != 1) {
+      wrong.push_back(fmt::format("shard {} has {} masters", shard, masters));
+      continue;
+    }
+    const Node* master = *std::ranges::find_if(nodes, [](const Node* node) { return node->me().master; });
+    owners[master->id()] = master->me().slots;
+    for (const Node* node : nodes) {
+      if (node == master || (Follows(*node, master->id()) && node->link_up())) continue;
+      wrong.push_back(node->hostname() + " is no replica of its shard's master");
+    }
+  }
+  if (spec.rebalance.automatic && !IsEven(owners, spec.rebalance.threshold_percent)) {
+    wrong.emplace_back("slots are uneven");
+  }
+  for (const Node* node : Ours()) {
+    if (!node->disk().importing.empty() || !node->disk().migrating.empty()) {
+      wrong.push_back(node->hostname() + " has open slots");
+    }
+    for (const auto& [id, peer] : node->disk().table) {
+      const Node* known = bus_.ById(id);
+      if (known == nullptr || !IsOurs(*known)) wrong.push_back(node->hostname() + " knows somebody who is not there");
+    }
+    if (node->disk().table.size() < Ours().size()) wrong.push_back(node->hostname() + " does not know all others");
+  }
+  std::set<std::string> claims;
+  for (const auto& [name, object] : Objects()) {
+    if (name.starts_with("Pod ") && reconciler::StringAt(object["spec"]["containers"][0], {"image"}) != spec.image) {
+      wrong.push_back(name + " has another image");
+    }
+    if (name.starts_with("PersistentVolumeClaim data-")) claims.insert(name.substr(name.find('-') + 1));
+  }
+  for (const auto& [pod, process] : processes_) {
+    if (spec.storage && !process.uid.empty() && claims.erase(pod) == 0) wrong.push_back(pod + " has no claim");
+  }
+  if (spec.storage && !spec.storage->retain && !claims.empty())
+    wrong.push_back("claims are left of " + *claims.begin());
+  return wrong;
 }
 
 std::vector<std::string> World::MisconfiguredServers(Duration since) {
@@ -230,56 +347,6 @@ std::vector<std::string> World::MisconfiguredServers(Duration since) {
     }
   }
   return wrong;
-}
-
-// Clients: each write goes to one key, and is acknowledged by the node that serves it.
-
-void World::StartClients() {
-  clients_run_ = true;
-  simulator.After(milliseconds(20), [this] { Write(); });
-}
-
-void World::Write() {
-  if (!clients_run_) return;
-  const std::string key = fmt::format("k{}", simulator.Random(0, kKeys - 1));
-  Written& written = written_[key];
-  const Command command = {"APPEND", key, fmt::format("{},", ++written.last)};
-  const auto all = Ours();
-  Node* node = all.empty() ? nullptr : all[static_cast<size_t>(simulator.Random(0, static_cast<int>(all.size()) - 1))];
-  bool asking = false;
-  for (int redirects = 0; redirects < 8 && node != nullptr && !node->hung; ++redirects) {
-    // Somebody else's node, at an address that was ours: no operator can keep clients from following a MOVED there.
-    if (!IsOurs(*node)) break;
-    const Reply reply = node->Execute(command, asking);
-    if (!reply.IsError()) {
-      written.acknowledged.push_back(written.last);
-      break;
-    }
-    const auto words = text::Split(reply.text, ' ');
-    asking = words[0] == "ASK";
-    if (words.size() < 3 || (!asking && words[0] != "MOVED")) break;
-    node = bus_.At({std::string(words[2].substr(0, words[2].rfind(':'))), 6379});
-  }
-  simulator.After(simulator.RandomMs(5, 40), [this] { Write(); });
-}
-
-std::vector<std::string> World::LostWrites() {
-  std::vector<std::string> lost;
-  for (const auto& [key, written] : written_) {
-    std::string value;
-    for (Node* node : Ours()) {
-      if (!node->me().slots.Contains(KeySlot(key))) continue;
-      const Reply reply = node->Execute({"GET", key}, false);
-      if (!reply.IsError()) value = reply.text;
-    }
-    const auto words = text::Split(value, ',');
-    for (const int number : written.acknowledged) {
-      if (std::ranges::find(words, std::to_string(number)) == words.end()) {
-        lost.push_back(fmt::format("{} of {} (slot {})", number, key, KeySlot(key)));
-      }
-    }
-  }
-  return lost;
 }
 
 }  // namespace slotwright::simulation

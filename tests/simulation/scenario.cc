@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tests/simulation/world.h"
@@ -24,7 +26,15 @@ class Story {
   Verdict Tell() {
     Live();
     if (tracing_ && !problem_.empty()) fmt::print("{}", world_.Tables());
-    return {problem_, world_.effects.count()};
+    std::size_t story = 0;
+    for (const auto& effect : world_.effects.log()) story = story * 31 + std::hash<std::string>()(effect);
+    const auto writes = world_.CountWrites();
+    return {.problem = problem_,
+            .effects = world_.effects.count(),
+            .story = story,
+            .gave_up = gave_up_,
+            .acknowledged = writes.acknowledged,
+            .excused = harmed_ ? writes.excused : 0};
   }
 
  private:
@@ -50,10 +60,12 @@ class Story {
       if (Chance(0, calmness) == 0) Misfortune();
     }
     // The last valid specification that the operator has seen may be one with a value that servers refuse.
-    if (refused_ == Refused::kSpecification && !early && !tried_ && !Settles("while the last change is refused"))
-      return;
+    if (refused_ == Refused::kSpecification && !early && !tried_) {
+      GoOn();
+      if (!Settles("while the last change is refused")) return;
+    }
     PutRight();
-    if (problem_.empty() && Settles("after the last change") && !harmed_) CheckWrites();
+    if (problem_.empty() && Settles("after the last change")) CheckWrites();
   }
 
   int Chance(int low, int high) { return world_.simulator.Random(low, high); }
@@ -68,7 +80,7 @@ class Story {
   }
 
   void Edit() {
-    switch (Chance(0, 6)) {
+    switch (Chance(0, 10)) {
       case 0:
       case 1:
         world_.Apply({{"masters", Chance(1, 5)}});
@@ -91,6 +103,19 @@ class Story {
       case 5:
         Configure("databases", Chance(0, 2) == 0 ? Json() : Json(std::to_string(Chance(20, 23))));
         break;
+      case 6:
+        world_.Apply({{"replicasPerMaster", replicas_ = Chance(0, 2)}});
+        break;
+      case 7:
+        paused_ = true;
+        world_.Pause(true);
+        break;
+      case 8:
+        world_.Apply({{"rebalance", {{"mode", Chance(0, 2) == 0 ? "Manual" : "Automatic"}}}});
+        break;
+      case 9:
+        if (!harmed_) world_.MoveSlotsByHand(Chance(1, 800), Chance(0, 1) == 0);
+        break;
       default:
         Configure("maxmemory-policy", Chance(0, 3) == 0 ? Json() : Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction");
     }
@@ -101,7 +126,12 @@ class Story {
     config_[directive] = std::move(value);
   }
 
+  void GoOn() {
+    if (std::exchange(paused_, false)) world_.Pause(false);
+  }
+
   void PutRight() {
+    GoOn();
     if (std::exchange(refused_, Refused::kNothing) == Refused::kNothing) return;
     world_.Apply({{"image", image_}, {"config", config_}});
   }
@@ -112,7 +142,11 @@ class Story {
     if (pods.empty()) return;
     const std::string& pod = pods[static_cast<size_t>(Chance(0, static_cast<int>(pods.size()) - 1))];
     if (Chance(0, 3) == 0) {
-      world_.Outage(milliseconds(Chance(100, 5000)));
+      if (Chance(0, 1) == 0) {
+        world_.Outage(milliseconds(Chance(100, 5000)));
+      } else {
+        world_.SlowDown(pod, milliseconds(Chance(50, 1500)), milliseconds(Chance(1000, 20'000)));
+      }
       return;
     }
     // Without a volume the last copy must not be the one that dies: whoever was hurt before is well again, and a master
@@ -123,7 +157,7 @@ class Story {
     const bool only_copy = node == nullptr || (node->me().master && !copied);
     if (only_copy && !storage_) return;
     harmed_ = true;
-    switch (Chance(0, copied || storage_ ? 6 : 2)) {
+    switch (Chance(0, storage_ ? 7 : copied ? 6 : 2)) {
       case 0:
         world_.KillContainer(pod);
         break;
@@ -138,6 +172,9 @@ class Story {
         break;
       case 4:
         world_.Drain(Chance(0, kMachines - 1));
+        break;
+      case 7:
+        world_.DeleteAllPods();
         break;
       default:
         world_.Partition(SomeOf(pods), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
@@ -180,6 +217,7 @@ class Story {
     } else if (!converged && harmed_ && world_.ReadyMessage().find("NodesNotEmpty") != std::string::npos) {
       // Refused aloud: a replica that was elected just after keys had moved away has old copies of them, and nobody can
       // say that they are older (docs/testing.md).
+      gave_up_ = true;
       return false;
     } else if (!converged) {
       problem_ = fmt::format("no convergence {}: {}", when, world_.ReadyMessage());
@@ -188,8 +226,9 @@ class Story {
     }
     if (!world_.violations().empty()) problem_ = "broken promise " + world_.violations()[0];
     if (problem_.empty() && refused_ == Refused::kNothing) {
-      const auto wrong = world_.MisconfiguredServers(seconds(0));
-      if (!wrong.empty()) problem_ = wrong[0];
+      auto wrong = world_.MisconfiguredServers(seconds(0));
+      std::ranges::copy(world_.Differences(), std::back_inserter(wrong));
+      if (!wrong.empty()) problem_ = fmt::format("{} {}", wrong[0], when);
     }
     world_.effects.rates = rates;
     return problem_.empty();
@@ -197,7 +236,7 @@ class Story {
 
   void CheckWrites() {
     world_.StopClients();
-    const auto lost = world_.LostWrites();
+    const auto lost = world_.LostWrites(harmed_);
     if (!lost.empty()) problem_ = fmt::format("{} acknowledged writes are lost, first: {}", lost.size(), lost[0]);
   }
 
@@ -210,7 +249,9 @@ class Story {
   enum class Refused : std::uint8_t { kNothing, kSpecification, kValue };
   Refused refused_ = Refused::kNothing;  // of what was edited, by the operator or by servers
   bool tried_ = false;                   // a value that servers refuse, at any time
-  bool harmed_ = false;                  // something died that Redis replicates only asynchronously
+  bool paused_ = false;
+  bool harmed_ = false;   // something died that Redis replicates only asynchronously
+  bool gave_up_ = false;  // the operator did, aloud
   std::string problem_;
 };
 

@@ -36,11 +36,6 @@ Target Parse(const std::string& target) {
   return result;
 }
 
-bool IsReport(const HttpRequest& request) {
-  const auto path = text::NextField(request.target, '?');
-  return path.ends_with("/status") && request.body.find("\"conditions\"") != std::string::npos;
-}
-
 }  // namespace
 
 int MachineOf(const std::string& pod) {
@@ -85,13 +80,11 @@ Result<HttpResponse> SimApi::Send(const HttpRequest& request, std::stop_token st
   simulator_.RunFor(simulator_.RandomMs(1, 3));
   if (outage) return Fail(ErrorKind::kUnavailable, "the simulated API server is away");
   if (request.method == "GET") return Forward(request, stop);
-  // A report of what was seen is no effect, as nothing is decided by it: it is counted for silence only.
-  if (IsReport(request)) {
-    ++effects_->reports;
-    return Inspect(request, stop);
-  }
   const auto fate = effects_->Next(request.method + " " + std::string(text::NextField(request.target, '?')));
-  if (fate == Effects::Fate::kRefused) return Fail(ErrorKind::kUnavailable, "the simulated API server refuses");
+  if (fate == Effects::Fate::kRefused) {
+    const bool conflicts = request.method == "PATCH" && simulator_.Random(0, 1) == 0;
+    return Fail(conflicts ? ErrorKind::kConflict : ErrorKind::kUnavailable, "the simulated API server refuses");
+  }
   auto response = Inspect(request, stop);
   effects_->Done();
   if (fate == Effects::Fate::kLostReply) return Fail(ErrorKind::kTimeout, "the simulated reply was lost");

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace slotwright::simulation {
@@ -16,10 +17,13 @@ NodeResult Fail(RedisError::Kind kind, std::string message) {
 }
 
 bool ChangesSomething(const Command& command) {
-  static const std::set<std::string> kHarmless = {"NODES",           "INFO",          "MYID",
-                                                  "COUNTKEYSINSLOT", "GETKEYSINSLOT", "GETSLOTMIGRATIONS"};
-  if (command[0] == "CLUSTER") return !kHarmless.contains(command.at(1));
-  return command[0] == "MIGRATE" || (command[0] == "CONFIG" && command.at(1) == "SET");
+  static const std::set<std::string> kQuestions = {"ASKING", "COMMAND", "EXISTS", "INFO", "MEMORY", "PING", "ROLE"};
+  static const std::map<std::string, std::set<std::string>> kQuestionsOf = {
+      {"CLUSTER", {"NODES", "INFO", "MYID", "COUNTKEYSINSLOT", "GETKEYSINSLOT", "GETSLOTMIGRATIONS"}},
+      {"CONFIG", {"GET"}},
+      {"FUNCTION", {"LIST", "DUMP"}}};
+  const auto found = kQuestionsOf.find(command[0]);
+  return found == kQuestionsOf.end() ? !kQuestions.contains(command[0]) : !found->second.contains(command.at(1));
 }
 
 // Without the password.
@@ -38,6 +42,12 @@ std::vector<NodeResult> SimCommander::Run(const std::vector<NodeRequest>& reques
     const Node* node = bus_.At(request.endpoint);
     return node != nullptr && (node->hung || node->hidden);
   });
+  Duration delay{0};
+  for (const auto& request : requests) {
+    const Node* node = bus_.At(request.endpoint);
+    if (node != nullptr) delay = std::max(delay, node->answer_delay);
+  }
+  bus_.simulator.RunFor(std::min<Duration>(delay, budget / 2));
   std::vector<NodeResult> results;
   for (const auto& request : requests) results.push_back(Ask(request));
   if (waits) bus_.simulator.RunFor(budget);
@@ -67,7 +77,7 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
     carry_out();
     return replies;
   }
-  inspector_(*node, *change, carry_out);
+  inspector_(*node, std::span(request.commands).first(carried_out), carry_out);
   effects_.Done();
   if (fate == Effects::Fate::kLostReply) return Fail(RedisError::Kind::kIo, "the connection broke before the answer");
   return replies;

@@ -1,6 +1,8 @@
 // The operator's way to the simulated nodes.
 #pragma once
 
+#include <span>
+
 #include "controllers/redis/commander.h"
 #include "tests/simulation/effects.h"
 #include "tests/simulation/sim_redis.h"
@@ -9,9 +11,9 @@ namespace slotwright::simulation {
 
 class SimCommander final : public Commander {
  public:
-  /// Around each command of the operator that changes something.
+  /// Around all that the operator sends to one node at once, if some of it changes something.
   using Inspector =
-      std::function<void(const Node& node, const Command& command, const std::function<void()>& carry_out)>;
+      std::function<void(const Node& node, std::span<const Command> commands, const std::function<void()>& carry_out)>;
 
   SimCommander(Bus& bus, Effects& effects, Inspector inspector)
       : bus_(bus), effects_(effects), inspector_(std::move(inspector)) {}

@@ -97,6 +97,7 @@ class Node {
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
   int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;     ///< From the operator.
+  Duration answer_delay{0};  ///< Until it answers the operator.
 
  private:
   friend class Bus;
@@ -117,7 +118,7 @@ class Node {
   [[nodiscard]] bool HasLinkTo(const NodeId& id) const;
   void CheckPeers();
   void CheckElection();
-  void Win(std::uint64_t epoch);
+  void Win(std::uint64_t epoch, bool by_themselves);
   [[nodiscard]] int Rank() const;
   [[nodiscard]] bool Elect(bool forced);
   [[nodiscard]] bool Vote(const Node& candidate, std::uint64_t epoch, bool forced);
@@ -208,6 +209,8 @@ class Bus {
   const milliseconds node_timeout;
   bool valkey = false;  ///< All nodes are of Valkey 9.
   std::function<void(const std::string&)> trace;
+  /// Before `winner` takes over; `by_themselves`: nobody told it to.
+  std::function<void(const Node& winner, bool by_themselves)> on_election;
 
  private:
   void ScheduleCron(const Endpoint& endpoint, const std::string& run_id);

@@ -268,7 +268,7 @@ Reply Node::Failover(const std::string& how) {
   const Peer* master = Find(Me().master_id);
   if (master == nullptr) return Error("ERR I'm a replica but my master is unknown to me");
   if (how == "TAKEOVER") {
-    Win(++disk_.current_epoch);
+    Win(++disk_.current_epoch, false);
     return Ok();
   }
   if (how.empty() && (!link_up_ || !HasLinkTo(master->id)))

@@ -74,7 +74,7 @@ bool Node::Elect(bool forced) {
     votes += voted && node->HasLinkTo(id()) ? 1 : 0;
   }
   if (votes < Majority()) return false;
-  Win(epoch);
+  Win(epoch, !forced);
   return true;
 }
 
@@ -95,7 +95,8 @@ bool Node::Vote(const Node& candidate, std::uint64_t epoch, bool forced) {
   return true;
 }
 
-void Node::Win(std::uint64_t epoch) {
+void Node::Win(std::uint64_t epoch, bool by_themselves) {
+  if (bus_.on_election) bus_.on_election(*this, by_themselves);
   Peer* old = Find(Me().master_id);
   const SlotSet slots = old == nullptr ? SlotSet() : old->slots;
   if (old != nullptr) old->slots = {};

@@ -22,9 +22,15 @@ int main(int argc, char** argv) {
   const auto start = std::chrono::steady_clock::now();
   std::uint64_t failed = 0;
   std::int64_t effects = 0;
+  std::int64_t acknowledged = 0;
+  std::int64_t excused = 0;
+  int gave_up = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto verdict = slotwright::simulation::RunSeed(seed + i, verbose);
     effects += verdict.effects;
+    acknowledged += verdict.acknowledged;
+    excused += verdict.excused;
+    gave_up += verdict.gave_up ? 1 : 0;
     if (!verdict.problem.empty()) {
       ++failed;
       fmt::print("seed {}: {}\n  replay: {} --verbose --seed={}\n", seed + i, verdict.problem, argv[0], seed + i);
@@ -36,6 +42,7 @@ int main(int argc, char** argv) {
     }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  fmt::print("{} seeds from {} in {:.1f} s: {} failed, {} effects\n", count, seed, took.count(), failed, effects);
+  fmt::print("{} seeds from {} in {:.1f} s: {} failed, {} given up, {} effects, {} of {} writes excused\n", count, seed,
+             took.count(), failed, gave_up, effects, excused, acknowledged);
   return failed == 0 ? 0 : 1;
 }

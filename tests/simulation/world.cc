@@ -7,6 +7,7 @@
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
+#include "controllers/plan/slot_moves.h"
 #include "controllers/resources/configuration.h"
 #include "operator/crd.h"
 #include "reconciler/base/base64.h"
@@ -39,6 +40,7 @@ World::World(std::uint64_t seed)
           [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); }, nullptr, nullptr)),
       user_(std::make_unique<reconciler::Client>(users_way_, reconciler::Client::Options{}, simulator)),
       restart_at_(simulator.Now()) {
+  bus_.on_election = [this](const Node& winner, bool by_themselves) { ExcuseAtElection(winner, by_themselves); };
   for (const Json& crd : Crds()) (void)user_->Create(types::kCustomResourceDefinitions, crd);
 }
 
@@ -54,7 +56,7 @@ void World::Trace() {
 }
 
 void World::Violated(const std::string& what) {
-  if (trace_) effects.trace("BROKEN PROMISE: " + what);
+  if (trace_) effects.trace(fmt::format("BROKEN PROMISE: {}\n{}", what, Tables()));
   violations_.push_back(what);
 }
 
@@ -76,6 +78,13 @@ std::string World::TryApply(const Json& spec) {
   return problem_of(user_->Create(kRedisClusters, object));
 }
 
+void World::Pause(bool paused) {
+  if (effects.trace) effects.trace(paused ? "the user pauses it" : "the user lets it go on");
+  const Json annotations = {{annotations::kPaused, paused ? Json("true") : Json()}};
+  (void)user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge,
+                     {{"metadata", {{"annotations", annotations}}}});
+}
+
 void World::PutSecret(const std::string& name, const std::string& key, const std::string& text) {
   (void)user_->Create(types::kSecrets, {{"apiVersion", "v1"},
                                         {"kind", "Secret"},
@@ -86,7 +95,10 @@ void World::PutSecret(const std::string& name, const std::string& key, const std
 // Caches
 
 void World::OnChange(const std::string& plural, const ObjectKey& key) {
-  if (plural == kRedisClusters.plural) said_.reset();
+  if (plural == kRedisClusters.plural) {
+    said_.reset();
+    ready_.reset();
+  }
   if (plural == "pods") OnPod(key);
   if (plural == "persistentvolumeclaims" && !server_.Stored(types::kPersistentVolumeClaims, key))
     volumes_.erase(key.name);
@@ -130,6 +142,7 @@ void World::OnPod(const ObjectKey& key) {
     simulator.After(simulator.RandomMs(20, 300), [this, key, uid] { StartPod(key, uid); });
   } else if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
     process.terminating = true;
+    process.ended_by_operator = operator_acts_;
     if (process.machine_lost) return;  // nobody is there to stop it
     const milliseconds hook = HandOverBeforeTheEnd(key.name);
     simulator.After(hook + simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
@@ -263,6 +276,7 @@ void World::FinishPod(const ObjectKey& key, const std::string& uid) {
   if (process.uid != uid) return;
   const Endpoint freed = process.endpoint;
   StopProcess(key.name);
+  if (!process.ended_by_operator) ExcuseWhatNobodyHas();
   process = {};
   (void)user_->Delete(types::kPods, key, {.uid = uid, .resource_version = "", .grace_period = std::chrono::seconds(0)});
   MoveAStrangerTo(freed);
@@ -287,12 +301,17 @@ void World::StartOperator() {
   ++lives_;
   auto api = std::make_shared<SimApi>(
       server_.InProcessTransport(), simulator, &effects,
-      [this](const std::string& plural, const ObjectKey& key) { OnChange(plural, key); },
+      [this](const std::string& plural, const ObjectKey& key) {
+        operator_acts_ = true;
+        OnChange(plural, key);
+        operator_acts_ = false;
+      },
       [this](const reconciler::HttpRequest& request) { return InspectRequest(request); },
       [this](const std::string& broken) { Violated(broken); });
   auto commander = std::make_unique<SimCommander>(
-      bus_, effects, [this](const Node& node, const Command& command, const std::function<void()>& carry_out) {
-        InspectCommand(node, command, carry_out);
+      bus_, effects,
+      [this](const Node& node, std::span<const Command> commands, const std::function<void()>& carry_out) {
+        InspectCommands(node, commands, carry_out);
       });
   life_ = std::make_unique<Life>(simulator, std::move(api), std::move(commander));
   for (auto* informer : life_->caches.All()) {
@@ -302,7 +321,9 @@ void World::StartOperator() {
 }
 
 void World::Step(MonotonicTime end) {
+  InspectStoredReady();
   if (life_ == nullptr) {
+    wrong_since_.reset();
     simulator.RunUntil(std::min(end, std::max(restart_at_, simulator.Now())));
     if (simulator.Now() >= restart_at_) StartOperator();
     return;
@@ -349,9 +370,9 @@ bool World::Converges(Duration limit) {
 }
 
 bool World::StaysSilent(Duration duration) {
-  const int before = effects.count() + effects.reports;
+  const int before = effects.count();
   Run(duration);
-  return effects.count() + effects.reports == before;
+  return effects.count() == before;
 }
 
 std::string World::ReadyMessage() {
@@ -394,11 +415,25 @@ std::string World::EndState() {
     const Node* node = NodeOf(pod);
     if (node != nullptr) text += fmt::format("{} knows {} nodes\n", pod, node->disk().table.size());
   }
-  for (const auto& type : {types::kPods, types::kServices, types::kConfigMaps, types::kPodDisruptionBudgets,
-                           types::kPersistentVolumeClaims}) {
-    const auto page = user_->ListAll(type, {.ns = kCluster.ns});
-    for (const auto& object : page->items) text += type.kind + " " + reconciler::KeyOf(object).name + "\n";
+  std::map<NodeId, SlotSet> owners;
+  for (const Node* node : Ours()) {
+    if (node->me().master) owners[node->id()] = node->me().slots;
   }
+  // One of several moves may be left undone at the end: the rest is even enough then.
+  const bool even = IsEven(owners, RedisClusterSpec().rebalance.threshold_percent);
+  std::set<std::string> shards;
+  for (const Node* node : Ours()) {
+    const Peer& master = node->me();
+    if (!master.master) continue;
+    const auto replicas = std::ranges::count_if(
+        Ours(), [&](const Node* other) { return !other->me().master && other->me().master_id == master.id; });
+    shards.insert(fmt::format("shard {}: {} slots, {} replicas, {} open slots\n",
+                              ShardAndIndexOf(kCluster.name, node->hostname())->first,
+                              even ? "its share of the" : std::to_string(master.slots.size()), replicas,
+                              node->disk().importing.size() + node->disk().migrating.size()));
+  }
+  for (const auto& shard : shards) text += shard;
+  for (const auto& [name, object] : Objects()) text += name + " " + object.dump() + "\n";
   return text;
 }
 

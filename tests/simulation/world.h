@@ -35,6 +35,9 @@ class World {
   void Apply(const reconciler::Json& spec);
   /// The same; what the API server says against it, or "".
   [[nodiscard]] std::string TryApply(const reconciler::Json& spec);
+  void Pause(bool paused);
+  /// As redis-cli --cluster reshard does it, from one master to another; the last slot may stay open.
+  void MoveSlotsByHand(int count, bool leaves_one_open);
   void PutSecret(const std::string& name, const std::string& key, const std::string& text);
   /// Lets time pass; the operator works and, when it dies, comes back.
   void Run(Duration duration);
@@ -51,6 +54,9 @@ class World {
   void Partition(const std::set<std::string>& pods, bool from_operator, Duration duration);
   void LoseMachine(int machine);
   void Drain(int machine);
+  void DeleteAllPods();
+  /// It answers the operator only after that time.
+  void SlowDown(const std::string& pod, Duration by, Duration duration);
   /// From now on somebody else's nodes reuse the addresses of pods that are gone.
   void AddStrangers();
   /// Every cache of the operator is this much behind from now on.
@@ -58,14 +64,22 @@ class World {
 
   void StartClients();
   void StopClients() { clients_run_ = false; }
-  /// Acknowledged writes that are not there.
-  [[nodiscard]] std::vector<std::string> LostWrites();
+  /// Acknowledged writes that are not there; with `excuses`, but for those that Redis itself may lose (writes.cc).
+  [[nodiscard]] std::vector<std::string> LostWrites(bool excuses = false);
+  struct Counts {
+    std::int64_t acknowledged = 0;
+    std::int64_t excused = 0;
+  };
+  [[nodiscard]] Counts CountWrites() const;
 
   /// Broken promises so far; the run stops being interesting at the first.
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
+  /// In what the cluster differs from its specification, whatever the status says; once all that was to be done is
+  /// done.
+  [[nodiscard]] std::vector<std::string> Differences();
   /// Servers that do not run with what the specification says, though they have run for that long.
   [[nodiscard]] std::vector<std::string> MisconfiguredServers(Duration since);
-  /// Pods, roles, slots and specification, without ids, addresses and times.
+  /// All objects, and of each shard how many slots, replicas and open slots it has, without ids, addresses and times.
   [[nodiscard]] std::string EndState();
   /// All objects of the cluster by "Kind name", without what is this life's own: ids, times, status, secrets, and notes
   /// of what was changed live.
@@ -98,6 +112,7 @@ class World {
     MonotonicTime started;
     bool has_volume = false;
     bool terminating = false;
+    bool ended_by_operator = false;
     bool running = false;
     bool machine_lost = false;
   };
@@ -105,6 +120,7 @@ class World {
   struct Written {
     int last = 0;
     std::vector<int> acknowledged;
+    std::set<int> excused;
   };
 
   void OnChange(const std::string& plural, const reconciler::ObjectKey& key);
@@ -136,13 +152,22 @@ class World {
   [[nodiscard]] bool IsWanted(const std::string& pod);
   [[nodiscard]] Broken InspectDeletion(const std::string& pod);
   [[nodiscard]] Broken InspectReady(const reconciler::Json& status);
-  void InspectCommand(const Node& node, const Command& command, const std::function<void()>& carry_out);
+  [[nodiscard]] std::string WhatIsWrong();
+  void InspectStoredReady();
+  void InspectCommands(const Node& node, std::span<const Command> commands, const std::function<void()>& carry_out);
+  void InspectCommand(const Node& node, const Command& command, const SlotSet& covered);
   void Violated(const std::string& what);
   [[nodiscard]] bool IsOurs(const Node& node) const;
   [[nodiscard]] std::vector<Node*> Ours() const;
   void InspectTables();
   [[nodiscard]] SlotSet Covered() const;
+  [[nodiscard]] SlotSet TakenSince(const Peer& owner) const;
   void Write();
+  [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot) const;
+  [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
+  void ExcuseAllBut(const std::vector<const Disk*>& copies);
+  void ExcuseWhatNobodyHas();
+  void ExcuseAtElection(const Node& winner, bool by_themselves);
 
   Bus bus_;
   local::ApiServer server_;
@@ -155,12 +180,16 @@ class World {
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;
   MonotonicTime last_misfortune_;
+  MonotonicTime next_inspection_;
+  std::optional<MonotonicTime> wrong_since_;  // though the stored status says Ready
   milliseconds lag_low_{1};
   milliseconds lag_high_{20};
+  bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
   std::vector<std::string> violations_;
-  std::optional<bool> said_;  // that all is well, by the resource as it is stored; nothing: not looked yet
+  std::optional<bool> ready_;  // the stored status says so; nothing: not looked yet
+  std::optional<bool> said_;   // that all is well, by the resource as it is stored; nothing: not looked yet
   bool trace_ = false;
 };
 

@@ -1,0 +1,150 @@
+// What clients write, and what of it the operator has to answer for.
+//
+// Redis replicates asynchronously: what was acknowledged may die with a process, or be left behind by an election,
+// before anybody else has it. Such a write is excused at that moment. Every other one must be there in the end,
+// whatever befell the cluster.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/api/names.h"
+#include "controllers/topology/text.h"
+#include "tests/simulation/operator_life.h"
+#include "tests/simulation/world.h"
+
+namespace slotwright::simulation {
+
+namespace {
+
+constexpr int kKeys = 60;
+
+std::set<int> NumbersIn(const std::string& value) {
+  std::set<int> numbers;
+  for (const auto word : text::Split(value, ',')) {
+    if (const auto number = text::ParseInteger<int>(word)) numbers.insert(*number);
+  }
+  return numbers;
+}
+
+std::string ValueOf(const Disk& disk, const std::string& key) {
+  const auto slot = disk.data.find(KeySlot(key));
+  if (slot == disk.data.end()) return "";
+  const auto found = slot->second.find(key);
+  return found == slot->second.end() ? "" : found->second;
+}
+
+int ShardOf(const std::string& name) {
+  const auto place = ShardAndIndexOf("demo", name);
+  return place ? place->first : -1;
+}
+
+}  // namespace
+
+void World::StartClients() {
+  clients_run_ = true;
+  simulator.After(milliseconds(20), [this] { Write(); });
+}
+
+// Each write goes to one key, and is acknowledged by the node that serves it.
+void World::Write() {
+  if (!clients_run_) return;
+  const std::string key = fmt::format("k{}", simulator.Random(0, kKeys - 1));
+  Written& written = written_[key];
+  const Command command = {"APPEND", key, fmt::format("{},", ++written.last)};
+  const auto all = Ours();
+  Node* node = all.empty() ? nullptr : all[static_cast<size_t>(simulator.Random(0, static_cast<int>(all.size()) - 1))];
+  bool asking = false;
+  for (int redirects = 0; redirects < 8 && node != nullptr && !node->hung; ++redirects) {
+    // Somebody else's node, at an address that was ours: no operator can keep clients from following a MOVED there.
+    if (!IsOurs(*node)) break;
+    const Reply reply = node->Execute(command, asking);
+    if (!reply.IsError()) {
+      written.acknowledged.push_back(written.last);
+      if (IsSucceeded(*node, KeySlot(key))) written.excused.insert(written.last);
+      break;
+    }
+    const auto words = text::Split(reply.text, ' ');
+    asking = words[0] == "ASK";
+    if (words.size() < 3 || (!asking && words[0] != "MOVED")) break;
+    node = bus_.At({std::string(words[2].substr(0, words[2].rfind(':'))), 6379});
+  }
+  simulator.After(simulator.RandomMs(5, 40), [this] { Write(); });
+}
+
+// It serves that slot still, and does not know that another was elected.
+bool World::IsSucceeded(const Node& node, Slot slot) const {
+  if (!node.me().slots.Contains(slot)) return false;
+  return std::ranges::any_of(Ours(), [&](const Node* other) {
+    return other->me().slots.Contains(slot) && other->me().epoch > node.me().epoch;
+  });
+}
+
+// All processes of the shards that `counts`, and the volumes of those that do not run.
+std::vector<const Disk*> World::Copies(const std::function<bool(const std::string& pod)>& counts) const {
+  std::vector<const Disk*> copies;
+  std::set<std::string> running;
+  for (const Node* node : Ours()) {
+    const std::string pod = node->hostname().substr(0, node->hostname().find('.'));
+    running.insert("data-" + pod);
+    if (counts(pod)) copies.push_back(&node->disk());
+  }
+  for (const auto& [claim, disk] : volumes_) {
+    if (disk && !running.contains(claim) && counts(claim.substr(claim.find('-') + 1))) copies.push_back(&*disk);
+  }
+  return copies;
+}
+
+void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
+  for (auto& [key, written] : written_) {
+    std::set<int> held;
+    for (const Disk* disk : copies) held.merge(NumbersIn(ValueOf(*disk, key)));
+    for (const int number : written.acknowledged) {
+      if (!held.contains(number)) written.excused.insert(number);
+    }
+  }
+}
+
+// A process ended, and not by our hand: what nobody else has is gone with it.
+void World::ExcuseWhatNobodyHas() {
+  ExcuseAllBut(Copies([](const std::string&) { return true; }));
+}
+
+// Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of
+// the shard's servers has; only those that do not run cannot be asked.
+void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
+  if (!IsOurs(winner)) return;
+  const std::string name = winner.hostname().substr(0, winner.hostname().find('.'));
+  ExcuseAllBut(Copies([&](const std::string& pod) {
+    if (ShardOf(pod) != ShardOf(name) || pod == name) return true;
+    return !by_themselves && NodeOf(pod) != nullptr;
+  }));
+}
+
+std::vector<std::string> World::LostWrites(bool excuses) {
+  std::vector<std::string> lost;
+  for (const auto& [key, written] : written_) {
+    std::string value;
+    for (Node* node : Ours()) {
+      if (!node->me().slots.Contains(KeySlot(key))) continue;
+      const Reply reply = node->Execute({"GET", key}, false);
+      if (!reply.IsError()) value = reply.text;
+    }
+    const auto numbers = NumbersIn(value);
+    for (const int number : written.acknowledged) {
+      if (numbers.contains(number) || (excuses && written.excused.contains(number))) continue;
+      lost.push_back(fmt::format("{} of {} (slot {})", number, key, KeySlot(key)));
+    }
+  }
+  return lost;
+}
+
+World::Counts World::CountWrites() const {
+  Counts counts;
+  for (const auto& [key, written] : written_) {
+    counts.acknowledged += static_cast<std::int64_t>(written.acknowledged.size());
+    counts.excused += static_cast<std::int64_t>(written.excused.size());
+  }
+  return counts;
+}
+
+}  // namespace slotwright::simulation
