@@ -39,7 +39,7 @@ chart-server-test: build ## The chart on a real API server, with nothing but its
 	@tests/chart/server.sh
 
 .PHONY: lint
-lint: ## clang-format, clang-tidy, shellcheck
+lint: ## clang-format, clang-tidy, shellcheck, and tests that the documentation names
 	@scripts/setup.sh lint
 	@scripts/lint.sh
 

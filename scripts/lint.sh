@@ -18,6 +18,9 @@ mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 echo "lint: shellcheck on ${#scripts[@]} scripts"
 shellcheck -x "${scripts[@]}"
 
+echo "lint: tests that the documentation names"
+scripts/doc-names.py
+
 [ -f build/dev/compile_commands.json ] || cmake --preset dev > /dev/null
 if [ $# -gt 0 ]; then files=("$@"); else mapfile -t files < <(git ls-files 'reconciler/*.cc' 'controllers/*.cc' 'operator/*.cc' 'local/*.cc'); fi
 # Clang cannot compile these: Boost 1.74 (Debian 12) gives it coroutines with <experimental/coroutine> alone, and

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import yaml
@@ -156,3 +157,16 @@ def one(name, kind):
     found = of_kind(name, kind)
     assert len(found) == 1, f"{name}: {len(found)} objects of kind {kind}"
     return found[0]
+
+
+def documented_rights():
+    """Resource -> verbs, as the table of docs/security.md has them, and the words of its row."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = text[text.index("| resource | verbs | why |") :].split("\n\n")[0]
+    verbs, words = {}, {}
+    for row in table.splitlines()[2:]:
+        resources, given, why = (cell.strip() for cell in row.strip("|").split("|"))
+        for resource in re.findall(r"`(.+?)`", resources):
+            verbs[resource] = set(re.findall(r"\b(?:get|list|watch|create|update|patch|delete)\b", given))
+            words[resource] = why
+    return verbs, words

@@ -49,17 +49,25 @@ class Rights(unittest.TestCase):
                 if not for_people(role) and "redisclusters" in rule["resources"]:
                     self.assertLessEqual(set(rule["verbs"]), READ)
 
-    def test_each_rule_of_the_operator_has_its_reason_beside_it_and_in_the_documentation(self):
+    def test_each_rule_of_the_operator_has_its_reason_beside_it(self):
         text = (chart.CHART / "templates" / "_helpers.tpl").read_text(encoding="utf-8")
         template = text[text.index('define "slotwright.rules"') :]
         groups = re.findall(r"((?:^#.*\n)*)^- apiGroups", template, re.M)
         reasons = sum(1 for comment in groups if comment)
         # The first group of the resource itself has one reason for its two rules.
         self.assertEqual(reasons, len(groups) - 1)
-        security = (chart.ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-        for _, rule in rules("defaults", "ClusterRole", "Role"):
-            for resource in rule["resources"]:
-                self.assertIn(f"`{resource}`", security, "not explained")
+
+    def test_are_those_of_the_documentation_s_table(self):
+        given = {}
+        for role, rule in rules("defaults"):
+            for resource in rule["resources"] if not for_people(role) else ():
+                given.setdefault(resource, set()).update(rule["verbs"])
+        documented, why = chart.documented_rights()
+        self.assertEqual(documented, given)
+        # What is given in the operator's own namespace also where that is not watched.
+        for role, rule in rules("two namespaces", "Role"):
+            for resource in rule["resources"] if role["metadata"]["namespace"] == chart.NAMESPACE else ():
+                self.assertIn("own namespace", why[resource])
 
     def test_with_namespaces_listed_are_roles_in_exactly_these(self):
         name = "two namespaces"

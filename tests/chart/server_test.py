@@ -7,13 +7,16 @@ Run by server.sh, which sets PROGRAMS, SLOTWRIGHT and HELM. The tests are one st
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 import chart
-from kubernetes import Kubernetes, wait_until
+from kubernetes import ADDRESS, Kubernetes, free_port, wait_until
+from monitoring_test import registered
 from pretended_node import PretendedNode
 
 ACCOUNT = f"system:serviceaccount:{chart.NAMESPACE}:slotwright"
@@ -44,6 +47,7 @@ class OnAServer(unittest.TestCase):
         cls.addClassCleanup(cls.node.stop)
         cls.node.start()
         cls.operators = []
+        cls.metrics = []
         for namespace in (chart.NAMESPACE, "team-a", "team-b", "team-c"):
             labels = {"pod-security.kubernetes.io/enforce": "restricted"}
             cls.kubernetes.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
@@ -70,12 +74,13 @@ class OnAServer(unittest.TestCase):
         args = [a for a in args if "bind-address" not in a and "log-level" not in a and "log-format" not in a]
         token = self.kubernetes.kubectl("-n", chart.NAMESPACE, "create", "token", "slotwright").strip()
         kubeconfig = self.kubernetes.write_kubeconfig("operator", token)
-        here = [f"--kubeconfig={kubeconfig}", "--metrics-bind-address=0", "--health-probe-bind-address=0"]
+        here = [f"--kubeconfig={kubeconfig}", "--health-probe-bind-address=0"]
+        self.metrics.clear()
         for i in range(deployment["spec"]["replicas"]):
+            self.metrics.append(f"{ADDRESS}:{free_port()}")
+            command = [SLOTWRIGHT, *args, *here, f"--metrics-bind-address={self.metrics[-1]}"]
             self.operators.append(
-                self.kubernetes.processes.start(
-                    f"operator-{i}", [SLOTWRIGHT, *args, *here], env={"OPERATOR_NAMESPACE": chart.NAMESPACE}
-                )
+                self.kubernetes.processes.start(f"operator-{i}", command, env={"OPERATOR_NAMESPACE": chart.NAMESPACE})
             )
 
     def stop_operators(self):
@@ -130,13 +135,19 @@ class OnAServer(unittest.TestCase):
 
     # --- the story
 
-    def test_1_installs_and_its_pods_pass_pod_security(self):
+    def test_01_installs_and_its_pods_pass_pod_security(self):
         self.helm("install", "slotwright", str(chart.CHART))
         wait_until("two operator pods were let in", lambda: self.operator_pods_problem(2))
         wait_until(
             "the definition is served", lambda: self.kubernetes.try_get("/apis/slotwright.dev/v1alpha1/redisclusters")
         )
         self.assertEqual(self.annotations_of_the_definition()["helm.sh/resource-policy"], "keep")
+
+    def test_02_examples_are_taken_as_they_are(self):
+        examples = sorted((chart.ROOT / "examples").glob("*.yaml"))
+        self.assertGreater(len(examples), 2)
+        for example in examples:
+            self.kubernetes.kubectl("-n", "team-a", "apply", "--dry-run=server", "-f", str(example))
 
     def annotations_of_the_definition(self):
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/redisclusters.slotwright.dev"
@@ -147,7 +158,7 @@ class OnAServer(unittest.TestCase):
         found = len(self.kubernetes.request("GET", path)["items"])
         return None if found == wanted else f"{found} pods"
 
-    def test_2_a_life_of_the_operator_with_its_own_rights_alone(self):
+    def test_03_a_life_of_the_operator_with_its_own_rights_alone(self):
         self.start_operators()
         apply = ("apply", "-f", "-")
         storage = {"size": "1Gi", "storageClassName": "growing", "retain": "Delete"}
@@ -174,7 +185,7 @@ class OnAServer(unittest.TestCase):
 
         wait_until("the service is repaired", astray)
 
-    def test_3_names_that_are_taken_are_looked_up(self):
+    def test_04_names_that_are_taken_are_looked_up(self):
         labels = {"metadata": {"name": "", "namespace": "team-a"}}
         for path, name, body in (
             ("/api/v1/namespaces/team-a/configmaps", "taken-config", {}),
@@ -200,7 +211,7 @@ class OnAServer(unittest.TestCase):
             "-n", "team-a", "delete", "rdc/taken", "configmap/taken-config", "service/taken", "pdb/taken-0"
         )
 
-    def test_4_another_operator_takes_over(self):
+    def test_05_another_operator_takes_over(self):
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{chart.NAMESPACE}/leases/slotwright"
         first = self.kubernetes.request("GET", lease)["spec"]["holderIdentity"]
         # Whichever leads: one is stopped, and a cluster is still looked after.
@@ -211,24 +222,34 @@ class OnAServer(unittest.TestCase):
         self.change("demo", {"masters": 3})
         self.assertNotEqual(self.kubernetes.request("GET", lease)["spec"]["holderIdentity"], first)
 
-    def test_5_it_was_refused_nothing_and_used_all_that_it_may(self):
+    def test_06_it_was_refused_nothing_and_used_all_that_it_may(self):
         self.assertEqual(self.refused_requests(), [])
         used = {(verb, resource) for verb, resource, _, code in self.kubernetes.audit() if code < 400 or code == 404}
         unused = self.granted() - used - NOT_AUDITED
         self.assertEqual(sorted(unused), [], "rights that nothing needed")
         self.assertEqual(sorted(used - self.granted()), [])
 
-    def test_6_what_kubernetes_says_it_may_do(self):
-        lines = self.kubernetes.kubectl("auth", "can-i", "--list", f"--as={ACCOUNT}", "-n", "team-a")
-        own = self.kubernetes.kubectl("auth", "can-i", "--list", f"--as={ACCOUNT}", "-n", chart.NAMESPACE)
-        for line in own.splitlines() + lines.splitlines():
-            if "self" not in line and "Verbs" not in line:
-                self.assertNotIn("*", line.replace("/*", ""))
-        if "PRINT_RIGHTS" in os.environ:
-            print(
-                f"\n$ kubectl auth can-i --list --as={ACCOUNT} -n team-a\n{lines}\n… -n {chart.NAMESPACE}\n{own}",
-                file=sys.stderr,
-            )
+    def what_it_may_do(self, namespace):
+        """(resource, resource names, verbs) of `kubectl auth can-i --list`, but for those that every account has."""
+        text = self.kubernetes.kubectl("auth", "can-i", "--list", f"--as={ACCOUNT}", "-n", namespace)
+        rows = re.findall(r"^([a-z]\S*)\s+\[\]\s+\[(.*?)\]\s+\[(.*?)\]$", text, re.M)
+        return sorted(row for row in rows if not row[0].startswith("selfsubject"))
+
+    def test_07_what_kubernetes_says_it_may_do_is_what_the_documentation_says(self):
+        text = (chart.ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+        text = text[text.index("### As Kubernetes prints it") : text.index("### For people")]
+        printed = re.findall(r"^    ([a-z]\S*)\s+\[(.*?)\]\s+\[(.*?)\]$", text, re.M)
+        leases = [row for row in printed if row[0].startswith("leases")]
+        elsewhere = self.what_it_may_do("team-a")
+        self.assertEqual(elsewhere, sorted(set(printed) - set(leases)))
+        own = self.what_it_may_do(chart.NAMESPACE)
+        self.assertEqual(own, sorted(elsewhere + leases))
+        given = {}
+        for resource, _, verbs in own:
+            given.setdefault(re.sub(r"\.[a-z0-9.]+", "", resource), set()).update(verbs.split())
+        self.assertEqual(given, chart.documented_rights()[0])
+
+    def test_08_what_is_not_in_the_documentation_is_forbidden(self):
         forbidden = "list secrets,watch secrets,delete secrets,create pods --subresource=exec,get nodes,list leases"
         for right in (forbidden + ",patch redisclusters,delete redisclusters").split(","):
             answer = self.kubernetes.kubectl(
@@ -236,7 +257,14 @@ class OnAServer(unittest.TestCase):
             )
             self.assertIn("no", answer.splitlines(), f"{right}: {answer}")
 
-    def test_7_an_upgrade_to_listed_namespaces_leaves_clusters_alone_and_ignores_other_namespaces(self):
+    def test_09_what_the_sources_register_is_what_it_serves(self):
+        served = set()
+        for address in self.metrics:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+                served |= set(re.findall(r"^# TYPE (\S+)", response.read().decode(), re.M))
+        self.assertEqual(served, registered())
+
+    def test_10_an_upgrade_to_listed_namespaces_leaves_clusters_alone_and_ignores_other_namespaces(self):
         before = self.pods("team-a")
         # In between the old pods would be refused what they watched until now: that is no news here.
         self.stop_operators()
@@ -255,8 +283,6 @@ class OnAServer(unittest.TestCase):
         self.assertEqual(self.pods("team-a"), before)
         self.assertIsNone(self.condition("team-c", "other"))
         self.assertEqual(self.pods("team-c"), {})
-        example = str(chart.ROOT / "examples" / "networkpolicy.yaml")
-        self.kubernetes.kubectl("-n", "team-a", "apply", "--dry-run=server", "-f", example)
         asked_about = {ns for _, _, ns, _ in list(self.kubernetes.audit())[requests_before:]}
         self.assertEqual(asked_about, {"team-a", "team-b", chart.NAMESPACE})
         self.assertEqual(self.refused_requests(), [])
@@ -265,7 +291,7 @@ class OnAServer(unittest.TestCase):
         path = f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/managed-by%3Dslotwright"
         return {p["metadata"]["name"]: p["metadata"]["uid"] for p in self.kubernetes.request("GET", path)["items"]}
 
-    def test_8_uninstalling_leaves_resources_and_pods_and_a_new_installation_goes_on_with_them(self):
+    def test_11_uninstalling_leaves_resources_and_pods_and_a_new_installation_goes_on_with_them(self):
         before = self.pods("team-a")
         self.stop_operators()
         self.helm("uninstall", "slotwright")
@@ -279,7 +305,7 @@ class OnAServer(unittest.TestCase):
         self.ready("team-c", "other")
         self.assertEqual(self.refused_requests(), [])
 
-    def test_9_a_release_of_another_name_takes_the_definition_over_only_if_told_to(self):
+    def test_12_a_release_of_another_name_takes_the_definition_over_only_if_told_to(self):
         self.stop_operators()
         self.helm("uninstall", "slotwright")
         install = ("install", "another", str(chart.CHART))
