@@ -88,24 +88,6 @@ std::optional<Plan> EnsureObjects(const Observation& observation, const ClusterV
   return Do("objects", "CreatingObjects", std::move(message), std::move(actions));
 }
 
-// One too many that is dead and owned slots which nobody serves now: its volume has what perhaps nobody else has. It
-// comes back, and hands over before it goes.
-std::vector<std::string> SurplusOwnersToBringBack(const Observation& observation, const ClusterView& view) {
-  const auto& cluster = observation.cluster;
-  std::vector<std::string> pods;
-  for (const auto& absent : view.absent) {
-    const auto place = PlaceOfHostname(cluster.ns, cluster.name, absent.hostname);
-    if (!place || !absent.unreachable_everywhere || (absent.slots - view.covered).empty()) continue;
-    if (place->second < cluster.spec.pods_per_shard()) continue;
-    const auto& [shard, index] = *place;
-    const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
-    if (!cluster.spec.storage || !observation.objects.contains(claim)) continue;
-    const std::string name = PodNameOf(cluster.name, shard, index);
-    if (observation.FindPod(name) == nullptr) pods.push_back(name);
-  }
-  return pods;
-}
-
 std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
   const int with_a_stand_in = ShardWithAStandIn(observation);
@@ -124,8 +106,12 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
       }
     }
   }
-  for (const auto& name : SurplusOwnersToBringBack(observation, view)) {
-    const auto place = ShardAndIndexOf(cluster.name, name);
+  for (const auto& absent : view.absent) {
+    const auto place = PlaceOfHostname(cluster.ns, cluster.name, absent.hostname);
+    if (!place || place->second < cluster.spec.pods_per_shard()) continue;
+    const std::string name = PodNameOf(cluster.name, place->first, place->second);
+    if (observation.FindPod(name) != nullptr || !HasUnservedSlots(observation, view, place->first, place->second))
+      continue;
     actions.emplace_back(CreatePod{name, DesiredPod(cluster, place->first, place->second)});
   }
   if (actions.empty()) return std::nullopt;

@@ -59,8 +59,8 @@ Plan HeldBack(const RedisClusterSpec& spec, size_t outdated) {
 }
 
 // If it ran it would be replaced or taken away; one of a shard that leaves is needed until that is empty, and made anew
-// as it should be. Without a master that answers one that is too many might be the last of its shard: it may go where
-// its volume stays, and is made anew if that is so.
+// as it should be. Without a master that answers one that is too many might be the last of its shard: it goes only to
+// be made anew.
 bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodTemplate& current,
                const PodView& pod) {
   const auto& spec = observation.cluster.spec;
@@ -68,8 +68,9 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
-  const bool comes_back = spec.storage && spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
-  return comes_back || view.HeadOf(pod.shard) != nullptr;
+  const bool comes_back = HasUnservedSlots(observation, view, pod.shard, pod.index);
+  return view.HeadOf(pod.shard) != nullptr ||
+         (comes_back && spec.update != UpdateStrategy::kManual && current.IsOutdated(pod));
 }
 
 EvictPod Replace(const Observation& observation, const PodView& pod) {

@@ -2,7 +2,9 @@
 #include "controllers/plan/wanted.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "controllers/api/names.h"
 #include "controllers/plan/outdated.h"
 
 namespace slotwright {
@@ -27,6 +29,16 @@ int ShardWithAStandIn(const Observation& observation) {
 bool IsWanted(const Observation& observation, int shard, int index) {
   const auto& spec = observation.cluster.spec;
   return spec.Wants(shard, index) || (index == spec.pods_per_shard() && shard == ShardWithAStandIn(observation));
+}
+
+bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index) {
+  const auto& cluster = observation.cluster;
+  const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
+  if (!cluster.spec.storage || !observation.objects.contains(claim)) return false;
+  return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+    return PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == std::pair(shard, index) &&
+           absent.unreachable_everywhere && !(absent.slots - view.covered).empty();
+  });
 }
 
 bool IsToBeKept(const Observation& observation, const PodView& pod) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controllers/observe/observation.h"
+#include "controllers/plan/cluster_view.h"
 
 namespace slotwright {
 
@@ -12,6 +13,10 @@ namespace slotwright {
 
 /// Whether there should be a pod with that place now: by the specification, or as a stand-in.
 [[nodiscard]] bool IsWanted(const Observation& observation, int shard, int index);
+
+/// Whether the dead node of that place owned slots that nobody serves now, and its volume is there: it has what perhaps
+/// nobody else has. One too many comes back for it, and hands over before it goes.
+[[nodiscard]] bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index);
 
 /// A pod of ours in such a place, which is not on its way out.
 [[nodiscard]] bool IsToBeKept(const Observation& observation, const PodView& pod);

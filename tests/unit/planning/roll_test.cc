@@ -229,7 +229,18 @@ TEST(Roll, MakesAPodAnewThatCannotStartAndMayHaveTheLastCopyOnItsVolume) {
     world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
     world.TakeObjectsAsDesired();
     world.TakePodsAsDesired();
+    auto& objects = world.observation.objects;
+    objects[{"PersistentVolumeClaim", "data-demo-0-2"}] = objects.at({"PersistentVolumeClaim", "data-demo-0-1"});
+    // It took over before all of them went.
     world.Kill("demo-0-0");
+    for (auto& node : world.observation.nodes) {
+      if (!node.table) continue;
+      NodeLine line = world.Line(node.pod, "demo-0-0");
+      line.id = IdOf("demo-0-2");
+      line.hostname = HostnameOf("default", "demo", "demo-0-2");
+      world.Line(node.pod, "demo-0-0").slots = {};
+      node.table->lines.push_back(line);
+    }
     if (outdated) world.Pod("demo-0-2").hash = "of a bad one";
     EXPECT_THAT(world.Actions(), Contains("delete Pod demo-0-2").Times(outdated ? 1 : 0));
   }
