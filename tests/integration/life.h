@@ -16,6 +16,7 @@ class Life {
 
   Harness harness;
 
+  /// Also again after Verify. Returns once they have written to every key.
   void StartWriters();
   /// Waits for Ready, stops the writers and checks: no promise violated, every slot's owner where it should be, every
   /// acknowledged write there, every key there. Prints the writers' report.
@@ -37,6 +38,7 @@ class Life {
   std::int64_t filled_ = 0;
   std::optional<WriteChecker> writers_;
   WriteChecker::Report report_;
+  std::int64_t acknowledged_before_ = 0;  // the last StartWriters
 };
 
 /// A word that as a hash tag puts keys into that slot.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controllers/topology/text.h"
 
@@ -27,6 +28,10 @@ WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, in
   for (int w = 0; w < writers; ++w) {
     for (int k = 0; k < keys_each; ++k) writers_[static_cast<size_t>(w)].keys[fmt::format("w:{}:{}", w, k)];
   }
+  Resume();
+}
+
+void WriteChecker::Resume() {
   for (auto& writer : writers_) {
     threads_.emplace_back([this, &writer](const std::stop_token& stop) { Write(writer, stop); });
   }
@@ -37,6 +42,17 @@ WriteChecker::~WriteChecker() { Stop(); }
 void WriteChecker::Stop() {
   for (auto& thread : threads_) thread.request_stop();
   threads_.clear();
+}
+
+bool WriteChecker::AwaitEachKey(milliseconds patience) {
+  for (const auto& writer : writers_) awaited_ += static_cast<std::int64_t>(writer.keys.size());
+  ++round_;
+  const auto deadline = steady_clock::now() + patience;
+  while (awaited_ > 0) {
+    if (steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
 }
 
 void WriteChecker::Write(Writer& writer, const std::stop_token& stop) {
@@ -50,6 +66,8 @@ void WriteChecker::Write(Writer& writer, const std::stop_token& stop) {
       const auto end = steady_clock::now();
       if (reply) {
         written.acknowledged.push_back(number);
+        const int round = round_;
+        if (std::exchange(written.round, round) != round) --awaited_;
         writer.latencies_ms.push_back(Milliseconds(end - start));
         writer.worst_gap_ms = std::max(writer.worst_gap_ms, Milliseconds(end - last_success));
         last_success = end;

@@ -1,6 +1,7 @@
 // Writers that remember what was acknowledged, and a reader who looks whether it is all there.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -13,13 +14,18 @@
 namespace slotwright::testing {
 
 /// Appends numbers to keys all over the slot space, in `writers` threads, each key by one writer only; from its
-/// construction until Stop.
+/// construction, or Resume, until Stop.
 class WriteChecker {
  public:
   WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers = 2, int keys_each = 300);
   ~WriteChecker();
 
   void Stop();
+  /// After Stop. The numbers go on where they ended.
+  void Resume();
+  /// Waits until each key has got one more number that was acknowledged; false after `patience`.
+  /// REQUIRES: no such call has returned false.
+  [[nodiscard]] bool AwaitEachKey(std::chrono::milliseconds patience);
 
   struct Report {
     std::int64_t acknowledged = 0;
@@ -38,6 +44,7 @@ class WriteChecker {
   struct Written {
     int last = 0;
     std::vector<int> acknowledged;
+    int round = 0;  // the last AwaitEachKey that has seen it
   };
   struct Writer {
     std::map<std::string, Written> keys;
@@ -51,6 +58,8 @@ class WriteChecker {
 
   ClusterClient client_;
   std::vector<Writer> writers_;
+  std::atomic<int> round_ = 0;
+  std::atomic<std::int64_t> awaited_ = 0;  // keys
   std::vector<std::jthread> threads_;
 };
 
