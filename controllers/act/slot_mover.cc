@@ -242,7 +242,7 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
     std::erase_if(open, [&](Slot slot) { return found.contains(slot); });
     for (const Slot slot : open) {
       // What was counted and a few that have come since; a slot that is more than a round by itself takes several.
-      const auto most = std::min(batch.keys[slot] + kNewKeys, round_keys_ + kNewKeys);
+      const auto most = std::min(batch.keys[slot] + kNewKeys, round_keys_);
       commands.push_back({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(most)});
     }
     std::vector<Reply> replies;

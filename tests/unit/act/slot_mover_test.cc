@@ -1,0 +1,110 @@
+// How long the rounds of a migration by keys take: so long clients of the source wait.
+#include "controllers/act/slot_mover.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "tests/unit/act/import_model.h"
+
+namespace slotwright {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::Each;
+using ::testing::Le;
+
+// A source whose every key takes its time to serialise, and a target that takes them.
+class SlowSource : public Commander {
+ public:
+  explicit SlowSource(SteppingClock& clock) : clock_(clock) {}
+
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, milliseconds) override {
+    std::vector<NodeResult> results;
+    const auto start = clock_.Now();
+    std::int64_t moved = 0;
+    for (const auto& request : requests) {
+      std::vector<Reply> replies;
+      for (const auto& command : request.commands) replies.push_back(Execute(command, moved));
+      results.emplace_back(std::move(replies));
+    }
+    if (moved > 0) {
+      rounds.push_back(clock_.Now() - start);
+      moved_keys.push_back(moved);
+    }
+    return results;
+  }
+
+  std::map<Slot, std::int64_t> keys;
+  reconciler::Duration time_of_a_key{};
+  std::vector<reconciler::Duration> rounds;  ///< Of those in which keys moved.
+  std::vector<std::int64_t> moved_keys;      ///< In each of them.
+
+ private:
+  Reply Execute(const Command& command, std::int64_t& moved) {
+    if (command[0] == "MIGRATE") {
+      const auto first = std::ranges::find(command, "KEYS") + 1;
+      const auto count = command.end() - first;
+      keys[static_cast<Slot>(std::stoi(*first))] -= count;
+      moved += count;
+      clock_.RunFor(count * time_of_a_key);
+    } else if (command[1] == "COUNTKEYSINSLOT") {
+      return {.type = Reply::Type::kInteger, .integer = keys[static_cast<Slot>(std::stoi(command[2]))]};
+    } else if (command[1] == "GETKEYSINSLOT") {
+      const auto count = std::min<std::int64_t>(std::stoll(command[3]), keys[static_cast<Slot>(std::stoi(command[2]))]);
+      return {.type = Reply::Type::kArray,
+              .elements = {static_cast<size_t>(count), {.type = Reply::Type::kString, .text = command[2]}}};
+    }
+    return {.type = Reply::Type::kStatus, .text = "OK"};
+  }
+
+  SteppingClock& clock_;
+};
+
+class Rounds : public ::testing::Test {
+ protected:
+  void MoveAll() {
+    SlotSet slots;
+    for (const auto& [slot, keys] : source_.keys) slots.Add(slot);
+    const std::int64_t all = std::accumulate(source_.keys.begin(), source_.keys.end(), std::int64_t{0},
+                                             [](std::int64_t sum, const auto& slot) { return sum + slot.second; });
+    SlotMover mover(source_, clock_, "", nullptr, seconds(5));
+    const NodeRef from{"a", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
+    const NodeRef to{"b", *NodeId::Parse(std::string(40, 'b')), {"10.0.0.2", 6379}};
+    const auto progress = mover.Move({from, to, slots}, clock_.Now() + seconds(3600));
+    EXPECT_EQ(progress.error, "");
+    EXPECT_EQ(progress.keys, all);
+  }
+
+  SteppingClock clock_;
+  SlowSource source_{clock_};
+};
+
+TEST_F(Rounds, SoonTakeAsLongAsClientsMayWait) {
+  for (Slot slot = 0; slot < 200; ++slot) source_.keys[slot] = slot % 50 == 49 ? 1000 : 60;
+  for (const auto time : {microseconds(50), microseconds(1000), microseconds(10'000)}) {
+    SCOPED_TRACE(time.count());
+    const auto keys = source_.keys;
+    source_.time_of_a_key = time;
+    source_.rounds.clear();
+    MoveAll();
+    source_.keys = keys;
+    ASSERT_GT(source_.rounds.size(), 50U);
+    source_.rounds.erase(source_.rounds.begin(), source_.rounds.begin() + 8);  // it begins with many
+    EXPECT_THAT(source_.rounds, Each(Le(2 * milliseconds(10))));
+  }
+}
+
+TEST_F(Rounds, GrowWhileKeysAreQuick) {
+  for (Slot slot = 0; slot < 200; ++slot) source_.keys[slot] = 1000;
+  source_.time_of_a_key = microseconds(2);
+  MoveAll();
+  EXPECT_LE(source_.moved_keys.front(), 1000);
+  EXPECT_GE(*std::ranges::max_element(source_.moved_keys), 3000);
+}
+
+}  // namespace
+}  // namespace slotwright
