@@ -28,7 +28,7 @@ struct Reply {
 
 struct RedisError {
   enum class Kind {
-    kConnect,   ///< Nobody listens there, or the connection was refused. No effects.
+    kConnect,   ///< Nobody listens there, the connection was refused, or the node does not say which it is. No effects.
     kDeadline,  ///< It accepted the connection, or not even that, and did not answer in time. Effects are unknown.
     kIo,        ///< The connection broke. Effects are unknown.
     kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password. No effects.

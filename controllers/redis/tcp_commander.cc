@@ -292,6 +292,13 @@ asio::awaitable<Status> TcpCommander::Identify(Batch& batch, Exchange& exchange)
   NodeResult replies = co_await Talk(batch, exchange, commands);
   if (!replies) co_return std::unexpected(std::move(replies).error());
   const NodeId& expected = exchange.request->expected;
+  // As BUSY while a script runs: it may be the expected one all the same.
+  if (replies->front().IsError()) {
+    co_return Fail(
+        RedisError::Kind::kConnect,
+        fmt::format("{} does not say whether it is node {} ({}); nothing was sent to it",
+                    exchange.request->endpoint.ToString(), expected.Short(), text::ForMessage(replies->front().text)));
+  }
   if (replies->front().text != expected.ToString()) {
     co_return Fail(
         RedisError::Kind::kStranger,

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
 #include "reconciler/kube/http_transport.h"
@@ -266,6 +269,51 @@ TEST(HungNode, IsNamedAndDelaysNoOtherCluster) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 15s);
   ASSERT_EQ(::kill(pid, SIGCONT), 0);
   EXPECT_TRUE(harness.BecomesReady());
+}
+
+// It answers -BUSY to everything, also to what the operator asks, and knows still all that it knew.
+TEST(BusyServer, IsNamedAndNeitherReplacedNorTakenForDead) {
+  Harness harness;
+  harness.StartOperator();
+  harness.Create(3, 1, {{"config", {{"cluster-node-timeout", "2000"}}}});
+  ASSERT_TRUE(harness.BecomesReady());
+  const auto before = harness.Look().observation;
+  const Endpoint busy = before.nodes[0].endpoint;
+  ASSERT_TRUE(harness.Ask(busy, {"CONFIG", "SET", "busy-reply-threshold", "50"}).IsOk());
+  const auto client = MakeTcpCommander();
+  auto script = std::async(std::launch::async, [&, password = harness.Password()] {
+    return client->Run({{busy, password, {{"EVAL", "while true do end", "0"}}}}, 60s)[0];
+  });
+  ASSERT_TRUE(Harness::Eventually([&] { return harness.Ask(busy, {"PING"}).text.starts_with("BUSY"); }));
+  // Meanwhile another shard is healed, for longer than the node timeout.
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(harness.client().Delete(types::kPods, {"default", "demo-2-1"}));
+  const auto healed = [&] {
+    const auto look = harness.Look();
+    const auto node = std::ranges::find(look.observation.nodes, "demo-2-1", &NodeView::pod);
+    return node != look.observation.nodes.end() && node->Answers() && node->InSync() &&
+           node->id() != before.nodes[5].id();
+  };
+  EXPECT_TRUE(Harness::Eventually(healed));
+  const auto said = [&] { return harness.Condition("Ready").value("message", ""); };
+  EXPECT_TRUE(Harness::Eventually([&] { return said().find("demo-0-0") != std::string::npos; }));
+  EXPECT_THAT(said(), ::testing::AllOf(HasSubstr("BUSY"), HasSubstr("SCRIPT KILL")));
+  std::this_thread::sleep_until(began + 5s);
+  for (const auto& node : harness.Look().observation.nodes) {
+    if (!node.Answers()) continue;
+    const NodeLine* line = node.table->Find(before.nodes[0].id());
+    if (node.pod == "demo-2-1" && line == nullptr) continue;
+    ASSERT_NE(line, nullptr) << node.pod;
+    EXPECT_FALSE(line->flags.fail || line->flags.pfail) << node.pod;
+  }
+  EXPECT_TRUE(harness.Ask(busy, {"SCRIPT", "KILL"}).IsOk());
+  EXPECT_THAT(script.get()->at(0).text, HasSubstr("SCRIPT KILL"));
+  ASSERT_TRUE(harness.BecomesReady());
+  EXPECT_EQ(harness.ViolatedPromise(), "");
+  const auto after = harness.Look().observation;
+  EXPECT_EQ(after.nodes[0].server.run_id, before.nodes[0].server.run_id);
+  EXPECT_EQ(after.nodes[0].me().slots, before.nodes[0].me().slots);
+  EXPECT_EQ(after.pods[0].uid, before.pods[0].uid);
 }
 
 TEST(LostPod, ComesBackAsAReplicaOfThePromotedOneAndNothingIsLost) {

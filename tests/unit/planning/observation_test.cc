@@ -28,6 +28,15 @@ TEST(ReadReplies, OfANodeThatIsLoadingAreNoAnswer) {
   EXPECT_EQ(node.error, "it is loading its data");
 }
 
+TEST(ReadReplies, OfANodeThatIsBusyWithAScriptAreNoAnswerAndSayWhatItSays) {
+  const Reply busy = {.type = Reply::Type::kError, .text = "BUSY Redis is busy running a script."};
+  NodeView node;
+  ReadReplies({busy, busy, busy, busy}, "host", node);
+  EXPECT_FALSE(node.Answers());
+  EXPECT_FALSE(node.loading || node.foreign || node.unauthorized);
+  EXPECT_EQ(node.error, busy.text);
+}
+
 TEST(ReadReplies, OfANodeThatHasLoadedAreAnAnswer) {
   NodeView node;
   ReadReplies(Replies("0"), "host", node);

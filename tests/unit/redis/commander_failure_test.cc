@@ -217,6 +217,21 @@ TEST(Commander, TakesErrorsOfTheServerAsReplies) {
   EXPECT_EQ(result->at(1).elements.at(1).text, "NOAUTH nested");
 }
 
+// Who does not say which node he is may still be the expected one.
+TEST(Commander, CallsNobodyAStrangerWhoIsTooBusyToSayWhoHeIs) {
+  FakeServer server([](FakeConnection& c) {
+    c.ReadUntil("MYID\r\n");
+    c.Send("-BUSY Redis is busy running a script.\r\n");
+    c.AwaitClose();
+  });
+  const auto commander = MakeTcpCommander();
+  const auto id = *NodeId::Parse(std::string(40, 'a'));
+  const auto error = ErrorOf(RunOne(*commander, {server.endpoint(), "", {{"SAVE"}}, id}));
+  EXPECT_NE(error.kind, Kind::kStranger);
+  EXPECT_THAT(error.message, HasSubstr("BUSY Redis is busy running a script."));
+  EXPECT_THAT(error.message, Not(HasSubstr("any more")));
+}
+
 TEST(Commander, PutsAnswersTogetherThatComeByteByByte) {
   FakeServer server([](FakeConnection& c) {
     c.ReadCommand("PING");
