@@ -76,6 +76,9 @@ int ShowPlan(const Settings& settings) {
     const auto object = ReadCluster(settings.file, connection->ns);
     if (!object) return Complain(object.error());
     inspection = InspectAsIf(client, *object);
+    if (!inspection && inspection.error().kind == reconciler::ErrorKind::kInvalid) {
+      return Complain(inspection.error().Within(settings.file));
+    }
   }
   if (!inspection) return Complain(inspection.error());
   fmt::print("{}", PlanReport(inspection->plan));
