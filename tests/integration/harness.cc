@@ -19,6 +19,7 @@
 namespace slotwright::testing {
 
 using reconciler::Json;
+namespace types = reconciler::types;
 
 namespace {
 
@@ -98,6 +99,35 @@ void Harness::PatchSpec(const Json& spec, const std::string& name) {
 void Harness::Delete(const std::string& name) {
   const auto deleted = client_->Delete(kRedisClusters, {"default", name});
   ASSERT_TRUE(deleted) << deleted.error().message;
+}
+
+void Harness::SetPaused(bool paused, const std::string& name) {
+  const Json value = paused ? Json("true") : Json();
+  const auto patched = client_->Patch(kRedisClusters, {"default", name}, reconciler::PatchType::kMerge,
+                                      {{"metadata", {{"annotations", {{annotations::kPaused, value}}}}}});
+  ASSERT_TRUE(patched) << patched.error().message;
+}
+
+void Harness::ExpectDeletionLeaves(size_t claims, const std::string& name) {
+  std::vector<NodeRequest> pings;
+  const std::string password = Password(name);
+  for (const auto& node : Look(name).observation.nodes) pings.push_back({node.endpoint, password, {{"PING"}}});
+  ASSERT_FALSE(pings.empty());
+  Delete(name);
+  const auto left = [&](const reconciler::ResourceType& type) {
+    const auto list =
+        client_->List(type, {.ns = "default", .label_selector = fmt::format("{}={}", labels::kInstance, name)});
+    return list ? list->items.size() : 999;
+  };
+  EXPECT_TRUE(Eventually([&] { return !client_->Get(kRedisClusters, {"default", name}); }));
+  for (const auto& type : {types::kPods, types::kServices, types::kConfigMaps, types::kSecrets,
+                           types::kPodDisruptionBudgets, types::kPersistentVolumeClaims}) {
+    const size_t wanted = type.kind == types::kPersistentVolumeClaims.kind ? claims : 0;
+    EXPECT_TRUE(Eventually([&] { return left(type) == wanted; })) << left(type) << " " << type.plural;
+  }
+  for (const auto& result : commander_->Run(pings, 1s)) {
+    EXPECT_TRUE(!result && result.error().kind == RedisError::Kind::kConnect) << "a server still runs";
+  }
 }
 
 Json Harness::Condition(const std::string& type, const std::string& name) const {

@@ -38,6 +38,9 @@ class Harness {
               const std::string& image = "redis:7.0", const std::string& name = "demo");
   void PatchSpec(const reconciler::Json& spec, const std::string& name = "demo");
   void Delete(const std::string& name = "demo");
+  void SetPaused(bool paused, const std::string& name = "demo");
+  /// Deletes the cluster: no object of it may be left but so many claims, and no server.
+  void ExpectDeletionLeaves(size_t claims, const std::string& name = "demo");
 
   /// The condition of that type, {} if there is none.
   [[nodiscard]] reconciler::Json Condition(const std::string& type, const std::string& name = "demo") const;
