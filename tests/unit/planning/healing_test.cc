@@ -306,6 +306,31 @@ TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
   EXPECT_THAT(world_.Actions(), Contains(HasSubstr("let replicas copy demo-1-0")));
 }
 
+// A demotion that its own replica has not heard of, and will not, as Redis lets no replica follow another one.
+TEST(Healing, TellsAReplicaOfAReplicaWhoTheMasterIs) {
+  World world = World::Healthy(3, 2);
+  for (auto& node : world.observation.nodes) world.Line(node.pod, "demo-1-2").master = IdOf("demo-1-1");
+  EXPECT_EQ(world.MakePlan().reason, "JoiningNodes");
+  const Plan plan = world.MakePlan();
+  ASSERT_EQ(plan.actions.size(), 1U);
+  const auto& told = std::get<Replicate>(plan.actions[0]);
+  EXPECT_EQ(told.node.pod, "demo-1-2");
+  EXPECT_EQ(told.master, IdOf("demo-1-0"));
+}
+
+// It serves a script that does not end, or writes for long; a person may end it.
+TEST(Healing, LeavesAMasterAloneThatIsBusy) {
+  World world = World::Healthy();
+  NodeView& busy = world.Node("demo-1-0");
+  busy.table.reset();
+  busy.error = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  EXPECT_FALSE(plan.refusal);
+  EXPECT_EQ(plan.reason, "WaitingForNodes");
+  EXPECT_THAT(plan.message, AllOf(HasSubstr("demo-1-0"), HasSubstr("SCRIPT KILL")));
+}
+
 TEST(Healing, NeverTurnsANodeWithKeysIntoAReplica) {
   World world = World::Healthy();
   for (auto& node : world.observation.nodes) {
