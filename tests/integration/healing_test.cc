@@ -108,6 +108,7 @@ TEST_P(KilledMaster, LosesNoMoreThanWasOnItsWay) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, KilledMaster,
                          ::testing::Values(Engine{"Redis70", "redis:7.0", false},
+                                           Engine{"Redis70WithStorage", "redis:7.0", true},
                                            Engine{"Redis82WithStorage", "redis:8.2", true},
                                            Engine{"Valkey91", "valkey/valkey:9.1", false}),
                          [](const auto& param_info) { return param_info.param.name; });
