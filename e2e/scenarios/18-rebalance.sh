@@ -26,3 +26,4 @@ automatic() { in_test patch rdc demo --type=merge -p '{"spec": {"rebalance": {"m
 while_operators_die 1 demo automatic
 expect 120 "they are even" even
 tell "of slots: $(slots_of 0) $(slots_of 1) $(slots_of 2)"
+in_test patch rdc demo --type=merge -p '{"spec": {"rebalance": {"method": "Auto"}}}'
