@@ -20,7 +20,7 @@ roll_and_lose_a_master() {
     patch demo '{"spec": {"config": {"databases": "21"}}}'
     in_test delete pod "$(master_of kept 1)" --wait=false
 }
-while_operators_die 2 demo roll_and_lose_a_master
+while_operators_die 1 demo roll_and_lose_a_master
 in_test get rdc
 expect 120 "another directive" settled demo 8
 expect 60 "a master's pod of yet another cluster is back" settled kept 6
