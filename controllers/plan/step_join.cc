@@ -68,9 +68,9 @@ bool MayBecomeReplica(const ClusterView& view, const NodeView& node, const NodeV
   });
 }
 
-// A server that hears of its master's new address from others before the master itself says so goes on asking the old one
-// for good (clusterProcessGossipSection, src/cluster.c, leaves the replication as it is). Redis asks the new one when told
-// again whom to replicate; Valkey, from 8.0 on, does nothing then.
+// A server that hears of its master's new address from others before the master itself says so goes on asking the old
+// one for good (clusterProcessGossipSection, src/cluster.c, leaves the replication as it is). Redis asks the new one
+// when told again whom to replicate; Valkey, from 8.0 on, does nothing then.
 bool AsksAnOldAddress(const NodeView& node, const NodeView& master) {
   if (node.me().master != master.id() || node.server.engine != "redis") return false;
   if (node.server.master_link_up || node.server.master_host.empty()) return false;

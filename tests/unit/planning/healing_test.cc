@@ -124,7 +124,8 @@ TEST(Healing, OfWhatIsLeftOverHoldsNoRollUpButReady) {
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
 }
 
-// Others told it of its master's new address before the master did: Redis then leaves the replication as it is, for good.
+// Others told it of its master's new address before the master did: Redis then leaves the replication as it is, for
+// good.
 TEST(Healing, TellsAReplicaThatAsksAnOldAddressAgainWhomToReplicate) {
   World world = World::Healthy();
   auto& server = world.Node("demo-1-1").server;
