@@ -15,7 +15,7 @@ paused demo true
 trap 'paused demo false' EXIT
 # The password goes from the server's own file to the client's environment, inside of the pod.
 in_test exec "$(master 0 pod)" -- sh -c "REDISCLI_AUTH=\$(sed 's/^AUTH .//; s/.$//' /run/slotwright/auth) redis-cli --cluster reshard \
-    $(master 0 address) --cluster-from $(master 0 id) --cluster-to $(master 1 id) --cluster-slots 600 --cluster-yes" | tail -n 2
+    $(master 0 address) --cluster-from $(master 0 id) --cluster-to $(master 1 id) --cluster-slots 1500 --cluster-yes" | tail -n 2
 paused demo false
 trap - EXIT
 expect 120 "uneven slots are said" said
