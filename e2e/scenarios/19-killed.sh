@@ -1,5 +1,9 @@
 # operators killed again and again, whatever goes on
+# writers wait for at most 20 s
 # shellcheck shell=bash
+
+# That long where all operators die while slots move and nodes are drained: a master that does not know of a slot's new owner
+# when the old one ends says CLUSTERDOWN, until an operator is back (seen once: 13 s).
 
 checker_ask checker-demo "fill?keys=200000"
 patch() { in_test patch rdc "$1" --type=merge -p "$2"; }
