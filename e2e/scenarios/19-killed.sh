@@ -2,8 +2,8 @@
 # writers wait for at most 20 s
 # shellcheck shell=bash
 
-# That long where all operators die while slots move and nodes are drained: a master that does not know of a slot's new owner
-# when the old one ends says CLUSTERDOWN, until an operator is back (seen once: 13 s).
+# That long where all operators die while slots move and a node is drained: a master that was importing a slot does not learn who
+# its owner is after a failover, and says CLUSTERDOWN until an operator is back and closes the slot (seen once: 13 s).
 
 checker_ask checker-demo "fill?keys=200000"
 patch() { in_test patch rdc "$1" --type=merge -p "$2"; }
