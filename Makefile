@@ -51,10 +51,14 @@ bench: build ## Creation of a cluster and migration of slots, side by side with 
 setup-e2e:
 	@scripts/setup.sh e2e
 
+# What the scenarios run on this machine.
+e2e e2e-run: export SLOTWRIGHT := $(CURDIR)/$(BUILD)/operator/slotwright-operator
+e2e e2e-run: export E2E_CONFORMANCE := $(CURDIR)/$(BUILD)/tests/conformance/conformance_test
+
 .PHONY: e2e
 e2e: setup-e2e ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
 	@scripts/build.sh $(PRESET) slotwright-operator conformance_test
-	@SLOTWRIGHT=$(CURDIR)/$(BUILD)/operator/slotwright-operator e2e/all.sh
+	@e2e/all.sh
 
 .PHONY: e2e-run
 e2e-run: ## The scenarios alone, on the cluster of KUBECONFIG or of make e2e-up

@@ -10,7 +10,7 @@ cluster_environment
 cache_lock
 packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
-mkdir "$packed"/{operator,checker}
+mkdir "$packed/operator"
 
 if [ "$ENGINE" = host ]; then
     step "building the operator's image" docker build -t slotwright:e2e "$root"
@@ -22,7 +22,6 @@ else
     slim_root "$OPERATOR_PACKAGES"
     step "packing the operator's image" operator_image slotwright:e2e "$program" "$packed/operator"
     note "the operator's image has $(cat "$packed/operator/megabytes") MB"
-    slim_root "$CHECKER_PACKAGES"
-    step "packing the write checker's image" checker_image write-checker:e2e "$packed/checker"
-    step "loading both images on the nodes" images_load_on_nodes "$packed/operator" "$packed/checker"
+    checker_image write-checker:e2e
+    step "loading both images on the nodes" images_load_on_nodes "$packed/operator" "$(checker_image_dir)"
 fi

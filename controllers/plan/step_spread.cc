@@ -109,7 +109,9 @@ class Topology {
 
 std::optional<Plan> SpreadMasters(const Observation& observation, const ClusterView& view) {
   const auto& placement = observation.cluster.spec.placement;
-  if (!placement.spread_masters || !HasBeenWellForLong(observation)) return std::nullopt;
+  // Nobody writes before the cluster is Ready for the first time: then a hand-over costs nothing.
+  const bool is_new = observation.cluster.ready_at.empty();
+  if (!placement.spread_masters || (!is_new && !HasBeenWellForLong(observation))) return std::nullopt;
   std::vector<std::string> fixed;
   for (const auto& key : placement.topology_keys) {
     const Topology topology(observation, view, key, fixed);

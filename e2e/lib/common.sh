@@ -69,6 +69,6 @@ wait_until() {
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.5
+        sleep 0.2
     done
 }

@@ -85,7 +85,19 @@ replaced() {
 # master_of NAME SHARD: the pod that is the master of that shard now.
 master_of() { in_test get rdc "$1" -o "jsonpath={.status.shards[?(@.name==\"$1-$2\")].master.pod}"; }
 
+# none COMMAND [ARG...]: it succeeds and prints nothing.
+none() {
+    local out
+    out=$("$@") && [ -z "$out" ]
+}
+
 lease_holder() { in_system get lease slotwright -o 'jsonpath={.spec.holderIdentity}'; }
+
+# operator_leads: the Lease's holder is a pod that is there.
+operator_leads() {
+    local pods
+    pods=$(operators) && grep -qxF "pod/$(lease_holder | sed 's/_.*//')" <<<"$pods"
+}
 
 # operators_ready COUNT: so many operator pods are Ready, and one of them holds the Lease.
 operators_ready() {
@@ -95,50 +107,119 @@ operators_ready() {
     [ "$(wc -l <<<"$pods")" = "$1" ] && grep -qxF "$(lease_holder | sed 's/_.*//')" <<<"$pods"
 }
 
-# while_operators_die SECONDS COMMAND...: runs it, and for that long what it began goes on, while all operators are killed every
-# three seconds. The next leader has to wait until the Lease of a dead one is over.
-while_operators_die() {
-    local scenario=$BASHPID killer before times=0
-    before=$(operators)
-    while ((times++ < 100)) && kill -0 "$scenario"; do
-        in_system delete pods -l app.kubernetes.io/component=operator --force --grace-period=0
-        sleep 3
-    done &
-    killer=$!
-    "${@:2}"
-    sleep "$1"
-    kill "$killer"
-    wait "$killer" || true
-    [ -z "$(comm -12 <(echo "$before") <(operators))" ] # none of them is left
-}
-
 operators() { in_system get pods -l app.kubernetes.io/component=operator -o name | sort; }
 
+# kill_prepare POD...: chooses what kill_now ends, so that a kill comes at once and takes nobody's time to put things in order:
+# on kind the processes of those operators that run, elsewhere the pods (whose processes are then told to end, and do so).
+kill_prepare() {
+    local pod node container pid
+    victims=("$@")
+    on_kind || return 0
+    victims=()
+    for pod; do
+        read -r node container <<<"$(in_system get "$pod" -o \
+            'jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}')"
+        pid=$(docker exec "$node" crictl inspect "${container#*//}" | jq .info.pid) || continue
+        [ "$pid" -le 0 ] || victims+=("$node $pid")
+    done
+    [ ${#victims[@]} -gt 0 ]
+}
+
+kill_now() {
+    local victim pids=()
+    if on_kind; then
+        for victim in "${victims[@]}"; do
+            docker exec "${victim% *}" kill -KILL "${victim#* }" &
+            pids+=($!)
+        done
+        wait_all "${pids[@]}"
+    else
+        in_system delete "${victims[@]}" --force --grace-period=0
+    fi
+}
+
+# under_way NAME: says what the operator last said it was doing about that cluster, or why it is not Ready; fails if all is well.
+under_way() {
+    in_test get rdc "$1" -o json | jq -er '.status | (.operation | select(.) | "\(.type): \(.step)")
+        // (.conditions[]? | select(.type == "Ready" and .status == "False") | .reason)'
+}
+
+# while_operators_die TIMES NAME COMMAND [ARG...]: runs it, and up to so many times kills all operators while the cluster NAME
+# has something under way, each time a little later after the next leader was there. Nobody gives the Lease back: it has to run
+# out. Pods go with their processes, as the kubelet would start them later each time. Fails if no kill was in the middle.
+while_operators_die() {
+    local times=$1 name=$2 before now command round said hits=0
+    before=$(operators)
+    [ -n "$before" ]
+    mapfile -t now <<<"$before"
+    kill_prepare "${now[@]}"
+    "${@:3}" &
+    command=$!
+    expect 60 "$name has something under way" under_way "$name"
+    for ((round = 0; round < times; ++round)); do
+        if [ "$round" -gt 0 ]; then
+            expect 60 "another operator leads" operator_leads
+            sleep "0.$((round * 3))"
+            mapfile -t now < <(operators)
+            kill_prepare "${now[@]}" || continue
+            under_way "$name" >/dev/null || break
+        fi
+        kill_now || continue # who killed them is a scenario beside this one
+        # Nobody is there to say anything else.
+        if said=$(under_way "$name"); then
+            tell "killed ${#victims[@]} operators in the middle of: $said"
+            hits=$((hits + 1))
+        fi
+        in_system delete "${now[@]}" --force --grace-period=0 --ignore-not-found
+    done
+    wait "$command"
+    tell "$hits kills were in the middle"
+    [ "$hits" -gt 0 ]
+    expect 30 "there are other operators" operators_other_than "$before"
+}
+
+# operators_other_than PODS: some, and none of those.
+operators_other_than() {
+    local now
+    now=$(operators) && [ -n "$now" ] && [ -z "$(comm -12 <(echo "$1") <(echo "$now"))" ]
+}
+
 # on_kind: whether nodes are containers here, so that their processes can be reached; scenarios that need it say `on_kind ||
-# skip`.
-on_kind() { docker inspect "$(kubectl get nodes -o 'jsonpath={.items[0].metadata.name}')" >/dev/null 2>&1; }
+# skip`. The nodes say so, not docker: where it does not answer, the scenario has to fail.
+on_kind() { [ "$ON_KIND" = true ]; }
+# skip [REASON]
 skip() {
-    tell "skipped: the nodes are not containers of this machine"
+    tell "skipped: ${1:-the nodes are not containers of this machine}"
     exit 77
 }
+
+# masters_of NAME: the pods that are its shards' masters, in one line.
+masters_of() { in_test get rdc "$1" -o json | jq -ce '[.status.shards[].master.pod]'; }
 
 # pods_unharmed NAME UIDS: the cluster's pods are still the same ones. pods_identities NAME makes UIDS: container ids too.
 pods_identities() { pods_json "$1" | jq -r '.items[] | "\(.metadata.uid) \(.status.containerStatuses[0].containerID)"' | sort; }
 pods_unharmed() { [ "$(pods_identities "$1")" = "$2" ]; }
 
-# checker_start NAME: writes to that cluster from now on.
+# checker_start NAME: writes to that cluster from now on, and is asked after each scenario until checker_stop.
 checker_start() {
     in_test create configmap write-checker --from-file="$E2E_DIR/lib/checker.py" --dry-run=client -o yaml | in_test apply -f -
     sed "s/CLUSTER/$1/g; s/IMAGE/$CHECKER_IMAGE/" "$E2E_DIR/manifests/checker.yaml" | in_test apply -f -
+    echo "checker-$1" >>"$CHECKERS"
     in_test wait --for=condition=Ready "pod/checker-$1" --timeout=60s
 }
 
-checker_stop() { in_test delete pod "checker-$1" --wait; }
+# checker_stop NAME: what it saw up to now is in the log, and has to be well.
+checker_stop() {
+    local lap
+    lap=$(laps "checker-$1")
+    tell "the last of checker-$1: $lap"
+    jq -e '.lost == 0 and .disordered == 0' <<<"$lap"
+    sed -i "/^checker-$1\$/d" "$CHECKERS"
+    in_test delete pod "checker-$1" --wait
+}
 
 # checker_ask POD PATH: by the API server's proxy, so that it does not matter where this runs.
 checker_ask() { kubectl --request-timeout=120s get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8000/proxy/$2"; }
-
-checkers() { in_test get pods -l app=write-checker -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' 2>/dev/null; }
 
 # laps CHECKER...: what they saw since the last time, in one JSON object; null where there is none.
 laps() {

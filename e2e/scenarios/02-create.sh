@@ -1,17 +1,23 @@
 # kubectl apply of 3 masters, 3 replicas, until Ready
 # shellcheck shell=bash
 
-cluster_apply demo "$REDIS_IMAGE" 'placement: {topologyKeys: [topology.kubernetes.io/zone, kubernetes.io/hostname]}'
+# The file that users apply, with an image that is there and pods spread over zones as well.
+sed "s|^  image: .*|  image: $REDIS_IMAGE|" "$E2E_DIR/../examples/rediscluster.yaml" | kubectl patch --local -f - --type=merge -o yaml \
+    -p '{"spec": {"placement": {"topologyKeys": ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]}}}' | in_test apply -f -
 in_test wait --for=condition=Ready rdc/demo --timeout=180s
 tell "Ready"
 expect 60 "six pods are Ready and nothing is under way" settled demo 6
 in_test get rdc,pods,pdb,svc -o wide
+in_test get rdc demo -o json | jq -e --arg image "$REDIS_IMAGE" '.spec.masters == 3 and .spec.replicasPerMaster == 1 and .spec.image == $image'
+in_test describe rdc/demo | grep -F "16384 slots on 3 masters, 3 replicas in sync"
+# No shard is on one node alone.
+pods_json demo | jq -e '[.items[] | "\(.metadata.name | sub("-[0-9]+$"; "")) \(.spec.nodeName)"] | length == 6 and length == (unique | length)'
 in_system exec deployment/slotwright -- slotwright status demo --namespace "$NAMESPACE"
 in_system exec deployment/slotwright -- slotwright check demo --namespace "$NAMESPACE"
 
-# The same program as a plugin of kubectl, if it was built here.
-program=$E2E_DIR/../build/release/operator/slotwright-operator
-if [ -x "$program" ]; then
+# The same program as a plugin of kubectl, if it was built here. Where nothing may be skipped it has to be.
+program=${SLOTWRIGHT:-$E2E_DIR/../build/release/operator/slotwright-operator}
+if [ -x "$program" ] || [ -z "${E2E_SKIPS-yes}" ]; then
     plugins=$(mktemp -d)
     trap 'rm -r "$plugins"' EXIT
     ln -s "$(realpath "$program")" "$plugins/kubectl-slotwright"
@@ -24,3 +30,5 @@ if [ -x "$program" ]; then
     fi
 fi
 checker_start demo
+apart() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length == 3 and length == (unique | length)'; }
+expect 60 "each master has a node of its own" apart

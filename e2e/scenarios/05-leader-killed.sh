@@ -4,17 +4,6 @@
 slots_left() { in_test get rdc demo -o json | jq '.status.operation.slotsLeft // 0'; }
 moving() { [ "$(slots_left)" -gt 500 ]; }
 
-# kill_prepare POD: sets `killer` to what ends it: on kind its process at once; elsewhere a deletion without a grace period.
-kill_prepare() {
-    local node container
-    killer=(in_system delete pod "$1" --force --grace-period=0)
-    if on_kind; then
-        node=$(in_system get pod "$1" -o 'jsonpath={.spec.nodeName}')
-        container=$(in_system get pod "$1" -o 'jsonpath={.status.containerStatuses[0].containerID}')
-        killer=(docker exec "$node" kill -KILL "$(docker exec "$node" crictl inspect "${container#*//}" | jq .info.pid)")
-    fi
-}
-
 other_leads() {
     local holder
     holder=$(lease_holder)
@@ -23,10 +12,10 @@ other_leads() {
 
 checker_ask checker-demo "fill?keys=600000"
 leader=$(lease_holder)
-kill_prepare "${leader%_*}"
+kill_prepare "pod/${leader%_*}"
 in_test scale rdc/demo --replicas=4
 expect 60 "slots are being moved" moving
-"${killer[@]}"
+kill_now
 left=$(slots_left)
 tell "killed $leader with $left slots left"
 [ "$left" -gt 0 ] # nobody is there to count on: it was in the middle

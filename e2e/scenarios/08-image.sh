@@ -10,5 +10,5 @@ all_well() {
 
 change "$OTHER_IMAGE"
 all_well "$OTHER_IMAGE"
-while_operators_die 6 change "$NEXT_IMAGE"
+while_operators_die 2 demo change "$NEXT_IMAGE"
 all_well "$NEXT_IMAGE"

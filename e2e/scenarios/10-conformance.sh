@@ -2,11 +2,8 @@
 # beside the next one
 # shellcheck shell=bash
 
-program=$E2E_DIR/../build/release/tests/conformance/conformance_test
-if [ ! -x "$program" ]; then
-    tell "skipped: there is no $program"
-    exit 77
-fi
+program=${E2E_CONFORMANCE:-$E2E_DIR/../build/release/tests/conformance/conformance_test}
+[ -x "$program" ] || skip "there is no $program"
 # Most of the time it waits, for a garbage collector among others: four at a time. Each test has its own namespace.
 shards=4
 pids=()
@@ -15,4 +12,4 @@ for ((i = 0; i < shards; ++i)); do
     pids+=($!)
 done
 wait_all "${pids[@]}"
-kubectl delete crd widgets.conformance.slotwright.dev
+kubectl delete crd "$CONFORMANCE_CRD"

@@ -15,7 +15,7 @@ read -r node pod victim < <(jq -nr --argjson demo "$(in_test get rdc demo -o jso
 address=$(pod_address "$pod")
 uid=$(pod_uid "$victim")
 tell "$victim is to get $address, where $pod is the master"
-on_node 'ls /run/cni-ipam-state/*/last_reserved_ip.0' || skip
+on_node 'ls /run/cni-ipam-state/*/last_reserved_ip.0' || skip "pods do not get their addresses from host-local"
 
 # The operator must not make the master anew before its address has passed on.
 paused demo true

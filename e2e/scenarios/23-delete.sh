@@ -1,8 +1,8 @@
 # delete a cluster, helm uninstall: the other one stays and serves
 # shellcheck shell=bash
 
-nothing_left() { [ -z "$(in_test get pods,svc,cm,pdb -l app.kubernetes.io/instance=demo -o name)" ]; }
-no_operator() { [ -z "$(in_system get pods -o name)" ]; }
+nothing_left() { none in_test get pods,svc,cm,pdb,secret -l app.kubernetes.io/instance=demo -o name; }
+no_operator() { none in_system get pods -o name; }
 
 checker_stop demo
 pods=$(pods_identities kept)

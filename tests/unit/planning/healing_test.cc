@@ -137,6 +137,22 @@ TEST(Healing, OfWhatIsLeftOverHoldsNoRollUpButReady) {
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-1"));
 }
 
+// Others told it of its master's new address before the master did: Redis then leaves the replication as it is, for
+// good.
+TEST(Healing, TellsAReplicaThatAsksAnOldAddressAgainWhomToReplicate) {
+  World world = World::Healthy();
+  auto& server = world.Node("demo-1-1").server;
+  server.master_host = "10.9.9.9";
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "the link is there";
+  server.master_link_up = false;
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("make demo-1-1 (64656d6f) a replica of demo-1-0")));
+  server.engine = "valkey";
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it would do nothing";
+  server.engine = "redis";
+  server.master_host = world.Node("demo-1-0").endpoint.host;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "it only takes its time";
+}
+
 TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   World world = WithAGhostOfAReplica();
   for (auto& line : world.Node("demo-2-0").table->lines) {

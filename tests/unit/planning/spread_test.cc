@@ -49,6 +49,14 @@ TEST_F(Spread, HandsOneMasterOfAFullNodeToItsReplicaOnAFreeOne) {
   EXPECT_THAT(world_.MakePlan().message, HasSubstr("2 of 3 masters are in kubernetes.io/hostname a"));
 }
 
+TEST_F(Spread, WaitsForNothingBeforeTheClusterIsReadyForTheFirstTime) {
+  PileUp();
+  world_.observation.cluster.status.erase("conditions");
+  EXPECT_THAT(world_.Actions(), IsEmpty()) << "it was Ready before";
+  world_.observation.cluster.ready_at.clear();
+  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
+}
+
 TEST_F(Spread, IsContentWhereNobodyHasMoreThanItsShare) {
   Place({{"demo-0-0", "a"},
          {"demo-0-1", "b"},

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 spread() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length == (unique | length)'; }
-piled() { ! spread; }
+piled() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length > (unique | length)'; }
 
 paused demo true # or it would put that right before anybody sees it
 if piled; then

@@ -1,9 +1,13 @@
 # helm upgrade: definition, operators; the same Redis pods
+# beside the next one
 # shellcheck shell=bash
 
 demo=$(pods_identities demo)
 kept=$(pods_identities kept)
-all_new() { ! in_system get pods -o name | grep -qxF "$before"; }
+all_new() {
+    local now
+    now=$(in_system get pods -o name) && [ -n "$now" ] && ! grep -qxF "$before" <<<"$now"
+}
 # definition_knows FIELD: of spec.placement
 definition_knows() {
     kubectl get crd redisclusters.slotwright.dev -o json |

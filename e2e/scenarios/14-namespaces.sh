@@ -4,14 +4,14 @@
 pods=$(pods_identities demo)
 helm uninstall slotwright --namespace "$SYSTEM" --wait
 # wait_until alone would see the old pods as Ready.
-no_operator() { [ -z "$(in_system get pods -o name)" ]; }
+no_operator() { none in_system get pods -o name; }
 expect 60 "the old operators are gone" no_operator
 # The definition was kept, so this release need not bring it.
 helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" "${INSTALL_OPTIONS[@]}" \
     --set "watch.namespaces={$NAMESPACE}" --set crds.install=false
 in_system rollout status deployment/slotwright --timeout=120s
 expect 60 "two operators are Ready" operators_ready 2
-[ -z "$(kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=slotwright -o name)" ]
+none kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=slotwright -o name
 # What is elsewhere is none of its business.
 in_other() { kubectl --namespace "$NAMESPACE-other" "$@"; }
 kubectl create namespace "$NAMESPACE-other"
@@ -24,7 +24,7 @@ pods_unharmed demo "$pods"
 in_test scale rdc/demo --replicas=5
 expect 120 "five masters" settled demo 10
 in_other get rdc demo -o json | jq -e '.status == null'
-[ -z "$(in_other get pods -o name)" ]
+none in_other get pods -o name
 # Until an operator of its own comes, with a Lease of its own name.
 helm install beside "$E2E_DIR/../charts/slotwright" --namespace "$NAMESPACE-other" "${INSTALL_OPTIONS[@]}" \
     --set "watch.namespaces={$NAMESPACE-other}" --set crds.install=false,replicas=1
