@@ -108,7 +108,13 @@ std::string OperationType(const Observation& observation, const Plan& plan, cons
   return plan.step == "rebalance" || plan.step == "spread" ? "Rebalance" : "Heal";
 }
 
-void AddOperation(const Observation& observation, const Plan& plan, Json& status) {
+// Of who does not answer nobody knows.
+bool MayHaveOpenSlots(const Observation& observation, const ClusterView& view) {
+  return view.answering.size() < observation.pods.size() ||
+         std::ranges::any_of(view.answering, [](const NodeView* node) { return !node->me().open_slots.empty(); });
+}
+
+void AddOperation(const Observation& observation, const ClusterView& view, const Plan& plan, Json& status) {
   if (plan.settled || (plan.refusal && !plan.meanwhile) || observation.cluster.paused) return;
   const auto [step, reason] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
   const Json before = observation.cluster.status.value("operation", Json::object());
@@ -121,7 +127,13 @@ void AddOperation(const Observation& observation, const Plan& plan, Json& status
                          {"stepSince", goes_on ? before.value("stepSince", now) : now},
                          {"reason", reason},
                          {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
-  if (!plan.migration) return;
+  if (!plan.migration) {
+    // Whose open slots are is told by this, also to the next leader: something more urgent ends no migration.
+    if (before.contains("slotsLeft") && MayHaveOpenSlots(observation, view)) {
+      status["operation"]["slotsLeft"] = before.at("slotsLeft");
+    }
+    return;
+  }
   const auto& migration = *plan.migration;
   status["operation"]["slotsLeft"] = migration.slots_left;
   if (migration.keys_per_second) status["operation"]["keysPerSecond"] = *migration.keys_per_second;
@@ -147,7 +159,7 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
   status["readyMasters"] = ready_masters;
   status["replicas"] = std::ranges::count_if(view.answering, [](const NodeView* node) { return node->InSync(); });
   if (!view.answering.empty()) status["version"] = Versions(view);
-  AddOperation(observation, plan, status);
+  AddOperation(observation, view, plan, status);
 
   Json conditions = cluster.status.value("conditions", Json::array());
   for (const Condition& condition :
