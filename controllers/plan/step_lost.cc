@@ -7,6 +7,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 #include "controllers/resources/configuration.h"
 
 namespace slotwright::steps {
@@ -20,11 +21,21 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
+// Its pod is gone, is not to be made again, and left no volume to start from.
+bool IsGoneForGood(const Observation& observation, const ClusterView::Absent& lost) {
+  const auto& cluster = observation.cluster;
+  const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
+  if (!place || IsWanted(observation, place->first, place->second)) return false;
+  return !observation.objects.contains(
+      {"PersistentVolumeClaim", ClaimNameOf(cluster.name, place->first, place->second)});
+}
+
 // A later life of the same pod answers, or the pod is a new one that has not started and that has nothing to start
 // from: then no process with the old id can come back with writes. With a volume it can, and then it should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const PodView* pod = observation.FindPod(PodBehind(observation, lost));
-  if (pod == nullptr || pod->terminating) return false;
+  if (pod == nullptr) return IsGoneForGood(observation, lost);
+  if (pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
   return pod->phase == "Pending" && !observation.cluster.spec.storage;
 }
@@ -166,10 +177,6 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
     const std::string remedy =
         !HasLasted(observation, "MajorityLost", patience)
             ? fmt::format("a container that starts again is back within {} s", patience.count())
-        : pod == nullptr
-            ? fmt::format(
-                  "its pod is not made again; if no process of it can be left, run CLUSTER FAILOVER TAKEOVER on {}",
-                  replica->pod)
         : observation.cluster.spec.storage
             ? fmt::format("if its volume never comes back, run CLUSTER FAILOVER TAKEOVER on {}", replica->pod)
             : fmt::format(

@@ -95,13 +95,15 @@ std::vector<const Disk*> World::Copies(const std::function<bool(const std::strin
 }
 
 void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
+  int more = 0;
   for (auto& [key, written] : written_) {
     std::set<int> held;
     for (const Disk* disk : copies) held.merge(NumbersIn(ValueOf(*disk, key)));
     for (const int number : written.acknowledged) {
-      if (!held.contains(number)) written.excused.insert(number);
+      if (!held.contains(number)) more += written.excused.insert(number).second ? 1 : 0;
     }
   }
+  if (more > 0 && effects.trace) effects.trace(fmt::format("{} more writes are lost, and nobody is to blame", more));
 }
 
 // A process ended, and not by our hand: what nobody else has is gone with it.

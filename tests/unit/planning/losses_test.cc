@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -108,10 +109,12 @@ World WithAMasterThatIsOneTooMany() {
   return world;
 }
 
-TEST(LostMaster, WhosePodIsGoneMayStillWrite) {
+TEST(LostMaster, WritesNoMoreOnceItsPodIsGone) {
   World world = WithAMasterThatIsOneTooMany();
-  world.RemovePod("demo-2-1");
+  world.Kill("demo-2-1");
   EXPECT_THAT(world.Actions(), IsEmpty());
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("let demo-2-0 (64656d6f) take over from its dead master")));
 }
 
 TEST(LostMaster, IsReplacedByTheReplicaThatHasMostOfItsData) {
@@ -164,7 +167,7 @@ TEST(UnawareReplica, WaitsForAMasterThatMayComeBackWithWrites) {
   world.Kill("demo-2-1");
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
   world.RemovePod("demo-2-1");
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("take over")));
 }
 
 TEST(UnawareReplica, WaitsForOthersOfItsShardThatMayHaveMore) {
@@ -194,15 +197,23 @@ TEST(LostShard, IsNotLostWhileAPodOfItIsSilentThoughOneTooManyAnswers) {
   EXPECT_NE(world.MakePlan().reason, "ForgettingLostShard");
 }
 
-TEST(MajorityLost, NamesARemedyForMastersWhosePodsAreNotMadeAgain) {
+// Found by the simulation: drained, just when replicasPerMaster was lowered. That there is no pod any more proves no
+// less than a new pod of that name would.
+TEST(MajorityLost, IsTakenOverFromMastersThatAreOneTooManyAndLeftNothing) {
   World world = World::Healthy(3, 1);
   for (const char* shard : {"demo-0", "demo-1"}) world.SwapRoles(std::string(shard) + "-0", std::string(shard) + "-1");
   world.observation.cluster.spec.replicas_per_master = 0;
   world.TakeObjectsAsDesired();
   for (const char* pod : {"demo-0-1", "demo-1-1"}) world.RemovePod(pod);
-  world.observation.cluster.status["operation"] = {{"step", "MajorityLost"}, {"stepSince", "2026-11-23T05:59:34Z"}};
-  EXPECT_EQ(world.MakePlan().reason, "MajorityLost");
-  EXPECT_THAT(world.MakePlan().message, HasSubstr("CLUSTER FAILOVER TAKEOVER on demo-0-0"));
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-0-0"), HasSubstr("take over from the lost master"))));
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.TakeObjectsAsDesired();
+  auto& objects = world.observation.objects;
+  for (const char* claim : {"data-demo-0-1", "data-demo-1-1"}) {
+    objects[{"PersistentVolumeClaim", claim}] = objects.at({"PersistentVolumeClaim", "data-demo-0-0"});
+  }
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-0-1", "create Pod demo-1-1"))
+      << "their volumes may have more than the replicas";
 }
 
 TEST(UnawareReplica, ClaimsNothingThatSomebodyElseServes) {
