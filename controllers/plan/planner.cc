@@ -34,6 +34,7 @@ constexpr auto kSteps = std::to_array<Step>({
     steps::UpdateStaleViews,
     steps::RemoveRetiredShards,
     steps::ReplaceUnsyncedPods,
+    steps::RestartStaleReplicas,
     steps::AwaitHealth,  // what follows touches only a cluster that is well
     steps::Rebalance,
     steps::AwaitMigrations,

@@ -58,6 +58,8 @@ namespace steps {
 /// Replaces outdated replicas that never got anything from their master: an older server cannot copy from a newer one,
 /// so that all would wait for it.
 [[nodiscard]] std::optional<Plan> ReplaceUnsyncedPods(const Observation&, const ClusterView&);
+/// Deletes the pod of a replica that asks an old address of its master and that nothing else helps.
+[[nodiscard]] std::optional<Plan> RestartStaleReplicas(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
 [[nodiscard]] std::optional<Plan> RollPods(const Observation&, const ClusterView&);
 /// Hands masters over until no Kubernetes node, zone, … has two more of them than another.
@@ -73,6 +75,13 @@ namespace steps {
 /// there are none.
 [[nodiscard]] std::optional<std::string> DescribeLostMajority(const Observation&, const ClusterView&);
 }  // namespace steps
+
+/// It has no link, and goes on asking where its master was before, though it knows where it is: a server that hears of
+/// the new address from others before the master itself says so leaves its replication as it is, for good
+/// (clusterProcessGossipSection in Redis' src/cluster.c).
+[[nodiscard]] bool AsksAnOldAddress(const NodeView& node, const NodeView& master);
+/// Redis (7.0, 8.2) opens another link when it is told again whom to replicate; Valkey (8.0, 9.1) does nothing then.
+[[nodiscard]] bool AsksAnewIfToldAgain(const NodeView& node);
 
 /// The shard is one too many, and neither a slot nor an unfinished migration speaks for it.
 [[nodiscard]] bool IsRetired(const Observation& observation, const ClusterView& view, int shard);

@@ -68,21 +68,12 @@ bool MayBecomeReplica(const ClusterView& view, const NodeView& node, const NodeV
   });
 }
 
-// A server that hears of its master's new address from others before the master itself says so goes on asking the old
-// one for good (clusterProcessGossipSection, src/cluster.c, leaves the replication as it is). Redis asks the new one
-// when told again whom to replicate; Valkey, from 8.0 on, does nothing then.
-bool AsksAnOldAddress(const NodeView& node, const NodeView& master) {
-  if (node.me().master != master.id() || node.server.engine != "redis") return false;
-  if (node.server.master_link_up || node.server.master_host.empty()) return false;
-  const NodeLine* known = node.table->Find(master.id());
-  return known != nullptr && known->endpoint == master.endpoint && known->endpoint.host != node.server.master_host;
-}
-
 void AddReplicas(const ClusterView& view, std::vector<Action>& actions) {
   for (const NodeView* node : view.answering) {
     const NodeView* master = view.HeadOf(node->shard);
     if (master == nullptr || master == node) continue;
-    if (!MayBecomeReplica(view, *node, *master) && !AsksAnOldAddress(*node, *master)) continue;
+    const bool asks_in_vain = AsksAnOldAddress(*node, *master) && AsksAnewIfToldAgain(*node);
+    if (!asks_in_vain && !MayBecomeReplica(view, *node, *master)) continue;
     const NodeLine* known = node->table->Find(master->id());
     if (known == nullptr || known->flags.handshake || known->flags.noaddr) continue;
     actions.emplace_back(Replicate{RefTo(*node), master->id(), master->pod});

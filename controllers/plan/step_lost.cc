@@ -21,23 +21,19 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
-// Its pod is gone, is not to be made again, and left no volume to start from.
-bool IsGoneForGood(const Observation& observation, const ClusterView::Absent& lost) {
+// A later life of the same pod answers; or the pod is a new one that has not started, or is gone and not to be made
+// again, and has nothing to start from: then no process with the old id can come back with writes. With a volume it
+// can, and then it should.
+bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
-  if (!place || IsWanted(observation, place->first, place->second)) return false;
-  return !observation.objects.contains(
-      {"PersistentVolumeClaim", ClaimNameOf(cluster.name, place->first, place->second)});
-}
-
-// A later life of the same pod answers, or the pod is a new one that has not started and that has nothing to start
-// from: then no process with the old id can come back with writes. With a volume it can, and then it should.
-bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
+  if (!place) return false;
+  const bool has_volume = HasVolume(observation, place->first, place->second);
   const PodView* pod = observation.FindPod(PodBehind(observation, lost));
-  if (pod == nullptr) return IsGoneForGood(observation, lost);
+  if (pod == nullptr) return !has_volume && !IsWanted(observation, place->first, place->second);
   if (pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
-  return pod->phase == "Pending" && !observation.cluster.spec.storage;
+  return pod->phase == "Pending" && !has_volume;
 }
 
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
@@ -123,11 +119,28 @@ const NodeView* UnawareReplicaOf(const Observation& observation, const ClusterVi
   return best;
 }
 
+// A master that owned no slots is dead: nobody elects its replica, which has nothing to lose, and whose shard is
+// without a master else.
+std::optional<Plan> TakeOverFromSlotless(const Observation& observation, const ClusterView& view) {
+  if (view.covered.size() < kSlotCount) return std::nullopt;  // it may have died before it told all
+  for (const NodeView* node : view.answering) {
+    if (!IsWanted(observation, node->shard, node->index) || view.HeadOf(node->shard) != nullptr) continue;
+    if (view.claimed_by_shard.contains(node->shard) || node->server.keys > 0) continue;
+    const auto master = std::ranges::find_if(view.absent, [&](const ClusterView::Absent& absent) {
+      return node->me().master == absent.id && !absent.owns_slots && absent.unreachable_everywhere;
+    });
+    if (master == view.absent.end()) continue;
+    return Do("takeover", "TakingOver", fmt::format("{} is dead and owned no slots", master->hostname),
+              {Takeover{RefTo(*node), master->id}});
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
   const auto lost = LostMasters(view);
-  if (lost.empty()) return std::nullopt;
+  if (lost.empty()) return TakeOverFromSlotless(observation, view);
   const std::string what = HowManyAreLost(view, lost);
   for (const auto* master : lost) {
     const bool can_elect = CanBeReplacedByVotes(view, *master);

@@ -28,6 +28,18 @@ namespace {
 
 namespace types = reconciler::types;
 
+// Of slots that nobody serves it might hold the last copy; and who answers and calls slots his own may be an old master
+// that has not heard yet of the one whose volume this is.
+bool MayBeNeeded(const Observation& observation, const ClusterView& view, std::pair<int, int> place) {
+  const auto& cluster = observation.cluster;
+  return view.covered.size() < kSlotCount ||
+         std::ranges::any_of(
+             view.absent,
+             [&](const ClusterView::Absent& absent) {
+               return absent.owns_slots && PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == place;
+             });
+}
+
 // Claims that nobody mounts any more go by policy; the budget goes last, as it stands for the shard.
 std::vector<Action> LeftOvers(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
@@ -46,10 +58,9 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
       const std::string pod = name.substr(std::string_view("data-").size());
       const auto place = ShardAndIndexOf(cluster.name, pod);
       if (!place || observation.FindPod(pod) != nullptr) continue;
-      // Of slots that nobody serves it might hold the last copy.
-      const bool surplus = place->first < cluster.spec.masters
-                               ? place->second >= cluster.spec.pods_per_shard() && view.covered.size() == kSlotCount
-                               : IsRetired(observation, view, place->first);
+      const bool surplus = place->first < cluster.spec.masters ? place->second >= cluster.spec.pods_per_shard() &&
+                                                                     !MayBeNeeded(observation, view, *place)
+                                                               : IsRetired(observation, view, place->first);
       if (surplus) {
         actions.emplace_back(DeleteObject{types::kPersistentVolumeClaims, name, reconciler::UidOf(*object)});
       }
@@ -66,6 +77,14 @@ bool HoldsKeys(const ClusterView& view, int shard) {
   return std::ranges::any_of(view.answering, [&](const NodeView* node) {
     return node->shard == shard && node->me().flags.master && node->server.keys > 0;
   });
+}
+
+Plan RefuseToLoseKeys(const std::string& cluster, int shard) {
+  return Refuse(
+      "remove", "NodesNotEmpty",
+      fmt::format("what should go of shard {} owns no slots, but holds keys that no other node may have; save "
+                  "them if they are needed, then empty its master with FLUSHALL",
+                  ShardNameOf(cluster, shard)));
 }
 
 std::optional<NodeRef> LeavingNode(const Observation& observation, const ClusterView& view, const PodView& pod) {
@@ -91,11 +110,7 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
   for (const auto& pod : observation.pods) {
     if (!pod.ours || !IsRetired(observation, view, pod.shard)) continue;
     if (HoldsKeys(view, pod.shard)) {
-      return Refuse(
-          "remove", "NodesNotEmpty",
-          fmt::format("shard {} should go and owns no slots, but holds keys that no other node may have; save "
-                      "them if they are needed, then empty its master with FLUSHALL",
-                      ShardNameOf(cluster.name, pod.shard)));
+      return RefuseToLoseKeys(cluster.name, pod.shard);
     }
     if (pod.terminating) {
       ++terminating;
@@ -103,13 +118,13 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
       actions.emplace_back(DeletePod{pod.name, pod.uid, LeavingNode(observation, view, pod)});
     }
   }
+  auto left_overs = LeftOvers(observation, view);
+  std::move(left_overs.begin(), left_overs.end(), std::back_inserter(actions));
   if (const NodeView* node = WhoIntroduces(view); node != nullptr && !actions.empty()) {
     return WaitForRedis(
         observation, "remove", "RemovingNodes",
-        fmt::format("{} is still being introduced to others, before whose time no pod goes", node->pod));
+        fmt::format("{} is still being introduced to others, before whose time no pod and no volume goes", node->pod));
   }
-  auto left_overs = LeftOvers(observation, view);
-  std::move(left_overs.begin(), left_overs.end(), std::back_inserter(actions));
   if (!actions.empty()) {
     std::string message =
         fmt::format("shards that own nothing any more go: {}{}", ToString(actions[0]), actions.size() > 1 ? ", …" : "");
@@ -134,7 +149,8 @@ std::optional<Plan> RemoveSurplusReplicas(const Observation& observation, const 
       if (pod.shard != shard || IsWanted(observation, shard, pod.index)) continue;
       if (head != nullptr && head->pod == pod.name) {
         if (auto plan = HandOver(observation, view, *head, "RemovingNodes", "it is one pod too many")) return plan;
-        if (view.owned.contains(head->id()) || head->server.keys > 0) continue;
+        if (view.owned.contains(head->id())) continue;
+        if (head->server.keys > 0) return RefuseToLoseKeys(cluster.name, shard);
       }
       surplus = &pod;
     }

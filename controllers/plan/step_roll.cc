@@ -68,9 +68,10 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
-  const bool comes_back = HasUnservedSlots(observation, view, pod.shard, pod.index);
-  return view.HeadOf(pod.shard) != nullptr ||
-         (comes_back && spec.update != UpdateStrategy::kManual && current.IsOutdated(pod));
+  if (HasUnservedSlots(observation, view, pod.shard, pod.index)) {
+    return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
+  }
+  return view.HeadOf(pod.shard) != nullptr;
 }
 
 EvictPod Replace(const Observation& observation, const PodView& pod) {

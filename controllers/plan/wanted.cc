@@ -31,10 +31,15 @@ bool IsWanted(const Observation& observation, int shard, int index) {
   return spec.Wants(shard, index) || (index == spec.pods_per_shard() && shard == ShardWithAStandIn(observation));
 }
 
+bool HasVolume(const Observation& observation, int shard, int index) {
+  const auto found =
+      observation.objects.find({"PersistentVolumeClaim", ClaimNameOf(observation.cluster.name, shard, index)});
+  return found != observation.objects.end() && !reconciler::IsBeingDeleted(*found->second);
+}
+
 bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index) {
   const auto& cluster = observation.cluster;
-  const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
-  if (!cluster.spec.storage || !observation.objects.contains(claim)) return false;
+  if (!cluster.spec.storage || !HasVolume(observation, shard, index)) return false;
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
     return PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == std::pair(shard, index) &&
            absent.unreachable_everywhere && !(absent.slots - view.covered).empty();

@@ -14,6 +14,9 @@ namespace slotwright {
 /// Whether there should be a pod with that place now: by the specification, or as a stand-in.
 [[nodiscard]] bool IsWanted(const Observation& observation, int shard, int index);
 
+/// Whether its volume is there, and is to stay.
+[[nodiscard]] bool HasVolume(const Observation& observation, int shard, int index);
+
 /// Whether the dead node of that place owned slots that nobody serves now, and its volume is there: it has what perhaps
 /// nobody else has. One too many comes back for it, and hands over before it goes.
 [[nodiscard]] bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controllers/status/status.h"
 #include "tests/unit/planning/world.h"
 
 namespace slotwright::testing {
@@ -146,11 +147,29 @@ TEST(Healing, TellsAReplicaThatAsksAnOldAddressAgainWhomToReplicate) {
   EXPECT_THAT(world.Actions(), IsEmpty()) << "the link is there";
   server.master_link_up = false;
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("make demo-1-1 (64656d6f) a replica of demo-1-0")));
-  server.engine = "valkey";
-  EXPECT_THAT(world.Actions(), IsEmpty()) << "it would do nothing";
-  server.engine = "redis";
   server.master_host = world.Node("demo-1-0").endpoint.host;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "it only takes its time";
+}
+
+// Valkey does nothing when it is told again.
+TEST(Healing, StartsAReplicaAnewThatGoesOnAskingAnOldAddress) {
+  World world = World::Healthy();
+  auto& server = world.Node("demo-1-1").server;
+  server.engine = "valkey";
+  server.master_host = "10.9.9.9";
+  server.master_link_up = false;
+  const Plan wait = world.MakePlan();
+  EXPECT_THAT(wait.actions, IsEmpty());
+  EXPECT_THAT(wait.message, AllOf(HasSubstr("demo-1-1"), HasSubstr("10.9.9.9")));
+  const auto status = BuildStatus(world.observation, Merge(world.observation), wait);
+  auto& operation = world.observation.cluster.status["operation"];
+  operation = status["operation"];
+  operation["stepSince"] = "2026-11-23T05:59:51Z";
+  EXPECT_THAT(world.Actions(), IsEmpty());
+  operation["stepSince"] = "2026-11-23T05:59:50Z";
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-1-1"));
+  server.master_link_up = true;
+  EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
 TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {

@@ -214,6 +214,12 @@ TEST(MajorityLost, IsTakenOverFromMastersThatAreOneTooManyAndLeftNothing) {
   }
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-0-1", "create Pod demo-1-1"))
       << "their volumes may have more than the replicas";
+  for (const char* claim : {"data-demo-0-1", "data-demo-1-1"}) {
+    reconciler::Json going = *objects.at({"PersistentVolumeClaim", claim});
+    going["metadata"]["deletionTimestamp"] = "2026-11-23T06:00:00Z";
+    objects[{"PersistentVolumeClaim", claim}] = std::make_shared<const reconciler::Json>(going);
+  }
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("take over from the lost master")));
 }
 
 TEST(UnawareReplica, ClaimsNothingThatSomebodyElseServes) {

@@ -276,6 +276,22 @@ TEST(ScaleInReplicas, EvictsAMasterWithoutSlotsThatIsTheOneTooMany) {
   world.observation.cluster.spec.replicas_per_master = 0;
   world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), Contains("evict Pod demo-2-1"));
+  // Nobody would ever elect its replica: that is told to take over, as all four engines do without slots.
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("demo-2-0"), HasSubstr("take over from the lost master"))));
+  world.Node("demo-2-0").server.keys = 1;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+}
+
+TEST(ScaleInReplicas, RefusesToEvictAMasterWithoutSlotsThatHasKeys) {
+  World world = World::Healthy(3, 1);
+  world.MoveAllSlots("demo-2-0", "demo-1-0");
+  world.SwapRoles("demo-2-0", "demo-2-1");
+  world.observation.cluster.spec.rebalance.automatic = false;
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  world.Node("demo-2-1").server.keys = 1;
+  EXPECT_EQ(world.MakePlan().refusal.value().reason, "NodesNotEmpty");
 }
 
 TEST(ScaleInReplicas, HandsOverToNoReplicaThatIsToBeReplacedItself) {

@@ -12,6 +12,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 World WithStorage(bool retain = true) {
@@ -110,6 +111,22 @@ TEST(Storage, OfAMasterThatIsOneTooManyIsWantedBackWhileNobodyServesItsSlots) {
     EXPECT_THAT(world.Actions(), Contains("create Pod demo-1-1").Times(succeeded ? 0 : 1));
     EXPECT_THAT(world.Actions(), Contains("delete PersistentVolumeClaim data-demo-1-1").Times(succeeded ? 1 : 0));
   }
+}
+
+// It was master long ago, comes back with its table of then, and answers before it hears of its successor.
+TEST(Storage, OfAMasterThatIsOneTooManyIsKeptWhileAnOlderOneCallsItsSlotsItsOwn) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "10Gi", .storage_class_name = "fast", .retain = false};
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  const NodeTable of_then = *world.Node("demo-1-0").table;
+  world.SwapRoles("demo-1-0", "demo-1-1");
+  world.Node("demo-1-0").table = of_then;
+  world.Node("demo-1-0").server.master_role = true;
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.RemovePod("demo-1-1");
+  EXPECT_EQ(Merge(world.observation).covered.size(), kSlotCount) << "as it seems";
+  EXPECT_THAT(world.Actions(), Not(Contains("delete PersistentVolumeClaim data-demo-1-1")));
 }
 
 // As after a cluster was deleted and made anew over its retained volumes, with fewer masters.
