@@ -121,12 +121,19 @@ TEST(Storage, OfAMasterThatIsOneTooManyIsKeptWhileAnOlderOneCallsItsSlotsItsOwn)
   world.TakePodsAsDesired();
   const NodeTable of_then = *world.Node("demo-1-0").table;
   world.SwapRoles("demo-1-0", "demo-1-1");
+  for (auto& node : world.observation.nodes) {
+    NodeLine& old_master = world.Line(node.pod, "demo-1-0");  // as it has just said itself
+    old_master.flags.master = true;
+    old_master.flags.replica = false;
+    old_master.master.reset();
+  }
   world.Node("demo-1-0").table = of_then;
   world.Node("demo-1-0").server.master_role = true;
   world.observation.cluster.spec.replicas_per_master = 0;
   world.RemovePod("demo-1-1");
+  world.Kill("demo-0-1");  // else views would be put right first
   EXPECT_EQ(Merge(world.observation).covered.size(), kSlotCount) << "as it seems";
-  EXPECT_THAT(world.Actions(), Not(Contains("delete PersistentVolumeClaim data-demo-1-1")));
+  EXPECT_THAT(world.Actions(), Not(Contains("delete PersistentVolumeClaim data-demo-1-1"))) << world.MakePlan().reason;
 }
 
 // As after a cluster was deleted and made anew over its retained volumes, with fewer masters.
