@@ -14,8 +14,9 @@ using std::chrono::seconds;
 struct Workload {
   const char* name;
   Json before;
-  Json after;  ///< null: the creation itself is the workload.
+  Json after;  ///< null: the creation itself is the workload, or what happens.
   bool valkey = false;
+  void (*happens)(World&) = nullptr;
 };
 
 enum class Fault { kNone, kCrash, kLostReply };
@@ -33,23 +34,30 @@ class Exhaustive : public ::testing::TestWithParam<Workload> {
       if (fault == Fault::kCrash) world.effects.crash_after = before + effect;
       if (fault == Fault::kLostReply) world.effects.lose_reply_of = before + effect;
     };
-    if (workload.after.is_null()) arm();
+    const bool is_creation = workload.after.is_null() && workload.happens == nullptr;
+    if (is_creation) arm();
     world.Apply(workload.before);
     EXPECT_TRUE(world.Converges(seconds(300))) << world.ReadyMessage();
-    if (!workload.after.is_null()) {
+    if (!is_creation) {
       world.StartClients();
       world.Run(seconds(2));
       before = world.effects.count();
       arm();
-      world.Apply(workload.after);
+      if (workload.happens != nullptr) workload.happens(world);
+      if (!workload.after.is_null()) world.Apply(workload.after);
+      // By then the status is not from before.
+      if (workload.happens != nullptr) world.Run(seconds(14));
       EXPECT_TRUE(world.Converges(seconds(300))) << world.ReadyMessage();
       world.StopClients();
-      EXPECT_TRUE(world.LostWrites().empty()) << world.LostWrites().front();
+      const auto lost = world.LostWrites(workload.happens != nullptr);
+      EXPECT_TRUE(lost.empty()) << lost.front();
     }
     const int count = world.effects.count() - before;
     world.Run(seconds(12));
     EXPECT_TRUE(world.StaysSilent(seconds(10))) << world.effects.log().back();
     EXPECT_TRUE(world.violations().empty()) << world.violations().front();
+    const auto differences = world.Differences();
+    EXPECT_TRUE(differences.empty()) << differences.front();
     end_state = world.EndState();
     return count;
   }
@@ -72,17 +80,31 @@ TEST_P(Exhaustive, ACrashOrALostReplyAfterAnyEffectChangesNothingInTheEnd) {
 
 const Json kThree = {{"masters", 3}, {"replicasPerMaster", 1}};
 const Json kFour = {{"masters", 4}, {"replicasPerMaster", 1}};
+const Json kStored = {{"masters", 3}, {"replicasPerMaster", 0}, {"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}};
 
 INSTANTIATE_TEST_SUITE_P(
     Workloads, Exhaustive,
-    ::testing::Values(Workload{"Creation", kThree, nullptr}, Workload{"ScaleOut", kThree, {{"masters", 4}}},
-                      Workload{"ScaleIn", kFour, {{"masters", 3}}},
-                      Workload{"ScaleOutOfValkey", kThree, {{"masters", 4}}, true},
-                      Workload{"ScaleInOfValkey", kFour, {{"masters", 3}}, true},
-                      Workload{"MoreReplicas", kThree, {{"replicasPerMaster", 2}}},
-                      Workload{"NoReplicas", kThree, {{"replicasPerMaster", 0}}},
-                      Workload{"NewImage", kThree, {{"image", "redis:7.2"}}},
-                      Workload{"LiveConfig", kThree, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}}}),
+    ::testing::Values(
+        Workload{"Creation", kThree, nullptr}, Workload{"ScaleOut", kThree, {{"masters", 4}}},
+        Workload{"ScaleIn", kFour, {{"masters", 3}}}, Workload{"ScaleOutOfValkey", kThree, {{"masters", 4}}, true},
+        Workload{"ScaleInOfValkey", kFour, {{"masters", 3}}, true},
+        Workload{"MoreReplicas", kThree, {{"replicasPerMaster", 2}}},
+        Workload{"NoReplicas", kThree, {{"replicasPerMaster", 0}}},
+        Workload{"NewImage", kThree, {{"image", "redis:7.2"}}},
+        Workload{"LiveConfig", kThree, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}}},
+        Workload{"ScaleInWithStorage", kStored, {{"masters", 2}}},
+        Workload{"NewImageWithStorage", kStored, {{"image", "redis:7.2"}}},
+        Workload{"RevertedScaleOut",
+                 kThree,
+                 {{"masters", 3}},
+                 false,
+                 [](World& world) {
+                   world.Apply({{"masters", 4}});
+                   world.Run(std::chrono::milliseconds(1500));
+                 }},
+        Workload{"MasterDies", kThree, nullptr, false, [](World& world) { world.KillContainer("demo-0-0"); }},
+        Workload{"AllPodsGo", kStored, nullptr, false, [](World& world) { world.DeleteAllPods(); }},
+        Workload{"SlotsMovedByHand", kThree, nullptr, false, [](World& world) { world.MoveSlotsByHand(600, true); }}),
     [](const auto& param_info) { return param_info.param.name; });
 
 }  // namespace
