@@ -193,13 +193,13 @@ TEST_P(SchemaWalk, ABadValueIsSaidHarmsNothingAndCanBePutRight) {
   for (const auto& [value, said] : GetParam().bad) {
     SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
     const auto world = Made(kFull);
-    const auto before = world->Pods();
+    const auto before = world->Processes();
     world->StartClients();
     const Json spec = With(GetParam().path, value);
     world->Apply(Difference(GetParam().path, kFull, spec));
     world->Run(seconds(15));
     EXPECT_THAT(world->ReadyMessage(), HasSubstr(said));
-    EXPECT_EQ(world->Pods(), before);
+    EXPECT_EQ(world->Processes(), before);
     world->Apply(Difference(GetParam().path, spec, kFull));
     Settles(*world);
     world->StopClients();

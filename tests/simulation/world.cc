@@ -290,6 +290,15 @@ std::vector<std::string> World::Pods() const {
   return pods;
 }
 
+std::vector<std::string> World::Processes() const {
+  std::vector<std::string> processes;
+  for (const auto& pod : Pods()) {
+    const Process& process = processes_.at(pod);
+    processes.push_back(fmt::format("{} {} {}", pod, process.uid, process.restarts));
+  }
+  return processes;
+}
+
 Node* World::NodeOf(const std::string& pod) const {
   const auto found = processes_.find(pod);
   return found == processes_.end() || !found->second.running ? nullptr : bus_.At(found->second.endpoint);

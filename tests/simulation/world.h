@@ -88,6 +88,8 @@ class World {
   /// What every node believes, as CLUSTER NODES.
   [[nodiscard]] std::string Tables() const;
   [[nodiscard]] std::vector<std::string> Pods() const;
+  /// Those that run, each as "POD UID RESTARTS": the same ones as long as nobody was replaced or started anew.
+  [[nodiscard]] std::vector<std::string> Processes() const;
   [[nodiscard]] Node* NodeOf(const std::string& pod) const;
 
   /// All nodes are of Valkey 9 from now on.
