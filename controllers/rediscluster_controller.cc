@@ -163,11 +163,12 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
     deps_.events.Record(object, EventType::kWarning, reason, message);
   };
   // What is done beside a refusal changes the message of Ready, and is no other refusal.
-  if (plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message) {
-    warn(plan.refusal->reason, plan.refusal->message);
-  } else if (failed && before("message").find(failure) == std::string::npos) {
-    warn("ActionFailed", failure);
-  } else if (plan.settled && before("status") != "True") {
+  const bool refuses_anew = plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message;
+  const bool fails_anew = failed && before("message").find(failure) == std::string::npos;
+  if (refuses_anew) warn(plan.refusal->reason, plan.refusal->message);
+  if (fails_anew && !(plan.refusal && plan.refusal->message == failure)) warn("ActionFailed", failure);
+  if (refuses_anew || fails_anew) return;
+  if (plan.settled && before("status") != "True") {
     reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
     deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);
   } else if (!plan.actions.empty() && !plan.refusal && !failed && before("reason") != plan.reason) {
