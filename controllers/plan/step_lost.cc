@@ -129,7 +129,7 @@ std::optional<Plan> TakeOverFromSlotless(const Observation& observation, const C
     const auto master = std::ranges::find_if(view.absent, [&](const ClusterView::Absent& absent) {
       return node->me().master == absent.id && !absent.owns_slots && absent.unreachable_everywhere;
     });
-    if (master == view.absent.end()) continue;
+    if (master == view.absent.end() || !IsFenced(observation, view, *master)) continue;
     return Do("takeover", "TakingOver", fmt::format("{} is dead and owned no slots", master->hostname),
               {Takeover{RefTo(*node), master->id}});
   }
