@@ -22,6 +22,7 @@ INSTALL_OPTIONS=(--set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERAT
 export GROWING_CLASS=slotwright-e2e-growing # made by the scenario that needs it
 CONFORMANCE_CRD=widgets.conformance.slotwright.dev # made by the conformance tests
 CHECKERS=$REPORT/checkers                          # those that must answer, one a line: a pod that is gone is missed
+FAILED=$REPORT/failed                              # scenarios, one a line
 
 title_of() { sed -n '1s/^# //p' "$1"; }
 
@@ -41,8 +42,22 @@ play() {
     return "$status"
 }
 
-# own_checkers: all but that of the scenario that is played aside.
-own_checkers() { grep -vx "checker-$aside_checker" "$CHECKERS" || true; }
+# is_aside FILE: whether its second line says that it runs beside the next one that does not.
+is_aside() { sed -n 2p "$1" | grep -q '^# beside the next one'; }
+
+# checkers_of FILE: those whose writes count with it. One that runs aside has that of its second line or none, another one all
+# but those.
+checkers_of() {
+    local file others=''
+    if is_aside "$1"; then
+        sed -n '2s/^# beside the next one, with the checker /checker-/p' "$1"
+        return
+    fi
+    for file in "${asides[@]}"; do
+        others+=$(checkers_of "$file")$'\n'
+    done
+    grep -vxF "$others" "$CHECKERS" || true
+}
 
 # scenario FILE: plays it. What happened since the one before is counted with it.
 scenario() {
@@ -53,26 +68,15 @@ scenario() {
     status=$?
     set -e
     # shellcheck disable=SC2046  # names of pods
-    conclude "$1" "$status" $(own_checkers)
+    conclude "$1" "$status" $(checkers_of "$1")
 }
 
-# begin_aside FILE: plays it beside the next one, as its second line says; end_aside waits for it. It leaves alone what is
-# there, and starts no checker but the one that this line names.
-begin_aside() {
-    aside=$1
-    aside_checker=$(sed -n '2s/^# beside the next one, with the checker //p' "$1")
-    note "$(title_of "$1"), beside the next one ..."
-    (
-        set +e
-        play "$1"
-    ) &
-    aside_pid=$!
-}
-end_aside() {
-    local status=0
-    wait "$aside_pid" || status=$?
-    conclude "$aside" "$status" ${aside_checker:+"checker-$aside_checker"}
-    aside='' aside_checker=''
+# scenarios FILE...: one after the other.
+scenarios() {
+    local file
+    for file; do
+        scenario "$file"
+    done
 }
 
 # longest_wait FILE: of a writer, in seconds, at most. A shard that is handed over is away for less than one, on a busy machine
@@ -83,7 +87,7 @@ longest_wait() {
     echo "${expected:-5}"
 }
 
-# conclude FILE STATUS CHECKER...: adds the scenario's line to the table, and its name to `failed`; it fails also if one of the
+# conclude FILE STATUS CHECKER...: adds the scenario's line to the table, and its name to those that failed; it fails also if one of the
 # checkers finds an acknowledged write lost or out of place, if one of its writers got nowhere, or had to wait for too long.
 conclude() {
     local name title seconds status=$2 lap result=ok limit
@@ -105,7 +109,7 @@ conclude() {
     fi
     if [ "$status" -ne 0 ]; then
         result=FAILED
-        failed+=("$name")
+        echo "$name" >>"$FAILED"
         diagnose >"$REPORT/$name.diagnosis.log" 2>&1 || true
         tail -n 8 "$REPORT/$name.log" | sed 's/^/     | /' >&2
     fi
@@ -151,7 +155,7 @@ if [ -z "${KUBECONFIG:-}" ]; then
     cluster_environment
 fi
 PATH=$("$E2E_DIR/../scripts/tools.sh"):$PATH
-need_commands kubectl helm jq
+need_commands kubectl helm jq curl
 for existing in namespace/{"$SYSTEM","$NAMESPACE","$NAMESPACE-other"} crd/{redisclusters.slotwright.dev,"$CONFORMANCE_CRD"}; do
     [ -z "$(kubectl get "$existing" --ignore-not-found -o name)" ] ||
         die "$existing is there already" "The scenarios install Slotwright themselves; take it away first."
@@ -161,8 +165,14 @@ ON_KIND=$(kubectl get nodes -o json | jq 'all(.items[]; .spec.providerID // "" |
 mkdir -p "$REPORT"
 rm -f "$REPORT"/*.{log,seconds}
 true >"$CHECKERS"
+true >"$FAILED"
 row scenario result seconds '{"acknowledged": "acked", "lost": "lost", "worst_seconds": "worst-s"}' >"$REPORT/summary.txt"
-trap clean EXIT
+api=$(mktemp -d)
+export API=$api/socket
+kubectl proxy --unix-socket="$API" >/dev/null &
+proxy=$!
+trap 'kill "$proxy"; rm -rf "$api"; clean' EXIT
+wait_until 10 test -S "$API"
 
 files=("$E2E_DIR"/scenarios/*.sh)
 if [ $# -gt 0 ]; then
@@ -171,18 +181,20 @@ if [ $# -gt 0 ]; then
         files+=("$E2E_DIR/scenarios/${wanted%.sh}"*.sh)
     done
 fi
-failed=()
-aside='' aside_checker=''
+asides=()
 for file in "${files[@]}"; do
-    if sed -n 2p "$file" | grep -q '^# beside the next one'; then
-        begin_aside "$file"
+    if is_aside "$file"; then
+        asides+=("$file")
         continue
     fi
+    scenarios "${asides[@]}" &
+    lane=$!
     scenario "$file"
-    [ -z "$aside" ] || end_aside
+    wait "$lane"
+    asides=()
     # Without an operator and a cluster nothing else has a meaning.
-    [[ "${failed[*]}" != *0[12]-* ]] || break
+    ! grep -q '^0[12]-' "$FAILED" || break
 done
-[ -z "$aside" ] || end_aside
+scenarios "${asides[@]}"
 cat "$REPORT/summary.txt"
-[ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}" "Their logs are in $REPORT."
+[ ! -s "$FAILED" ] || die "failed: $(xargs <"$FAILED")" "Their logs are in $REPORT."

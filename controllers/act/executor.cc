@@ -240,6 +240,21 @@ bool Executor::WouldBeTaken(const Json& pod, Outcome& outcome) const {
   return false;
 }
 
+// An eviction is granted in one step and carried out in the next. Who dies between the two leaves a budget that holds
+// the place for that pod, and refuses everybody, for two minutes (DeletionTimeout of Kubernetes' disruption
+// controller). The others are as well as the budget wants them: it does not count that pod any more.
+bool Executor::WasGranted(const EvictPod& action, const RedisCluster& cluster, int shard) const {
+  using reconciler::StringAt;
+  const auto budget =
+      client_.Get(reconciler::types::kPodDisruptionBudgets, {cluster.ns, ShardNameOf(cluster.name, shard)});
+  const auto pod = client_.Get(reconciler::types::kPods, {cluster.ns, action.name});
+  if (!budget || !pod || reconciler::UidOf(*pod) != action.uid) return false;
+  const std::string granted = StringAt(*budget, {"status", "disruptedPods", action.name.c_str()});
+  const Json& status = budget->at("status");
+  return !granted.empty() && StringAt(*pod, {"metadata", "creationTimestamp"}) <= granted &&
+         status.value("currentHealthy", 0) >= status.value("desiredHealthy", 1);
+}
+
 // The cache may not show yet that somebody else takes another pod of the shard down at the same moment. A budget
 // follows the pods with a delay too, but it is what a drain asks, and no two get its last permission.
 void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const {
@@ -263,7 +278,10 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
     }
   }
   if (action.successor && !WouldBeTaken(*action.successor, outcome)) return;
-  const auto evicted = Gone(client_.Evict({cluster.ns, action.name}, action.uid));
+  auto evicted = Gone(client_.Evict({cluster.ns, action.name}, action.uid));
+  if (!evicted && evicted.error().kind == ErrorKind::kTooManyRequests && WasGranted(action, cluster, place->first)) {
+    evicted = Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, action.name}, {.uid = action.uid}));
+  }
   if (!evicted) outcome.error = evicted.error().message;
 }
 

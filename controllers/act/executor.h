@@ -65,6 +65,7 @@ class Executor {
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
+  [[nodiscard]] bool WasGranted(const EvictPod& action, const RedisCluster& cluster, int shard) const;
   /// If its pod is on its way out. If it does not answer any more, or has become the only one with what it has, it
   /// stays who it was.
   void LetLeave(const std::optional<NodeRef>& node, const reconciler::ObjectKey& pod, const std::string& uid,

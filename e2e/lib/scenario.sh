@@ -7,6 +7,12 @@ NAMESPACE=slotwright-e2e
 in_system() { kubectl --namespace "$SYSTEM" "$@"; }
 in_test() { kubectl --namespace "$NAMESPACE" "$@"; }
 
+# ask PATH: what the API server answers. Waiting asks often: with a kubectl each time a run of all scenarios took 150 s of a
+# processor for itself, with one that passes questions on (run.sh keeps it at the socket API) 100.
+ask() { curl --silent --show-error --fail --max-time 120 --unix-socket "$API" "http://localhost$1"; }
+# resource NAME [NAMESPACE]: the RedisCluster, in JSON.
+resource() { ask "/apis/slotwright.dev/v1alpha1/namespaces/${2:-$NAMESPACE}/redisclusters/$1"; }
+
 # tell TEXT: a line with the time, in the scenario's log.
 tell() { printf '%s %s\n' "$(date +%T.%3N)" "$*"; }
 
@@ -41,14 +47,14 @@ redis_ask() {
 
 # settled NAME PODS: Ready for what the resource says now, nothing under way, and so many pods Ready.
 settled() {
-    in_test get rdc "$1" -o json | jq -e '.status.observedGeneration == .metadata.generation
+    resource "$1" | jq -e '.status.observedGeneration == .metadata.generation
         and (.status.operation | not) and any(.status.conditions[]; .type == "Ready" and .status == "True")' &&
         [ "$(pods_ready "$1")" = "$2" ]
 }
 
 # refuses NAME REASON: the condition Ready says so.
 refuses() {
-    in_test get rdc "$1" -o json | jq -e --arg reason "$2" \
+    resource "$1" | jq -e --arg reason "$2" \
         'any(.status.conditions[]; .type == "Ready" and .status == "False" and .reason == $reason)'
 }
 
@@ -57,7 +63,9 @@ pods_ready() {
         | select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length'
 }
 
-pods_json() { in_test get pods -l "app.kubernetes.io/name=redis,app.kubernetes.io/instance=$1" -o json; }
+pods_json() { pods_of "$NAMESPACE" "app.kubernetes.io/name%3Dredis,app.kubernetes.io/instance%3D$1"; }
+# pods_of NAMESPACE SELECTOR: in JSON.
+pods_of() { ask "/api/v1/namespaces/$1/pods?labelSelector=$2"; }
 
 # paused NAME true|false: whether the operator leaves that cluster alone.
 paused() { in_test annotate rdc "$1" --overwrite "slotwright.dev/paused=$2"; }
@@ -73,8 +81,8 @@ node_of_no_checker() {
         jq -r --argjson used "$used" '[.items[].metadata.name | select(IN($used[]) | not)][0]'
 }
 
-pod_uid() { in_test get pod "$1" -o 'jsonpath={.metadata.uid}'; }
-pod_node() { in_test get pod "$1" -o 'jsonpath={.spec.nodeName}'; }
+pod_uid() { ask "/api/v1/namespaces/$NAMESPACE/pods/$1" | jq -r .metadata.uid; }
+pod_node() { ask "/api/v1/namespaces/$NAMESPACE/pods/$1" | jq -r .spec.nodeName; }
 
 # replaced POD UID: whether a pod of that name is there that is not the one of UID.
 replaced() {
@@ -83,7 +91,7 @@ replaced() {
 }
 
 # master_of NAME SHARD: the pod that is the master of that shard now.
-master_of() { in_test get rdc "$1" -o "jsonpath={.status.shards[?(@.name==\"$1-$2\")].master.pod}"; }
+master_of() { resource "$1" | jq -er --arg shard "$1-$2" '.status.shards[] | select(.name == $shard) | .master.pod'; }
 
 # none COMMAND [ARG...]: it succeeds and prints nothing.
 none() {
@@ -91,7 +99,7 @@ none() {
     out=$("$@") && [ -z "$out" ]
 }
 
-lease_holder() { in_system get lease slotwright -o 'jsonpath={.spec.holderIdentity}'; }
+lease_holder() { ask "/apis/coordination.k8s.io/v1/namespaces/$SYSTEM/leases/slotwright" | jq -r '.spec.holderIdentity // ""'; }
 
 # operator_leads: the Lease's holder is a pod that is there.
 operator_leads() {
@@ -102,12 +110,12 @@ operator_leads() {
 # operators_ready COUNT: so many operator pods are Ready, and one of them holds the Lease.
 operators_ready() {
     local pods
-    pods=$(in_system get pods -l app.kubernetes.io/component=operator -o json | jq -r '.items[]
+    pods=$(pods_of "$SYSTEM" app.kubernetes.io/component%3Doperator | jq -r '.items[]
         | select(any(.status.conditions[]?; .type == "Ready" and .status == "True")) | .metadata.name')
     [ "$(wc -l <<<"$pods")" = "$1" ] && grep -qxF "$(lease_holder | sed 's/_.*//')" <<<"$pods"
 }
 
-operators() { in_system get pods -l app.kubernetes.io/component=operator -o name | sort; }
+operators() { pods_of "$SYSTEM" app.kubernetes.io/component%3Doperator | jq -r '.items[] | "pod/\(.metadata.name)"' | sort; }
 
 # kill_prepare POD...: chooses what kill_now ends, so that a kill comes at once and takes nobody's time to put things in order:
 # on kind the processes of those operators that run, elsewhere the pods (whose processes are then told to end, and do so).
@@ -140,7 +148,7 @@ kill_now() {
 
 # under_way NAME: says what the operator last said it was doing about that cluster, or why it is not Ready; fails if all is well.
 under_way() {
-    in_test get rdc "$1" -o json | jq -er '.status | (.operation | select(.) | "\(.type): \(.step)")
+    resource "$1" | jq -er '.status | (.operation | select(.) | "\(.type): \(.step)")
         // (.conditions[]? | select(.type == "Ready" and .status == "False") | .reason)'
 }
 
@@ -194,7 +202,7 @@ skip() {
 }
 
 # masters_of NAME: the pods that are its shards' masters, in one line.
-masters_of() { in_test get rdc "$1" -o json | jq -ce '[.status.shards[].master.pod]'; }
+masters_of() { resource "$1" | jq -ce '[.status.shards[].master.pod]'; }
 
 # pods_unharmed NAME UIDS: the cluster's pods are still the same ones. pods_identities NAME makes UIDS: container ids too.
 pods_identities() { pods_json "$1" | jq -r '.items[] | "\(.metadata.uid) \(.status.containerStatuses[0].containerID)"' | sort; }
@@ -219,7 +227,7 @@ checker_stop() {
 }
 
 # checker_ask POD PATH: by the API server's proxy, so that it does not matter where this runs.
-checker_ask() { kubectl --request-timeout=120s get --raw "/api/v1/namespaces/$NAMESPACE/pods/$1:8000/proxy/$2"; }
+checker_ask() { ask "/api/v1/namespaces/$NAMESPACE/pods/$1:8000/proxy/$2"; }
 
 # laps CHECKER...: what they saw since the last time, in one JSON object; null where there is none.
 laps() {

@@ -8,7 +8,7 @@ in_test wait --for=condition=Ready rdc/demo --timeout=180s
 tell "Ready"
 expect 60 "six pods are Ready and nothing is under way" settled demo 6
 in_test get rdc,pods,pdb,svc -o wide
-in_test get rdc demo -o json | jq -e --arg image "$REDIS_IMAGE" '.spec.masters == 3 and .spec.replicasPerMaster == 1 and .spec.image == $image'
+resource demo | jq -e --arg image "$REDIS_IMAGE" '.spec.masters == 3 and .spec.replicasPerMaster == 1 and .spec.image == $image'
 in_test describe rdc/demo | grep -F "16384 slots on 3 masters, 3 replicas in sync"
 # No shard is on one node alone.
 pods_json demo | jq -e '[.items[] | "\(.metadata.name | sub("-[0-9]+$"; "")) \(.spec.nodeName)"] | length == 6 and length == (unique | length)'
@@ -30,5 +30,5 @@ if [ -x "$program" ] || [ -z "${E2E_SKIPS-yes}" ]; then
     fi
 fi
 checker_start demo
-apart() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length == 3 and length == (unique | length)'; }
+apart() { resource demo | jq -e '[.status.shards[].master.node] | length == 3 and length == (unique | length)'; }
 expect 60 "each master has a node of its own" apart

@@ -3,6 +3,6 @@
 
 in_test scale rdc/demo --replicas=4
 expect 180 "four masters" settled demo 8
-[ "$(in_test get rdc demo -o json | jq '[.status.shards[] | select(.slots != "")] | length')" = 4 ]
+[ "$(resource demo | jq '[.status.shards[] | select(.slots != "")] | length')" = 4 ]
 in_test scale rdc/demo --replicas=3
 expect 180 "three masters" settled demo 6

@@ -1,7 +1,7 @@
 # the leading operator is killed in the middle of a scale-out
 # shellcheck shell=bash
 
-slots_left() { in_test get rdc demo -o json | jq '.status.operation.slotsLeft // 0'; }
+slots_left() { resource demo | jq '.status.operation.slotsLeft // 0'; }
 moving() { [ "$(slots_left)" -gt 500 ]; }
 
 other_leads() {

@@ -22,7 +22,7 @@ refused "metadata.name must have at most 40 characters" \
 refused "should be greater than or equal to 1" in_test scale rdc/demo --replicas=0
 
 # told NAME TEXT: the condition Ready says that.
-told() { in_test get rdc "$1" -o json | jq -e --arg text "$2" 'any(.status.conditions[]; .type == "Ready" and (.message | contains($text)))'; }
+told() { resource "$1" | jq -e --arg text "$2" 'any(.status.conditions[]; .type == "Ready" and (.message | contains($text)))'; }
 # never_rolled TEXT SPEC: no pod goes for one that the API server would refuse.
 never_rolled() {
     in_test patch rdc demo --type=merge -p "{\"spec\": $2}"

@@ -13,7 +13,7 @@ docker exec "$node" systemctl stop kubelet
 # Started again whatever happens.
 trap 'docker exec "$node" systemctl start kubelet' EXIT
 kubectl wait --for=condition=Ready=Unknown "node/$node" --timeout=120s
-tell "$node is called lost: $(in_test get rdc demo -o json | jq -c '.status.conditions[] | select(.type == "Ready")')"
+tell "$node is called lost: $(resource demo | jq -c '.status.conditions[] | select(.type == "Ready")')"
 in_test get pods -o wide
 # The processes live: nobody may be failed over or replaced, and the operator has had the time to.
 sleep 6
@@ -26,15 +26,15 @@ pods_unharmed demo "$pods"
 [ "$(masters_of demo)" = "$masters" ]
 spread_masters true
 
-masters_elsewhere() { in_test get rdc demo -o json | jq -e --arg node "$node" '.status.readyMasters == .spec.masters
+masters_elsewhere() { resource demo | jq -e --arg node "$node" '.status.readyMasters == .spec.masters
     and all(.status.shards[].master.node; . != $node)'; }
 here=$(pods_json demo | jq -r --arg node "$node" '[.items[] | select(.spec.nodeName == $node) | .metadata.name] | first')
 if masters_elsewhere; then
     redis_ask "$here" "CLUSTER FAILOVER"
-    masters_here() { in_test get rdc demo -o json | jq -e --arg node "$node" 'any(.status.shards[].master.node; . == $node)'; }
+    masters_here() { resource demo | jq -e --arg node "$node" 'any(.status.shards[].master.node; . == $node)'; }
     expect 30 "$here is a master" masters_here
 fi
-in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
+resource demo | jq -c '[.status.shards[].master]'
 trap 'docker start "$node"' EXIT
 docker kill "$node"
 expect 60 "all masters are on other machines" masters_elsewhere

@@ -16,7 +16,7 @@ none kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=
 in_other() { kubectl --namespace "$NAMESPACE-other" "$@"; }
 kubectl create namespace "$NAMESPACE-other"
 trap 'kubectl delete namespace "$NAMESPACE-other" --wait=false' EXIT
-in_test get rdc demo -o json | jq 'del(.metadata.namespace, .metadata.uid, .metadata.resourceVersion, .status)' |
+resource demo | jq 'del(.metadata.namespace, .metadata.uid, .metadata.resourceVersion, .status)' |
     in_other create -f -
 # An operator of the same version changes nothing.
 expect 60 "all is well" settled demo "$(wc -l <<<"$pods")"

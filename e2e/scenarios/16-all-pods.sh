@@ -5,7 +5,7 @@ checker_stop demo # it would rightly call everything lost
 in_test delete pods -l app.kubernetes.io/name=redis,app.kubernetes.io/instance=demo
 tell "all deleted"
 expect 120 "the condition says that data is lost" refuses demo DataLost
-in_test get rdc demo -o json | jq -c '.status.conditions[]'
+resource demo | jq -c '.status.conditions[]'
 in_test patch rdc demo --type=merge -p '{"spec": {"healing": {"lostShard": "AssignEmpty"}}}'
 expect 120 "it is served again, empty" settled demo 6
 checker_start demo

@@ -1,8 +1,8 @@
 # masters pile up on a node: handed over until they are spread
 # shellcheck shell=bash
 
-spread() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length == (unique | length)'; }
-piled() { in_test get rdc demo -o json | jq -e '[.status.shards[].master.node] | length > (unique | length)'; }
+spread() { resource demo | jq -e '[.status.shards[].master.node] | length == (unique | length)'; }
+piled() { resource demo | jq -e '[.status.shards[].master.node] | length > (unique | length)'; }
 
 paused demo true # or it would put that right before anybody sees it
 if piled; then
@@ -12,7 +12,7 @@ else
     redis_ask "$replica" "CLUSTER FAILOVER"
     expect 30 "two masters are on one node" piled
 fi
-in_test get rdc demo -o json | jq -c '[.status.shards[].master]'
+resource demo | jq -c '[.status.shards[].master]'
 paused demo false
 expect 120 "each has its own again" spread
 expect 60 "all is well" settled demo 6

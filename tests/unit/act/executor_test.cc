@@ -113,6 +113,52 @@ TEST_F(EvictionTest, WaitsWithoutAVerdictIfTheServerCannotAnswer) {
   EXPECT_FALSE(Evicted());
 }
 
+// As make e2e showed: the operator was killed between the two steps of an eviction, and the next one waited two
+// minutes.
+TEST_F(EvictionTest, ThatWasGrantedAndNotCarriedOutIsCarriedOut) {
+  const auto evict = [&](const Json& disrupted, int healthy, const char* uid) {
+    Json deleted;
+    api_ = std::make_shared<reconciler::FakeTransport>();
+    api_->on_send = [&](const HttpRequest& request, std::stop_token) -> HttpResponse {
+      const auto answer = [](const Json& body) { return HttpResponse{.status = 200, .body = body.dump()}; };
+      if (request.method == "DELETE") {
+        deleted = Json::parse(request.body);
+        return answer({{"kind", "Status"}, {"status", "Success"}});
+      }
+      if (request.method == "POST") {
+        return reconciler::StatusResponse(429, "TooManyRequests", "Cannot evict pod: disruption budget");
+      }
+      if (request.target.find("/poddisruptionbudgets/demo-0") != std::string::npos) {
+        return answer({{"metadata", {{"name", "demo-0"}}},
+                       {"status", {{"disruptedPods", disrupted}, {"currentHealthy", healthy}, {"desiredHealthy", 1}}}});
+      }
+      if (request.target.find("/pods/demo-0-1") != std::string::npos) {
+        return answer(
+            {{"metadata", {{"name", "demo-0-1"}, {"uid", uid}, {"creationTimestamp", "2026-11-23T06:00:00Z"}}}});
+      }
+      return answer({{"metadata", {{"resourceVersion", "7"}}}, {"items", pods_}});
+    };
+    RedisCluster cluster;
+    cluster.ns = "default";
+    cluster.name = "demo";
+    cluster.spec.replicas_per_master = 1;
+    Plan plan;
+    plan.actions = {EvictPod{"demo-0-1", "uid"}};
+    const reconciler::Client client(api_, {}, clock_);
+    NoRedis no_redis;
+    const auto outcome = Executor(client, no_redis, clock_, {}).Carry(plan, cluster, "").at(0);
+    EXPECT_EQ(outcome.error.empty(), !deleted.is_null());
+    return deleted.is_null() ? "" : deleted["preconditions"]["uid"].get<std::string>();
+  };
+  const Json granted = {{"demo-0-1", "2026-11-23T06:10:00Z"}};
+  EXPECT_EQ(evict(granted, 1, "uid"), "uid");
+  EXPECT_EQ(evict(granted, 0, "uid"), "") << "another one is down by now";
+  EXPECT_EQ(evict(granted, 1, "another"), "") << "a later pod of that name";
+  EXPECT_EQ(evict({{"demo-0-1", "2026-11-23T05:59:59Z"}}, 1, "uid"), "") << "it was an earlier one's";
+  EXPECT_EQ(evict({{"demo-0-0", "2026-11-23T06:10:00Z"}}, 1, "uid"), "") << "it was another's";
+  EXPECT_EQ(evict(Json::object(), 1, "uid"), "");
+}
+
 // Answers every command with the same.
 class OneAnswer final : public Commander {
  public:

@@ -9,7 +9,7 @@ on_node() { docker exec "$node" sh -c "$1"; }
 freed() { on_node "! ls /run/cni-ipam-state/*/$address"; }
 
 # A master of demo and a pod of kept on one node. The claim of the latter holds it there.
-read -r node pod victim < <(jq -nr --argjson demo "$(in_test get rdc demo -o json)" --argjson kept "$(pods_json kept)" '
+read -r node pod victim < <(jq -nr --argjson demo "$(resource demo)" --argjson kept "$(pods_json kept)" '
     [$demo.status.shards[].master as $master | $kept.items[] | select(.spec.nodeName == $master.node)
         | "\($master.node) \($master.pod) \(.metadata.name)"] | first')
 address=$(pod_address "$pod")

@@ -7,7 +7,7 @@ slots_of() {
     in_test get rdc demo -o "jsonpath={.status.shards[$1].slots}" |
         awk -v RS='[ \n]' -F- 'NF { n += (NF == 2 ? $2 : $1) - $1 + 1 } END { print n + 0 }'
 }
-said() { settled demo 6 && in_test get rdc demo -o json | grep 'slots are uneven and spec.rebalance.mode is Manual'; }
+said() { settled demo 6 && resource demo | grep 'slots are uneven and spec.rebalance.mode is Manual'; }
 even() { settled demo 6 && [ "$(slots_of 0)" -ge 5352 ]; } # 5461 less the threshold of 2 %
 
 in_test patch rdc demo --type=merge -p '{"spec": {"rebalance": {"mode": "Manual"}}}'
