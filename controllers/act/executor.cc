@@ -250,7 +250,7 @@ bool Executor::WasGranted(const EvictPod& action, const RedisCluster& cluster, i
   const auto pod = client_.Get(reconciler::types::kPods, {cluster.ns, action.name});
   if (!budget || !pod || reconciler::UidOf(*pod) != action.uid) return false;
   const std::string granted = StringAt(*budget, {"status", "disruptedPods", action.name.c_str()});
-  const Json& status = budget->at("status");
+  const Json status = budget->value("status", Json::object());  // a new budget has none
   return !granted.empty() && StringAt(*pod, {"metadata", "creationTimestamp"}) <= granted &&
          status.value("currentHealthy", 0) >= status.value("desiredHealthy", 1);
 }

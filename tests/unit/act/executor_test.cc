@@ -129,6 +129,7 @@ TEST_F(EvictionTest, ThatWasGrantedAndNotCarriedOutIsCarriedOut) {
         return reconciler::StatusResponse(429, "TooManyRequests", "Cannot evict pod: disruption budget");
       }
       if (request.target.find("/poddisruptionbudgets/demo-0") != std::string::npos) {
+        if (disrupted.is_null()) return answer({{"metadata", {{"name", "demo-0"}}}});
         return answer({{"metadata", {{"name", "demo-0"}}},
                        {"status", {{"disruptedPods", disrupted}, {"currentHealthy", healthy}, {"desiredHealthy", 1}}}});
       }
@@ -157,6 +158,7 @@ TEST_F(EvictionTest, ThatWasGrantedAndNotCarriedOutIsCarriedOut) {
   EXPECT_EQ(evict({{"demo-0-1", "2026-11-23T05:59:59Z"}}, 1, "uid"), "") << "it was an earlier one's";
   EXPECT_EQ(evict({{"demo-0-0", "2026-11-23T06:10:00Z"}}, 1, "uid"), "") << "it was another's";
   EXPECT_EQ(evict(Json::object(), 1, "uid"), "");
+  EXPECT_EQ(evict(nullptr, 1, "uid"), "") << "a new budget has no status";
 }
 
 // Answers every command with the same.
