@@ -94,7 +94,6 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
           absent.try_emplace(line.id, ClusterView::Absent{.id = line.id, .unreachable_everywhere = true});
       auto& node = entry->second;
       if (node.hostname.empty()) node.hostname = line.hostname;
-      node.owns_slots = node.owns_slots || !line.slots.empty();
       node.slots = node.slots | line.slots;
       const bool unreachable = line.flags.fail || line.flags.pfail || line.flags.noaddr;
       // The address of a pod that is gone may swallow packets: a link that is being opened looks like one that is open.
@@ -108,7 +107,7 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
     node.removed = WasRemoved(observation, view, node);
     node.replaced = HasSuccessor(observation, view, node);
     const auto place = PlaceOfHostname(observation.cluster.ns, observation.cluster.name, node.hostname);
-    node.inherited = !node.owns_slots && place && view.MasterOf(place->first) != nullptr;
+    node.inherited = !node.OwnsSlots() && place && view.MasterOf(place->first) != nullptr;
     view.absent.push_back(node);
   }
 }

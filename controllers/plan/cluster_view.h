@@ -28,16 +28,16 @@ struct ClusterView {
   struct Absent {
     NodeId id;
     std::string hostname;
-    bool owns_slots = false;
-    SlotSet slots;                        ///< By what any viewer says.
+    SlotSet slots;                        ///< It owns, by what any viewer says.
     bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
     bool connected = false;               ///< Some viewer has a connection to it and gets answers.
     bool has_live_replicas = false;
     bool removed = false;    ///< Its pod was taken away and will not be made again.
     bool replaced = false;   ///< Its pod lives on under another id.
     bool inherited = false;  ///< Another node of its shard owns slots: it was elected, and has what this one had.
+    [[nodiscard]] bool OwnsSlots() const { return !slots.empty(); }
     /// Nobody needs it: all that is left to do is to forget it.
-    [[nodiscard]] bool LeftOver() const { return !owns_slots && !has_live_replicas && (removed || replaced); }
+    [[nodiscard]] bool LeftOver() const { return !OwnsSlots() && !has_live_replicas && (removed || replaced); }
     std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
   };
   std::vector<Absent> absent;

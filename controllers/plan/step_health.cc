@@ -48,7 +48,7 @@ Finding AbsentNodes(const ClusterView& view) {
     if (absent.LeftOver()) continue;
     return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
                                             absent.hostname.empty() ? "unknown" : absent.hostname,
-                                            absent.owns_slots ? " and owns slots until a replica takes over" : "")}};
+                                            absent.OwnsSlots() ? " and owns slots until a replica takes over" : "")}};
   }
   return std::nullopt;
 }

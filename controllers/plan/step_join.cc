@@ -84,7 +84,7 @@ void AddReplicas(const ClusterView& view, std::vector<Action>& actions) {
 bool SomebodyMayFollowTheWrongNode(const Observation& observation, const ClusterView& view) {
   const bool all_answer = EveryPodAnswers(observation, view);
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
-    return absent.has_live_replicas || (absent.owns_slots && !all_answer);
+    return absent.has_live_replicas || (absent.OwnsSlots() && !all_answer);
   });
 }
 

@@ -39,7 +39,7 @@ bool IsFenced(const Observation& observation, const ClusterView& view, const Clu
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
   std::vector<const ClusterView::Absent*> lost;
   for (const auto& absent : view.absent) {
-    if (absent.owns_slots && !absent.viewers.empty() && absent.unreachable_everywhere) lost.push_back(&absent);
+    if (absent.OwnsSlots() && !absent.viewers.empty() && absent.unreachable_everywhere) lost.push_back(&absent);
   }
   return lost;
 }
@@ -127,7 +127,7 @@ std::optional<Plan> TakeOverFromSlotless(const Observation& observation, const C
     if (!IsWanted(observation, node->shard, node->index) || view.HeadOf(node->shard) != nullptr) continue;
     if (view.claimed_by_shard.contains(node->shard) || node->server.keys > 0) continue;
     const auto master = std::ranges::find_if(view.absent, [&](const ClusterView::Absent& absent) {
-      return node->me().master == absent.id && !absent.owns_slots && absent.unreachable_everywhere;
+      return node->me().master == absent.id && !absent.OwnsSlots() && absent.unreachable_everywhere;
     });
     if (master == view.absent.end() || !IsFenced(observation, view, *master)) continue;
     return Do("takeover", "TakingOver", fmt::format("{} is dead and owned no slots", master->hostname),
@@ -226,7 +226,7 @@ std::optional<Plan> ReportLostShards(const Observation& observation, const Clust
 namespace slotwright {
 
 size_t MastersOf(const ClusterView& view) {
-  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::owns_slots)) + view.owned.size();
+  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::OwnsSlots)) + view.owned.size();
 }
 
 }  // namespace slotwright

@@ -36,7 +36,7 @@ bool MayBeNeeded(const Observation& observation, const ClusterView& view, std::p
          std::ranges::any_of(
              view.absent,
              [&](const ClusterView::Absent& absent) {
-               return absent.owns_slots && PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == place;
+               return absent.OwnsSlots() && PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == place;
              });
 }
 

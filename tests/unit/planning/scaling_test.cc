@@ -267,14 +267,20 @@ TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
               ElementsAre(AllOf(HasSubstr("let demo-1-0"), HasSubstr("take over from its master demo-1-1"))));
 }
 
-// It cannot: nobody is elected in the place of a master without slots.
-TEST(ScaleInReplicas, EvictsAMasterWithoutSlotsThatIsTheOneTooMany) {
+// demo-2-1 is a master, owns no slots, and is one too many.
+World WithASlotlessMasterTooMany() {
   World world = World::Healthy(3, 1);
   world.MoveAllSlots("demo-2-0", "demo-1-0");
   world.SwapRoles("demo-2-0", "demo-2-1");
   world.observation.cluster.spec.rebalance.automatic = false;
   world.observation.cluster.spec.replicas_per_master = 0;
   world.TakeObjectsAsDesired();
+  return world;
+}
+
+// It cannot hand over: nobody is elected in the place of a master without slots.
+TEST(ScaleInReplicas, EvictsAMasterWithoutSlotsThatIsTheOneTooMany) {
+  World world = WithASlotlessMasterTooMany();
   EXPECT_THAT(world.Actions(), Contains("evict Pod demo-2-1"));
   // Nobody would ever elect its replica: that is told to take over, as all four engines do without slots.
   world.RemovePod("demo-2-1");
@@ -284,12 +290,7 @@ TEST(ScaleInReplicas, EvictsAMasterWithoutSlotsThatIsTheOneTooMany) {
 }
 
 TEST(ScaleInReplicas, RefusesToEvictAMasterWithoutSlotsThatHasKeys) {
-  World world = World::Healthy(3, 1);
-  world.MoveAllSlots("demo-2-0", "demo-1-0");
-  world.SwapRoles("demo-2-0", "demo-2-1");
-  world.observation.cluster.spec.rebalance.automatic = false;
-  world.observation.cluster.spec.replicas_per_master = 0;
-  world.TakeObjectsAsDesired();
+  World world = WithASlotlessMasterTooMany();
   world.Node("demo-2-1").server.keys = 1;
   EXPECT_EQ(world.MakePlan().refusal.value().reason, "NodesNotEmpty");
 }
