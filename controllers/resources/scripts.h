@@ -7,6 +7,6 @@
 namespace slotwright {
 
 /// The files of scripts/, as they were at build time: (name, text).
-extern const std::array<std::pair<const char*, const char*>, 5> kScripts;
+extern const std::array<std::pair<const char*, const char*>, 6> kScripts;
 
 }  // namespace slotwright

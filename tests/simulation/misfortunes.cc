@@ -26,6 +26,9 @@ void World::KillContainer(const std::string& pod) {
                             });
   StopProcess(pod);
   ExcuseWhatNobodyHas();
+  simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = processes_[pod].uid] {
+    if (processes_[pod].uid == uid && !processes_[pod].running) SetReady(pod, false);
+  });
   // start.sh: a master with replicas waits until one of them had the time to be elected.
   const Duration wait = has_replicas ? Duration(NodeTimeout() + std::chrono::seconds(6)) : simulator.RandomMs(50, 1000);
   RestartContainer(pod, wait);
@@ -120,6 +123,7 @@ void World::Evict(const std::string& pod, const std::string& uid) {
   const auto response = users_way_->Send(request, {});
   if (response && response->status < 300) {
     if (effects.trace) effects.trace(pod + " is evicted");
+    InspectEviction(pod);
     return;
   }
   simulator.After(std::chrono::seconds(2), [this, pod, uid] { Evict(pod, uid); });

@@ -189,6 +189,21 @@ World::Broken World::InspectDeletion(const std::string& pod) {
   return broken;
 }
 
+// Promise 3, of what the disruption budgets let others do: another pod of the shard has its data, as far as readiness
+// probes know.
+void World::InspectEviction(const std::string& pod) {
+  constexpr milliseconds kNoticed(11'000);  // two probes that fail, and the report
+  const Node* node = NodeOf(pod);
+  const auto place = ShardAndIndexOf("demo", pod);
+  if (node == nullptr || node->quarantined || node->KeyCount() == 0 || processes_[pod].has_volume || !place) return;
+  for (const auto& [name, process] : processes_) {
+    const auto its_place = ShardAndIndexOf("demo", name);
+    if (name == pod || process.terminating || !its_place || its_place->first != place->first) continue;
+    if (process.fit && simulator.Now() - *process.fit < kNoticed) return;
+  }
+  Violated("3: the only copy may be evicted, " + pod);
+}
+
 bool World::IsWanted(const std::string& pod) {
   const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
   const auto cluster = ParseRedisCluster(*object);

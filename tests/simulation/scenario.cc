@@ -171,6 +171,11 @@ class Story {
         world_.LoseMachine(Chance(0, kMachines - 1));
         break;
       case 4:
+        // Until probes have failed, a budget takes it for a copy.
+        if (Chance(0, 1) == 0) {
+          world_.Hang(pod, seconds(40));
+          world_.Run(seconds(15));
+        }
         world_.Drain(Chance(0, kMachines - 1));
         break;
       case 7:

@@ -135,6 +135,7 @@ void World::OnPod(const ObjectKey& key) {
     process = {.uid = uid,
                .hostname = std::next(option)->get<std::string>(),
                .options = DirectivesAmong(args),
+               .container = pod->at(Json::json_pointer("/spec/containers/0")),
                .created = simulator.Now()};
     for (const auto& volume : pod->at("spec").value("volumes", Json::array())) {
       process.has_volume = process.has_volume || volume.contains("persistentVolumeClaim");
@@ -212,7 +213,8 @@ void World::StartProcess(const std::string& pod) {
   Directives directives = process.options;
   directives.insert(process.file.begin(), process.file.end());
   if (const std::string refusal = RefusalOf(directives); !refusal.empty()) {
-    ReportContainer(pod, refusal);
+    process.trouble = refusal;
+    ReportContainer(pod);
     RestartContainer(pod, simulator.RandomMs(5000, 30'000));
     return;
   }
@@ -226,13 +228,16 @@ void World::StartProcess(const std::string& pod) {
   node.bus_offset = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port) - process.endpoint.port;
   process.running = true;
   process.started = simulator.Now();
+  process.trouble.clear();
+  process.ready = false;
   if (process.restarts == 0) {
-    ReportContainer(pod, "");
+    ReportContainer(pod);
+    Probe(pod, process.uid);
     return;
   }
   simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = process.uid] {
     const Process& again = processes_[pod];
-    if (again.uid == uid && !again.machine_lost && again.running) ReportContainer(pod, "");
+    if (again.uid == uid && !again.machine_lost && again.running) ReportContainer(pod);
   });
 }
 
@@ -247,20 +252,43 @@ void World::RestartContainer(const std::string& pod, Duration after) {
   });
 }
 
-// As the kubelet does. `trouble`: why it ended at once; "" while it runs.
-void World::ReportContainer(const std::string& pod, const std::string& trouble) {
+// As the kubelet does.
+void World::ReportContainer(const std::string& pod) {
   const Process& process = processes_[pod];
-  const Json waiting = {{"waiting", {{"reason", "CrashLoopBackOff"}, {"message", trouble}}}};
+  const Json waiting = {{"waiting", {{"reason", "CrashLoopBackOff"}, {"message", process.trouble}}}};
   const Json running = {{"running", Json::object()}};
   const Json container = {
-      {"name", "redis"}, {"restartCount", process.restarts}, {"state", trouble.empty() ? running : waiting}};
+      {"name", "redis"}, {"restartCount", process.restarts}, {"state", process.trouble.empty() ? running : waiting}};
   const Json status = {
       {"phase", "Running"},
       {"podIP", process.endpoint.host},
       {"containerStatuses", Json::array({container})},
-      {"conditions", Json::array({{{"type", "Ready"}, {"status", trouble.empty() ? "True" : "False"}}})}};
+      {"conditions", Json::array({{{"type", "Ready"}, {"status", process.ready ? "True" : "False"}}})}};
   (void)user_->Patch(types::kPods, {kCluster.ns, pod}, reconciler::PatchType::kMerge, {{"status", status}},
                      {.subresource = "status", .field_manager = "", .force = false});
+}
+
+void World::SetReady(const std::string& pod, bool ready) {
+  Process& process = processes_[pod];
+  if (process.ready == ready) return;
+  process.ready = ready;
+  ReportContainer(pod);
+}
+
+// The startup and readiness probes: started.sh and ready.sh, which ask the same. Who was Ready stays so until several
+// in a row have failed.
+void World::Probe(const std::string& pod, const std::string& uid) {
+  Process& process = processes_[pod];
+  if (process.uid != uid || process.terminating || process.machine_lost) return;
+  const Node* node = NodeOf(pod);
+  const bool answers = node != nullptr && !node->hung && !node->quarantined;
+  const bool succeeds = answers && (node->me().master || node->link_up());
+  if (succeeds && !(node->me().master && node->me().slots.empty())) process.fit = simulator.Now();
+  const Json& probe = process.container.at(process.ready ? "readinessProbe" : "startupProbe");
+  process.refusals = succeeds ? 0 : process.refusals + 1;
+  const bool ready = succeeds || (process.ready && process.refusals < probe["failureThreshold"]);
+  SetReady(pod, ready);
+  simulator.After(std::chrono::seconds(probe["periodSeconds"]), [this, pod, uid] { Probe(pod, uid); });
 }
 
 void World::StopProcess(const std::string& pod) {

@@ -108,7 +108,8 @@ class World {
     Endpoint endpoint;
     std::string hostname;
     Directives options;  // of the container
-    Directives file;     // redis.conf, as the kubelet has last written it
+    reconciler::Json container;
+    Directives file;  // redis.conf, as the kubelet has last written it
     int restarts = 0;
     MonotonicTime created;
     MonotonicTime started;
@@ -117,6 +118,10 @@ class World {
     bool ended_by_operator = false;
     bool running = false;
     bool machine_lost = false;
+    std::string trouble;  // why its container ended at once; "" while it runs
+    bool ready = false;
+    int refusals = 0;                  // of the readiness probe, one after the other
+    std::optional<MonotonicTime> fit;  // when that probe last saw it hold its shard's data
   };
   struct Life;  // of the operator's process
   struct Written {
@@ -136,7 +141,9 @@ class World {
   /// The container ended; it starts again after that time, as far as its pod is still there.
   void RestartContainer(const std::string& pod, Duration after);
   [[nodiscard]] Directives RedisConfNow();
-  void ReportContainer(const std::string& pod, const std::string& trouble);
+  void ReportContainer(const std::string& pod);
+  void Probe(const std::string& pod, const std::string& uid);
+  void SetReady(const std::string& pod, bool ready);
   void StopProcess(const std::string& pod);
   [[nodiscard]] milliseconds HandOverBeforeTheEnd(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
@@ -153,6 +160,7 @@ class World {
   /// There should be such a pod, by the newest specification.
   [[nodiscard]] bool IsWanted(const std::string& pod);
   [[nodiscard]] Broken InspectDeletion(const std::string& pod);
+  void InspectEviction(const std::string& pod);
   [[nodiscard]] Broken InspectReady(const reconciler::Json& status);
   [[nodiscard]] std::string WhatIsWrong();
   void InspectStoredReady();

@@ -63,6 +63,20 @@ TEST_F(Ready, SaysWhyNot) {
   EXPECT_THAT(Run().output, HasSubstr("being started"));
 }
 
+TEST_F(Ready, IsWhatAStartWaitsForButForAMinuteOnly) {
+  const auto started = [this] { return ScriptTest::Run("started.sh", "6379 run data"); };
+  ServerIs({});
+  EXPECT_EQ(started().status, 0);
+  ServerIs({.loading = true});
+  EXPECT_EQ(started().status, 1);
+  EXPECT_THAT(started().output, HasSubstr("loading its data"));
+  const auto minute = std::chrono::seconds(61);
+  std::filesystem::last_write_time(root_ / "run/auth", std::filesystem::file_time_type::clock::now() - minute);
+  EXPECT_EQ(started().status, 0);
+  std::filesystem::remove(root_ / "run/auth");
+  EXPECT_EQ(started().status, 1);
+}
+
 TEST_F(Ready, NotesThatAppendOnlyFilesAreCompleteWhileOneIsOpen) {
   ServerIs({});
   Write("data/aof-incomplete", "");
