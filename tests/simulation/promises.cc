@@ -200,6 +200,8 @@ void World::InspectEviction(const std::string& pod) {
     const auto its_place = ShardAndIndexOf("demo", name);
     if (name == pod || process.terminating || !its_place || its_place->first != place->first) continue;
     if (process.fit && simulator.Now() - *process.fit < kNoticed) return;
+    const Node* other = NodeOf(name);
+    if (other != nullptr && IsFit(*other) && HoldsSlots(*other)) return;
   }
   Violated("3: the only copy may be evicted, " + pod);
 }

@@ -275,15 +275,21 @@ void World::SetReady(const std::string& pod, bool ready) {
   ReportContainer(pod);
 }
 
+// What ready.sh asks for.
+bool World::IsFit(const Node& node) {
+  return !node.hung && !node.quarantined && (node.me().master || node.link_up());
+}
+
+bool World::HoldsSlots(const Node& node) { return !node.me().master || !node.me().slots.empty(); }
+
 // The startup and readiness probes: started.sh and ready.sh, which ask the same. Who was Ready stays so until several
 // in a row have failed.
 void World::Probe(const std::string& pod, const std::string& uid) {
   Process& process = processes_[pod];
   if (process.uid != uid || process.terminating || process.machine_lost) return;
   const Node* node = NodeOf(pod);
-  const bool answers = node != nullptr && !node->hung && !node->quarantined;
-  const bool succeeds = answers && (node->me().master || node->link_up());
-  if (succeeds && !(node->me().master && node->me().slots.empty())) process.fit = simulator.Now();
+  const bool succeeds = node != nullptr && IsFit(*node);
+  if (succeeds && HoldsSlots(*node)) process.fit = simulator.Now();
   const Json& probe = process.container.at(process.ready ? "readinessProbe" : "startupProbe");
   process.refusals = succeeds ? 0 : process.refusals + 1;
   const bool ready = succeeds || (process.ready && process.refusals < probe["failureThreshold"]);

@@ -144,6 +144,8 @@ class World {
   void ReportContainer(const std::string& pod);
   void Probe(const std::string& pod, const std::string& uid);
   void SetReady(const std::string& pod, bool ready);
+  [[nodiscard]] static bool IsFit(const Node& node);
+  [[nodiscard]] static bool HoldsSlots(const Node& node);
   void StopProcess(const std::string& pod);
   [[nodiscard]] milliseconds HandOverBeforeTheEnd(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
