@@ -276,9 +276,7 @@ void World::SetReady(const std::string& pod, bool ready) {
 }
 
 // What ready.sh asks for.
-bool World::IsFit(const Node& node) {
-  return !node.hung && !node.quarantined && (node.me().master || node.link_up());
-}
+bool World::IsFit(const Node& node) { return !node.hung && !node.quarantined && (node.me().master || node.link_up()); }
 
 bool World::HoldsSlots(const Node& node) { return !node.me().master || !node.me().slots.empty(); }
 
