@@ -38,7 +38,6 @@ engine_choose
 before=$(traces)
 trap 'exit 130' INT TERM
 trap take_down EXIT
-"$E2E_DIR/up.sh" >/dev/null
-"$E2E_DIR/operator-image.sh"
+E2E_OPERATOR=yes "$E2E_DIR/up.sh" >/dev/null
 # The cluster goes anyway; and here everything can be done that a scenario may want.
 E2E_CLEAN='' E2E_SKIPS='' "$E2E_DIR/run.sh"

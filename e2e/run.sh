@@ -17,7 +17,7 @@ export OTHER_IMAGE=${E2E_OTHER_IMAGE:-valkey:8.0} NEXT_IMAGE=${E2E_NEXT_IMAGE:-v
 # many. (The last ones have the defaults.)
 # shellcheck disable=SC2034  # they read it
 INSTALL_OPTIONS=(--set "image.repository=${OPERATOR_IMAGE%:*},image.tag=${OPERATOR_IMAGE##*:}"
-    --set "operator.extraArgs={--leader-elect-lease-duration=4s,--leader-elect-renew-deadline=3s,--leader-elect-retry-period=1s}")
+    --set "operator.extraArgs={--leader-elect-lease-duration=3s,--leader-elect-renew-deadline=2s,--leader-elect-retry-period=1s}")
 
 export GROWING_CLASS=slotwright-e2e-growing # made by the scenario that needs it
 CONFORMANCE_CRD=widgets.conformance.slotwright.dev # made by the conformance tests

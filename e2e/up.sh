@@ -7,6 +7,13 @@ set -euo pipefail
 workers=${E2E_WORKERS:-3}
 [[ $workers =~ ^[0-9]+$ ]] || die "E2E_WORKERS=$workers" "It is a number of worker nodes, such as 3."
 began=$SECONDS
+loading=
+
+load_images() {
+    [ -z "${E2E_IMAGES-default}" ] || "$E2E_DIR/images.sh"
+    [ -z "${E2E_OPERATOR:-}" ] || "$E2E_DIR/operator-image.sh"
+}
+
 engine_choose
 need_commands go jq flock docker
 cache_lock
@@ -33,10 +40,18 @@ if cluster_exists; then
     note "the cluster is up already"
 else
     cluster_config "$workers" >"$E2E_STATE/cluster.yaml"
+    if [ "$ENGINE" = own ]; then
+        # Half of the time nodes wait for each other.
+        { wait_until 180 cluster_takes_images && load_images; } &
+        loading=$!
+        trap 'kill "$loading" 2>/dev/null || true' EXIT
+    fi
     step "creating a control plane and $workers workers" cluster_create
 fi
-if [ -n "${E2E_IMAGES-default}" ]; then
-    "$E2E_DIR/images.sh"
+if [ -n "$loading" ]; then
+    wait "$loading"
+else
+    load_images
 fi
 step "waiting for nodes, DNS and storage" cluster_all_ready
 cluster_routes

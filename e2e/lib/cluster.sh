@@ -31,13 +31,14 @@ apiVersion: kind.x-k8s.io/v1alpha4
 networking: {podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/16}
 kubeadmConfigPatches:
 - |
-  # A dead node is seen after 16 s, not 40 s.
+  # A dead node is seen after 11 s, not 40 s.
   kind: ClusterConfiguration
-  controllerManager: {extraArgs: [{name: node-monitor-grace-period, value: 16s}]}
+  controllerManager: {extraArgs: [{name: node-monitor-grace-period, value: 11s}]}
   etcd: {local: {extraArgs: [{name: unsafe-no-fsync, value: "true"}]}}
 - |
   kind: KubeletConfiguration
   nodeStatusUpdateFrequency: 4s
+  nodeLeaseDurationSeconds: 12
 EOF
     if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
         # Under the systemd driver runc freezes a starting pod's cgroup for a moment; a node killed then never dies.
@@ -64,6 +65,9 @@ cluster_containerd_patch() {
 # cluster_exists / cluster_answers: whether kind knows it, whether its API server is ready.
 cluster_exists() { kind get clusters 2>/dev/null | grep -qx "$E2E_CLUSTER"; }
 cluster_answers() { kubectl --request-timeout=3s get --raw /readyz >/dev/null 2>&1; }
+
+# cluster_takes_images: kind has configured and restarted the containerd of each node; kubeadm comes after that.
+cluster_takes_images() { docker exec "$E2E_CLUSTER-control-plane" test -e /etc/kubernetes/admin.conf; }
 
 cluster_create() {
     local options=(--name "$E2E_CLUSTER" --config "$E2E_STATE/cluster.yaml" --wait 180s)

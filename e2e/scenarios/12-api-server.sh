@@ -16,7 +16,7 @@ expect 120 "two operators are Ready" operators_ready 2
 # Connections are taken and nothing is said, for longer than a leader may go without its Lease.
 trap 'docker unpause "$node" 2>/dev/null || true' EXIT
 docker pause "$node"
-sleep 7
+sleep 5
 docker unpause "$node"
 expect 120 "the API server answers" answers
 expect 60 "two operators are Ready" operators_ready 2

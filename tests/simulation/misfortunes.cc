@@ -147,6 +147,8 @@ void World::SlowDown(const std::string& pod, Duration by, Duration duration) {
 void World::MoveSlotsByHand(int count, bool leaves_one_open) {
   std::vector<Node*> masters;
   for (Node* node : Ours()) {
+    // redis-cli: "Please fix your cluster problems before resharding".
+    if (!node->disk().importing.empty() || !node->disk().migrating.empty()) return;
     if (node->me().master && !node->me().slots.empty() && !node->hung && node->state_ok()) masters.push_back(node);
   }
   if (masters.size() < 2) return;

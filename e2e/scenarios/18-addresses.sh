@@ -9,8 +9,8 @@ on_node() { docker exec "$node" sh -c "$1"; }
 freed() { on_node "! ls /run/cni-ipam-state/*/$address"; }
 
 # A master of demo and a pod of kept on one node. The claim of the latter holds it there.
-read -r node pod victim < <(jq -nr --argjson demo "$(resource demo)" --argjson kept "$(pods_json kept)" '
-    [$demo.status.shards[].master as $master | $kept.items[] | select(.spec.nodeName == $master.node)
+read -r node pod victim < <(jq -nr --slurpfile demo <(resource demo) --slurpfile kept <(pods_json kept) '
+    [$demo[0].status.shards[].master as $master | $kept[0].items[] | select(.spec.nodeName == $master.node)
         | "\($master.node) \($master.pod) \(.metadata.name)"] | first')
 address=$(pod_address "$pod")
 uid=$(pod_uid "$victim")

@@ -20,15 +20,6 @@ in_test get rdc
 expect 120 "four masters" settled demo 8
 expect 60 "another cluster is there" settled third 6
 
-roll_and_lose_a_master() {
-    patch demo '{"spec": {"config": {"databases": "21"}}}'
-    in_test delete pod "$(master_of kept 1)" --wait=false
-}
-while_operators_die 1 demo roll_and_lose_a_master
-in_test get rdc
-expect 120 "another directive" settled demo 8
-expect 60 "a master's pod of yet another cluster is back" settled kept 6
-
 # On kind also a drain: what is on that node has to go elsewhere meanwhile.
 node=
 if on_kind; then
@@ -48,4 +39,13 @@ expect 60 "all claims ask for more" all_ask 192Mi
 expect 60 "nothing of the other cluster is left" third_is_gone
 [ -z "$node" ] || kubectl uncordon "$node"
 expect 120 "the one with storage is well" settled kept 6
+
+roll_and_lose_a_master() {
+    patch demo '{"spec": {"config": {"databases": "21"}}}'
+    in_test delete pod "$(master_of kept 1)" --wait=false
+}
+while_operators_die 1 demo roll_and_lose_a_master
+in_test get rdc
+expect 120 "another directive" settled demo 6
+expect 60 "a master's pod of yet another cluster is back" settled kept 6
 expect 60 "two operators are Ready" operators_ready 2
