@@ -128,8 +128,9 @@ row() {
 diagnose() {
     local pod
     kubectl get nodes,pods -A -o wide
-    in_test get rdc,pvc,pdb -o yaml
-    in_test get events --sort-by=.lastTimestamp
+    kubectl get rdc -A -o yaml
+    in_test get pvc,pdb -o yaml
+    kubectl get events -A --sort-by=.lastTimestamp
     for pod in $(in_system get pods -o name); do
         echo "== $pod"
         in_system logs "$pod" --previous || true

@@ -109,6 +109,15 @@ void ValidateMaxClients(const RedisClusterSpec& spec, std::vector<FieldError>& e
                                 least, spec.pods())});
 }
 
+// Counting and naming keys of a slot, and MIGRATE, know one database at a time.
+void ValidateDatabases(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  const auto found = spec.config.find("cluster-databases");
+  if (found == spec.config.end() || spec.rebalance.method != MigrationMethod::kKeys) return;
+  if (text::ParseInteger<int>(found->second).value_or(0) == 1) return;
+  errors.push_back({"spec.rebalance.method", "Keys",
+                    "moves database 0 only, and spec.config.cluster-databases may fill others: use Atomic or Auto"});
+}
+
 // What pods are found and recognised by.
 void ValidatePodTemplate(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
   constexpr auto kOwned =
@@ -158,6 +167,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   range("spec.port", spec.port, 1, 65535);
   if (spec.image.empty()) errors.push_back({"spec.image", "", "name an image, for example redis:7.0"});
   ValidateConfig(spec.config, errors);
+  ValidateDatabases(spec, errors);
   ValidateMaxClients(spec, errors);
   ValidateNodeTimeout(spec, errors);
   ValidateOnlyCopy(spec, errors);

@@ -166,7 +166,10 @@ bool ClusterView::KeepsItsEpoch(const NodeView& master) const {
 bool TakesEpoch(const NodeView& node) { return node.info.known_nodes <= 1 && node.me().config_epoch == 0; }
 
 bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
-  return view.answering.size() == observation.pods.size();
+  const auto& spec = observation.cluster.spec;
+  const auto wanted =
+      std::ranges::count_if(observation.pods, [&](const PodView& pod) { return spec.Wants(pod.shard, pod.index); });
+  return view.answering.size() == observation.pods.size() && wanted == spec.pods();
 }
 
 ClusterView Merge(const Observation& observation) {

@@ -19,30 +19,36 @@ using text::Counted;
 
 namespace {
 
-constexpr auto kSteps = std::to_array<Step>({
-    steps::EnsureObjects,
-    steps::EnsurePods,
-    steps::RefuseStrangers,
-    steps::ReplaceStuckPods,
-    steps::AssignInitialSlots,
-    steps::TakeOver,
-    steps::JoinNodes,
-    steps::ReportLostShards,
-    steps::ForgetGhosts,
-    steps::ReturnDeniedSlots,
-    steps::CloseOpenSlots,
-    steps::UpdateStaleViews,
-    steps::RemoveRetiredShards,
-    steps::ReplaceUnsyncedPods,
-    steps::RestartStaleReplicas,
-    steps::AwaitHealth,  // what follows touches only a cluster that is well
-    steps::Rebalance,
-    steps::AwaitMigrations,
-    steps::RemoveSurplusReplicas,
-    steps::RollPods,
-    steps::SpreadMasters,
-    steps::RefuseStorageChange,
-    steps::AwaitForgetting,
+struct Urgency {
+  Step step;
+  bool waits_for_pods = true;  // until there is each that should be
+};
+
+// Nobody knows how long it takes to make a pod (a quota, a webhook): what keeps slots served does not wait for it.
+constexpr bool kAtOnce = false;
+constexpr auto kSteps = std::to_array<Urgency>({
+    {steps::RefuseStrangers, kAtOnce},
+    {steps::ReplaceStuckPods, kAtOnce},
+    {steps::AssignInitialSlots},
+    {steps::TakeOver, kAtOnce},
+    {steps::JoinNodes, kAtOnce},
+    {steps::ReportLostShards},
+    {steps::ForgetGhosts},
+    {steps::ReturnDeniedSlots},
+    {steps::CloseOpenSlots, kAtOnce},
+    {steps::UpdateStaleViews, kAtOnce},
+    {steps::RemoveRetiredShards},
+    {steps::ReplaceUnsyncedPods},
+    {steps::RestartStaleReplicas},
+    {steps::LeaveFullDisks, kAtOnce},
+    {steps::AwaitHealth},  // what follows touches only a cluster that is well
+    {steps::Rebalance},
+    {steps::AwaitMigrations},
+    {steps::RemoveSurplusReplicas},
+    {steps::RollPods},
+    {steps::SpreadMasters},
+    {steps::RefuseStorageChange},
+    {steps::AwaitForgetting},
 });
 
 // A master that is wanted and owns nothing yet is one of them.
@@ -62,9 +68,20 @@ std::string Owners(const RedisClusterSpec& spec, const ClusterView& view) {
 }
 
 Plan Decide(const Observation& observation, const ClusterView& view) {
-  for (const Step step : kSteps) {
-    if (auto plan = step(observation, view)) return *std::move(plan);
+  if (auto plan = steps::EnsureObjects(observation, view)) return *std::move(plan);
+  auto pods = steps::EnsurePods(observation, view);
+  if (pods && observation.cluster.formed_at.empty()) return *std::move(pods);
+  for (const auto& [step, waits_for_pods] : kSteps) {
+    if (pods && waits_for_pods) continue;
+    auto plan = step(observation, view);
+    if (!plan) continue;
+    if (pods) {
+      plan->beside = pods->actions.size();
+      std::ranges::move(pods->actions, std::back_inserter(plan->actions));
+    }
+    return *std::move(plan);
   }
+  if (pods) return *std::move(pods);
   const auto& spec = observation.cluster.spec;
   return {.step = "settled",
           .reason = "Healthy",
@@ -110,7 +127,7 @@ Plan Act(const Observation& observation, const ClusterView& view) {
   Plan plan = Decide(observation, view);
   if (observation.cluster.formed_at.empty()) return plan;
   const bool had_nothing_to_do = plan.settled;
-  const size_t decided = plan.actions.size();
+  const size_t decided = plan.actions.size() - plan.beside;
   auto live = LiveConfigOf(observation);
   auto repairs = ObjectRepairs(observation, live.taken ? LiveValuesInFile::kAsSpecified : LiveValuesInFile::kAsTheyAre);
   auto message = Counted(live.changes.size(), "node gets", "nodes get") + " changed directives without a restart";

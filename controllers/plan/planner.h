@@ -22,7 +22,7 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> Validate(const Observation&, const ClusterView&);
 /// ConfigMap, Services, budgets, claims, the password: before the first pod.
 [[nodiscard]] std::optional<Plan> EnsureObjects(const Observation&, const ClusterView&);
-/// Creates missing pods, all at once.
+/// Creates missing pods, all at once; once the cluster was formed beside whatever else is urgent.
 [[nodiscard]] std::optional<Plan> EnsurePods(const Observation&, const ClusterView&);
 /// Refuses when a stranger is in the node table.
 [[nodiscard]] std::optional<Plan> RefuseStrangers(const Observation&, const ClusterView&);
@@ -58,6 +58,8 @@ namespace steps {
 /// Replaces outdated replicas that never got anything from their master: an older server cannot copy from a newer one,
 /// so that all would wait for it.
 [[nodiscard]] std::optional<Plan> ReplaceUnsyncedPods(const Observation&, const ClusterView&);
+/// Hands slots over to a replica where a master refuses writes, because its disk takes none.
+[[nodiscard]] std::optional<Plan> LeaveFullDisks(const Observation&, const ClusterView&);
 /// Deletes the pod of a replica that asks an old address of its master and that nothing else helps.
 [[nodiscard]] std::optional<Plan> RestartStaleReplicas(const Observation&, const ClusterView&);
 /// Replaces pods that run an older specification.
@@ -89,9 +91,16 @@ namespace steps {
 /// Those that own slots. Those that only have not answered yet count too: their votes are missing as well.
 [[nodiscard]] size_t MastersOf(const ClusterView& view);
 
-/// An orderly failover from `master` to its best replica in sync, or nothing if it has none.
+/// How many masters could be asked by that replica for their vote, and answer.
+[[nodiscard]] size_t VotesWithinReachOf(const ClusterView& view, const NodeView& replica);
+
+/// An orderly failover from `master` to its best replica that is in sync and takes writes, or nothing if it has none.
 [[nodiscard]] std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view,
                                            const NodeView& master, const std::string& reason, const std::string& why);
+
+/// Its disk takes nothing (full, or read-only), so that it refuses all writes: writeCommandsDeniedByDiskError in Redis'
+/// src/server.c.
+[[nodiscard]] bool RefusesWrites(const RedisCluster& cluster, const NodeView& node);
 
 /// An object has a name that we need and is somebody else's. A retained claim belongs to nobody and is taken up again
 /// with its data.

@@ -110,6 +110,19 @@ Finding VersionsApart(const ClusterView& view) {
   return std::nullopt;
 }
 
+Finding FullDisks(const Observation& observation, const ClusterView& view) {
+  for (const NodeView* node : view.answering) {
+    if (!RefusesWrites(observation.cluster, *node)) continue;
+    return {{"DiskTakesNothing",
+             fmt::format("{0} {1} (kubectl logs {0} says why): is its {2} full? {3}", node->pod,
+                         view.owned.contains(node->id()) ? "refuses writes, as it could not save them"
+                                                         : "could not save what it was sent, and would refuse writes",
+                         observation.cluster.spec.storage ? "volume" : "machine's disk",
+                         observation.cluster.spec.storage ? "spec.storage.size can grow" : "Evict the pod")}};
+  }
+  return std::nullopt;
+}
+
 Finding States(const ClusterView& view) {
   if (auto finding = VersionsApart(view)) return finding;
   for (const NodeView* node : view.answering) {
@@ -136,8 +149,8 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
     plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier
     return plan;
   }
-  for (const Finding& finding :
-       {SilentNodes(observation), AbsentNodes(view), Disagreement(view), Roles(observation, view), States(view)}) {
+  for (const Finding& finding : {SilentNodes(observation), AbsentNodes(view), Disagreement(view),
+                                 Roles(observation, view), States(view), FullDisks(observation, view)}) {
     if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
   }
   return std::nullopt;

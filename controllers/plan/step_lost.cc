@@ -78,12 +78,22 @@ std::string HowManyAreLost(const ClusterView& view, const std::vector<const Clus
 // nothing.
 bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
 
+// How many nodes have to answer before it can be said what a shard has. Of one that is to go no pods are made where the
+// claims are gone.
+int NodesOf(const Observation& observation, int shard) {
+  const auto& spec = observation.cluster.spec;
+  if (shard < spec.masters || !spec.storage) return spec.pods_per_shard();
+  int nodes = 0;
+  for (int index = 0; index < spec.pods_per_shard(); ++index) nodes += HasVolume(observation, shard, index) ? 1 : 0;
+  return nodes;
+}
+
 // Those of its shard, if every pod of that answers but perhaps its own, which need not be made again: nobody else can
-// have anything of it.
-std::vector<const NodeView*> WholeShardOf(const Observation& observation, const ClusterView& view,
-                                          const ClusterView::Absent& lost) {
+// have anything of it. Nothing if one is silent.
+std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& observation, const ClusterView& view,
+                                                         const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
-  if (!place) return {};
+  if (!place) return std::nullopt;
   std::vector<const NodeView*> shard;
   std::ranges::copy_if(view.answering, std::back_inserter(shard),
                        [&](const NodeView* node) { return node->shard == place->first; });
@@ -92,7 +102,7 @@ std::vector<const NodeView*> WholeShardOf(const Observation& observation, const 
     return pod.shard == place->first && pod.name != own &&
            std::ranges::find(shard, pod.name, &NodeView::pod) == shard.end();
   });
-  if (any_silent || static_cast<int>(shard.size()) < observation.cluster.spec.pods_per_shard()) shard.clear();
+  if (any_silent || static_cast<int>(shard.size()) < NodesOf(observation, place->first)) return std::nullopt;
   return shard;
 }
 
@@ -103,8 +113,8 @@ bool HasSomethingOf(const NodeView& node, const NodeId& lost) {
 
 bool IsWhollyLost(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto shard = WholeShardOf(observation, view, lost);
-  return !shard.empty() && IsFenced(observation, view, lost) &&
-         std::ranges::none_of(shard, [&](const NodeView* node) { return HasSomethingOf(*node, lost.id); });
+  return shard && IsFenced(observation, view, lost) &&
+         std::ranges::none_of(*shard, [&](const NodeView* node) { return HasSomethingOf(*node, lost.id); });
 }
 
 // A replica that has a copy and never heard that its master owns slots: that one died before it told it, a moment after
@@ -112,7 +122,9 @@ bool IsWhollyLost(const Observation& observation, const ClusterView& view, const
 const NodeView* UnawareReplicaOf(const Observation& observation, const ClusterView& view,
                                  const ClusterView::Absent& lost) {
   const NodeView* best = nullptr;
-  for (const NodeView* node : WholeShardOf(observation, view, lost)) {
+  const auto shard = WholeShardOf(observation, view, lost);
+  if (!shard) return nullptr;
+  for (const NodeView* node : *shard) {
     if (node->me().master != lost.id || KnowsTheSlotsOf(*node, lost.id) || node->server.keys == 0) continue;
     if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
   }
@@ -169,6 +181,8 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
                             replica->pod, master->hostname),
                 {Takeover{RefTo(*replica), master->id}});
     }
+    // Those that do not reach each other have to be introduced first: a vote that cannot be asked for never comes.
+    if (VotesWithinReachOf(view, *replica) <= MastersOf(view) / 2) continue;
     // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are.
     return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
               {Failover{RefTo(*replica), master->hostname, true}});

@@ -13,12 +13,27 @@ namespace slotwright {
 
 using text::Counted;
 
+namespace {
+
+// A slot is on its way to that shard or from it, as this node knows it: the shard's own nodes may be silent just now.
+bool SpeaksFor(const Observation& observation, const NodeView& node, int shard) {
+  const auto& cluster = observation.cluster;
+  return std::ranges::any_of(node.me().open_slots, [&](const OpenSlot& open) {
+    const NodeLine* peer = node.table->Find(open.peer);
+    if (peer == nullptr) return false;
+    const auto place = PlaceOfHostname(cluster.ns, cluster.name, peer->hostname);
+    return peer->hostname.empty() || (place && place->first == shard);
+  });
+}
+
+}  // namespace
+
 bool IsRetired(const Observation& observation, const ClusterView& view, int shard) {
   if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
   if (view.covered.size() < kSlotCount) return false;  // who does not answer might speak for it
   return std::ranges::none_of(view.answering, [&](const NodeView* node) {
-    return node->shard == shard &&
-           (!node->me().slots.empty() || !node->me().open_slots.empty() || node->active_migrations > 0);
+    if (node->shard != shard) return SpeaksFor(observation, *node, shard);
+    return !node->me().slots.empty() || !node->me().open_slots.empty() || node->active_migrations > 0;
   });
 }
 
@@ -73,9 +88,11 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
   return actions;
 }
 
+// A replica only if its master does not answer: it may be a moment behind one that has given its last key away.
 bool HoldsKeys(const ClusterView& view, int shard) {
   return std::ranges::any_of(view.answering, [&](const NodeView* node) {
-    return node->shard == shard && node->me().flags.master && node->server.keys > 0;
+    if (node->shard != shard || node->server.keys == 0) return false;
+    return node->me().flags.master || !node->me().master || !view.by_id.contains(*node->me().master);
   });
 }
 

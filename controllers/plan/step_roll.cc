@@ -92,6 +92,12 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
   }
   // Its stand-in is made as soon as it is ready.
   if (!observation.cluster.spec.storage) return WaitForReadiness(kStep, "UpdatingPods", *pod);
+  if (!HasVolume(observation, pod->shard, pod->index)) {
+    return Refuse(kStep, "ClaimBeingDeleted",
+                  fmt::format("{0} has no replica, and its claim {1} is being deleted: a new pod would start without "
+                              "its data. Set spec.replicasPerMaster to 1 first, or save the data",
+                              pod->name, ClaimNameOf(observation.cluster.name, pod->shard, pod->index)));
+  }
   if (auto wait = WaitForAppendOnlyFiles(observation, kStep, "UpdatingPods", master)) return wait;
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
             {Replace(observation, *pod)});
@@ -192,13 +198,16 @@ bool HasLinkTo(const NodeView& from, const NodeView& to) {
 // are missing after an introduction: a node takes one link from each other (since 7.0) and closes the older one, which
 // is opened again within 100 ms.
 bool CanBeElected(const ClusterView& view, const NodeView& replica, const NodeView& master) {
-  const auto votes = static_cast<size_t>(std::ranges::count_if(view.answering, [&](const NodeView* node) {
-    return view.owned.contains(node->id()) && HasLinkTo(*node, replica) && HasLinkTo(replica, *node);
-  }));
-  return HasLinkTo(replica, master) && votes > MastersOf(view) / 2;
+  return HasLinkTo(replica, master) && VotesWithinReachOf(view, replica) > MastersOf(view) / 2;
 }
 
 }  // namespace
+
+size_t VotesWithinReachOf(const ClusterView& view, const NodeView& replica) {
+  return static_cast<size_t>(std::ranges::count_if(view.answering, [&](const NodeView* node) {
+    return view.owned.contains(node->id()) && HasLinkTo(*node, replica) && HasLinkTo(replica, *node);
+  }));
+}
 
 std::optional<Plan> HandOver(const Observation& observation, const ClusterView& view, const NodeView& master,
                              const std::string& reason, const std::string& why) {
@@ -211,7 +220,7 @@ std::optional<Plan> HandOver(const Observation& observation, const ClusterView& 
   for (const NodeView* node : view.answering) {
     if (node->me().master != master.id() || !IsWanted(observation, node->shard, node->index)) continue;
     const PodView* pod = observation.FindPod(node->pod);
-    if (!node->InSync() || pod == nullptr) continue;
+    if (!node->InSync() || pod == nullptr || RefusesWrites(observation.cluster, *node)) continue;
     // If it died as master before they have everything, what the old one has would be newer.
     if (auto wait = WaitForAppendOnlyFiles(observation, "handover", reason, *node)) {
       not_yet = std::move(wait);

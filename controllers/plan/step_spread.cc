@@ -54,6 +54,7 @@ class Topology {
       for (const NodeView* replica : view.answering) {
         const PodView* pod = observation.FindPod(replica->pod);
         if (replica->me().master != id || !replica->InSync() || pod == nullptr || !pod->ready) continue;
+        if (replica->server.rewrites_aof || RefusesWrites(observation.cluster, *replica)) continue;
         const bool stays = std::ranges::all_of(fixed, [&](const std::string& other) {
           return DomainOf(observation, *master, other) == DomainOf(observation, *replica, other);
         });

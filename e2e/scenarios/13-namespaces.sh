@@ -30,6 +30,12 @@ helm install beside "$E2E_DIR/../charts/slotwright" --namespace "$NAMESPACE-othe
     --set "watch.namespaces={$NAMESPACE-other}" --set crds.install=false,replicas=1
 in_test scale rdc/demo --replicas=3
 expect 120 "three masters" settled demo 6
-in_other wait --for=condition=Ready rdc/demo --timeout=120s
+in_other wait --for=condition=Ready rdc/demo --timeout=120s || {
+    # The namespace is on its way out when a diagnosis is made.
+    in_other get rdc demo -o yaml
+    in_other get events --sort-by=.lastTimestamp
+    in_other logs -l app.kubernetes.io/component=operator --tail=-1
+    exit 1
+}
 helm uninstall beside --namespace "$NAMESPACE-other"
 [ "$(in_other get pods -l app.kubernetes.io/name=redis -o name | wc -l)" = "$(wc -l <<<"$pods")" ]

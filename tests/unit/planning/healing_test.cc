@@ -392,5 +392,30 @@ TEST(Healing, LooksLessOftenTheLongerItWaits) {
   EXPECT_EQ(interval(3600), 2000);
 }
 
+// A quota, an admission webhook: nobody knows how long a pod cannot be made.
+TEST(Healing, DoesNotWaitForAPodThatCannotBeMade) {
+  World world = World::Healthy();
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-2-1"));
+  world.Reincarnate("demo-1-1");
+  EXPECT_THAT(world.Actions(), AllOf(Contains("create Pod demo-2-1"), Contains(HasSubstr("introduce"))));
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "JoiningNodes");
+  EXPECT_EQ(plan.beside, 1U);
+}
+
+// It might come back with the slots that nobody claims.
+TEST(Healing, GivesNoSlotsAwayBeforeAllPodsAreMade) {
+  World world = World::Healthy();
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) {
+      if (line.hostname == HostnameOf("default", "demo", "demo-2-0")) line.slots = {};
+    }
+  }
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-2-1"));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

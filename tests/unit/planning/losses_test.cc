@@ -8,6 +8,7 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -263,6 +264,38 @@ TEST(LostShard, IsNotLostWhileAPodOfItIsSilent) {
   World world = WithALostShard();
   world.Node("demo-1-1").table.reset();
   EXPECT_FALSE(world.MakePlan().refusal);
+}
+
+// All came back with new addresses, and the master's volume was lost: by force nobody is elected for whom nobody can be
+// asked, and then nothing else would ever be done.
+TEST(LostVolume, OfAMasterIsNoReasonToElectBeforeAllKnowEachOther) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+  for (auto& node : world.observation.nodes) {
+    for (auto& line : node.table->lines) line.link_connected = line.flags.myself;
+  }
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+}
+
+// Nobody makes a pod without a claim for a shard that is to go.
+TEST(LostShard, ThatWasToGoIsSaidOnceItsPodsAndClaimsAreGone) {
+  World world = World::Healthy(3, 1);
+  auto& spec = world.observation.cluster.spec;
+  spec.storage = StorageSpec{.size = "10Gi", .retain = true};
+  spec.masters = 2;
+  world.TakeObjectsAsDesired();
+  for (const std::string pod : {"demo-2-0", "demo-2-1"}) {
+    world.Kill(pod);
+    world.RemovePod(pod);
+    world.observation.objects.erase({"PersistentVolumeClaim", "data-" + pod});
+  }
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "DataLost");
+  spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("forget")));
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ TEST_F(OpenSlots, OfAReplicaAndItsMasterAreTheMasters) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
 }
 
-// Found by make e2e: a master was evicted and the operators were killed in the middle of a scale-in; a missing pod was
+// Found by make e2e: a master was evicted and the operators were killed in the middle of a scale-in; its new pod was
 // more urgent, and what its own had left open counted as somebody else's then, for another five seconds without these
 // slots.
 TEST_F(OpenSlots, StayTheOperatorsWhileSomethingElseIsMoreUrgent) {
@@ -106,9 +106,9 @@ TEST_F(OpenSlots, StayTheOperatorsWhileSomethingElseIsMoreUrgent) {
   Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
   Keys(5, 3, 0);
   const World before = world;
-  world.RemovePod("demo-2-1");
+  world.Reincarnate("demo-2-1");
   const Plan urgent = world.MakePlan();
-  EXPECT_EQ(urgent.reason, "CreatingPods");
+  EXPECT_EQ(urgent.reason, "JoiningNodes");
   const auto status = BuildStatus(world.observation, Merge(world.observation), urgent);
   world = before;
   Operation() = status["operation"];

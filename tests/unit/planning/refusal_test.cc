@@ -41,6 +41,13 @@ INSTANTIATE_TEST_SUITE_P(
                     [](World& w) { w.observation.cluster.spec.config["port"] = "7000"; },
                     "InvalidSpec",
                     {"spec.config.port", "7000", "set spec.port"}},
+        RefusalCase{"KeysAmongSeveralDatabases",
+                    [](World& w) {
+                      w.observation.cluster.spec.config["cluster-databases"] = "4";
+                      w.observation.cluster.spec.rebalance.method = MigrationMethod::kKeys;
+                    },
+                    "InvalidSpec",
+                    {"spec.rebalance.method", "Keys", "cluster-databases", "use Atomic or Auto"}},
         RefusalCase{"OwnedDirectiveInCapitals",
                     [](World& w) { w.observation.cluster.spec.config["DIR"] = "/x"; },
                     "InvalidSpec",

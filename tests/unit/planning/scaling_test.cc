@@ -340,5 +340,23 @@ TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("move slots"))));
 }
 
+// A scale-out is reverted while its first slots are on their way, and the target misses one look.
+TEST(ScaleIn, NeverDeletesTheSilentTargetOfAnOpenSlot) {
+  World world = Asked(3, 4);
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
+  world.Line("demo-0-0", "demo-0-0").open_slots = {
+      {.slot = 7, .direction = OpenSlot::Direction::kMigrating, .peer = IdOf("demo-3-0")}};
+  world.Node("demo-0-0").keys_in_open_slots[7] = 5;
+  world.Node("demo-3-0").table.reset();
+  world.Node("demo-3-0").error = "no answer in time";
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete Pod"))));
+  // Its replica has the same keys.
+  world.Line("demo-0-0", "demo-0-0").open_slots.clear();
+  world.Node("demo-3-1").server.keys = 3;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete Pod"))));
+  world.Node("demo-3-1").server.keys = 0;
+  EXPECT_THAT(world.Actions(), Contains("delete Pod demo-3-0"));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

@@ -10,6 +10,7 @@ namespace {
 using reconciler::Json;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -157,6 +158,52 @@ TEST(Storage, BelongsToTheClusterOnlyWhileItIsToBeDeletedWithIt) {
   deleted.observation.cluster.spec.storage->retain = true;
   EXPECT_THAT(deleted.Actions(), SizeIs(3));
   EXPECT_EQ(Change(deleted)["metadata"]["ownerReferences"], nullptr) << "null removes it";
+}
+
+TEST(Storage, OfWhichTheClaimIsBeingDeletedKeepsItsPod) {
+  World world = WithStorage();
+  world.observation.cluster.spec.image = "redis:8.2";
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("evict Pod demo-")));
+  for (const std::string pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
+    auto& claim = world.observation.objects.at({"PersistentVolumeClaim", "data-" + pod});
+    auto going = *claim;
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+    claim = std::make_shared<const Json>(std::move(going));
+  }
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "ClaimBeingDeleted");
+  EXPECT_THAT(world.Actions(), IsEmpty());
+}
+
+TEST(FullDisk, OfAMasterHandsItsSlotsOverAndOtherwiseIsSaid) {
+  World world = World::Healthy();
+  world.Node("demo-0-0").server.append_failed = true;
+  EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+  world.Node("demo-0-1").server.append_failed = true;
+  const Plan plan = world.MakePlan();
+  EXPECT_THAT(plan.actions, IsEmpty());
+  EXPECT_EQ(plan.reason, "DiskTakesNothing");
+  EXPECT_THAT(plan.message, HasSubstr("demo-0-0 refuses writes"));
+}
+
+// stop-writes-on-bgsave-error and save points in writeCommandsDeniedByDiskError of Redis' src/server.c.
+TEST(FullDisk, IsWhereASaveFailedThatIsAskedFor) {
+  World world = World::Healthy();
+  NodeView& node = world.Node("demo-0-0");
+  node.server.save_failed = true;
+  RedisCluster cluster = world.observation.cluster;
+  EXPECT_FALSE(RefusesWrites(cluster, node));
+  cluster.spec.config["save"] = "60 1";
+  EXPECT_TRUE(RefusesWrites(cluster, node));
+  cluster.spec.config["stop-writes-on-bgsave-error"] = "no";
+  EXPECT_FALSE(RefusesWrites(cluster, node));
+  cluster.spec.config.clear();
+  cluster.spec.storage = StorageSpec{.size = "10Gi"};
+  EXPECT_TRUE(RefusesWrites(cluster, node));
+  cluster.spec.config["save"] = "";
+  EXPECT_FALSE(RefusesWrites(cluster, node));
 }
 
 }  // namespace

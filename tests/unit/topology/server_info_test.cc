@@ -84,5 +84,12 @@ TEST(ServerInfo, KeepsItsDefaultsForWhatIsMissingOrSenseless) {
   EXPECT_EQ(ParseServerInfo("db0:keys=9223372036854775807\ndb1:keys=9223372036854775807").keys, INT64_MAX);
 }
 
+TEST(ServerInfo, SaysWhetherTheDiskTookTheLastWrite) {
+  const ServerInfo well = ParseServerInfo("rdb_last_bgsave_status:ok\r\naof_last_write_status:ok\r\n");
+  EXPECT_FALSE(well.save_failed || well.append_failed);
+  EXPECT_TRUE(ParseServerInfo("rdb_last_bgsave_status:err\r\n").save_failed);
+  EXPECT_TRUE(ParseServerInfo("aof_last_write_status:err\r\n").append_failed);
+}
+
 }  // namespace
 }  // namespace slotwright
