@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -239,6 +240,30 @@ TEST(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
   ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'000);
+}
+
+// A full or read-only volume: here no RDB file can come where a folder lies. Such a master refuses all writes
+// (MISCONF).
+TEST(FullDisk, OfAMasterHandsItsSlotsOverAndIsSaid) {
+  Json spec = kQuickTimeout;
+  spec["storage"] = {{"size", "1Gi"}};
+  Life life(3, 1, spec);
+  const Endpoint endpoint = life.NodeOf("demo-0-0").endpoint;
+  const auto ask = [&](const Command& command) { return life.harness.Ask(endpoint, command); };
+  const std::filesystem::path file = ask({"CONFIG", "GET", "dir"}).elements.at(1).text + "/dump.rdb";
+  std::filesystem::remove(file);
+  std::filesystem::create_directory(file);
+  ASSERT_FALSE(ask({"BGSAVE"}).IsError());
+  EXPECT_TRUE(Harness::Eventually(
+      [&] { return ask({"SET", fmt::format("{{{}}}", TagOf(0)), ""}).text.starts_with("MISCONF"); }));
+  EXPECT_TRUE(Harness::Eventually([&] { return life.NodeOf("demo-0-1").server.master_role; }));
+  life.StartWriters();
+  EXPECT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "DiskTakesNothing"; }))
+      << life.harness.Condition("Ready").dump();
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("demo-0-0 could not save"));
+  std::filesystem::remove(file);
+  ASSERT_FALSE(ask({"BGSAVE"}).IsError());
+  life.ExpectAllIsWell();
 }
 
 // The append-only files are the data: no server may be started without them.
