@@ -168,6 +168,7 @@ struct Plan {
   std::vector<Action> actions;
   std::size_t beside = 0;  ///< The last so many actions are done beside what the step, reason and message tell.
   std::optional<Refusal> refusal;
+  std::optional<RedisCluster> last_valid;  ///< Where the specification is refused: for what the actions were decided.
   /// What is under way although something is refused; its reason and message.
   std::optional<std::pair<std::string, std::string>> meanwhile;
   std::optional<MigrationProgress> migration;

@@ -178,6 +178,7 @@ Plan GoOn(const Observation& observation, Plan refused) {
   if (plan.refusal) refused.refusal->message = refused.message;
   refused.step = plan.step;
   refused.actions = std::move(plan.actions);
+  refused.last_valid = kept->cluster;
   refused.beside = refused.actions.size();  // the refusal is what is told
   refused.migration = plan.migration;
   refused.look_again =

@@ -110,13 +110,15 @@ Finding VersionsApart(const ClusterView& view) {
   return std::nullopt;
 }
 
+// A replica panics (replica-ignore-disk-write-errors of Redis 7 is no): "unable to write command to disk".
 Finding FullDisks(const Observation& observation, const ClusterView& view) {
   for (const NodeView* node : view.answering) {
     if (!RefusesWrites(observation.cluster, *node)) continue;
     return {{"DiskTakesNothing",
              fmt::format("{0} {1} (kubectl logs {0} says why): is its {2} full? {3}", node->pod,
-                         view.owned.contains(node->id()) ? "refuses writes, as it could not save them"
-                                                         : "could not save what it was sent, and would refuse writes",
+                         view.owned.contains(node->id())
+                             ? "refuses writes, as it could not save them"
+                             : "could not save what it was sent, and ends itself with the next write",
                          observation.cluster.spec.storage ? "volume" : "machine's disk",
                          observation.cluster.spec.storage ? "spec.storage.size can grow" : "Evict the pod")}};
   }
@@ -150,7 +152,7 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
     return plan;
   }
   for (const Finding& finding : {SilentNodes(observation), AbsentNodes(view), Disagreement(view),
-                                 Roles(observation, view), States(view), FullDisks(observation, view)}) {
+                                 Roles(observation, view), FullDisks(observation, view), States(view)}) {
     if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
   }
   return std::nullopt;

@@ -53,7 +53,9 @@ class Topology {
       ++total_;
       for (const NodeView* replica : view.answering) {
         const PodView* pod = observation.FindPod(replica->pod);
-        if (replica->me().master != id || !replica->InSync() || pod == nullptr || !pod->ready) continue;
+        if (replica->me().master != id || !replica->InSync() || pod == nullptr) continue;
+        // A new cluster waits for nobody's probes: it has no clients yet that could be sent elsewhere.
+        if (!pod->ready && !observation.cluster.ready_at.empty()) continue;
         if (replica->server.rewrites_aof || RefusesWrites(observation.cluster, *replica)) continue;
         const bool stays = std::ranges::all_of(fixed, [&](const std::string& other) {
           return DomainOf(observation, *master, other) == DomainOf(observation, *replica, other);

@@ -27,8 +27,8 @@ class WorkQueue {
   struct Options {
     std::string name;
     Duration base_delay = std::chrono::milliseconds(5);  ///< First retry; doubles with every failure in a row.
-    Duration max_delay = std::chrono::seconds(5);  ///< As often as what is well is looked at.
-    RuntimeMetrics* metrics = nullptr;  ///< Outlives the queue.
+    Duration max_delay = std::chrono::seconds(5);        ///< As often as what is well is looked at.
+    RuntimeMetrics* metrics = nullptr;                   ///< Outlives the queue.
   };
 
   explicit WorkQueue(Options options, Clock& clock = SystemClock());

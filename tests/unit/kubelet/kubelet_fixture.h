@@ -9,8 +9,8 @@
 
 #include "local/apiserver/api_server.h"
 #include "local/kubelet/kubelet.h"
-#include "tests/unit/kubelet/loop_runner.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/kubelet/loop_runner.h"
 
 namespace slotwright::local {
 

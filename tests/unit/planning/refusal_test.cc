@@ -207,6 +207,8 @@ TEST_P(Invalid, SpecificationKeepsNoClusterFromBeingHealed) {
   EXPECT_EQ(plan.reason, "InvalidSpec");
   EXPECT_THAT(plan.message, HasSubstr("spec.config.dir"));
   EXPECT_THAT(plan.message, HasSubstr("; meanwhile "));
+  ASSERT_TRUE(plan.last_valid) << "what else the actions ask of the shard is by that one";
+  EXPECT_TRUE(Validate(*plan.last_valid).empty());
   EXPECT_THAT(plan.refusal->message, Not(HasSubstr("meanwhile"))) << "it would be an event for each step";
 }
 

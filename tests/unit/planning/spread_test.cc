@@ -54,6 +54,7 @@ TEST_F(Spread, WaitsForNothingBeforeTheClusterIsReadyForTheFirstTime) {
   world_.observation.cluster.status.erase("conditions");
   EXPECT_THAT(world_.Actions(), IsEmpty()) << "it was Ready before";
   world_.observation.cluster.ready_at.clear();
+  for (auto& pod : world_.observation.pods) pod.ready = false;  // kubelets have not asked yet
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
 }
 
