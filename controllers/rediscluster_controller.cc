@@ -39,6 +39,8 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
   const std::string failure =
       is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
   if (is_beside) {
+    // What is waited for is still the same.
+    if (!plan.refusal && !plan.meanwhile) plan.meanwhile = {plan.reason, plan.message};
     plan.message += "; besides, " + failure;
     return failure;
   }

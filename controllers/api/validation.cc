@@ -60,11 +60,6 @@ const OwnedDirective* FindOwned(std::string_view directive) {
   return found == kOwnedDirectives.end() ? nullptr : &*found;
 }
 
-std::string LowerCase(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 bool IsDirectiveName(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
     return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-' || c == '.' || c == '_';
@@ -75,7 +70,7 @@ void ValidateConfig(const std::map<std::string, std::string>& config, std::vecto
   for (const auto& [name, value] : config) {
     const std::string field = "spec.config." + name;
     const std::string shown = ShownValue(name, value);
-    if (const auto* owned = FindOwned(LowerCase(name))) {
+    if (const auto* owned = FindOwned(text::LowerCase(name))) {
       errors.push_back({field, shown, std::string(owned->remedy)});
     } else if (!IsDirectiveName(name)) {
       errors.push_back({field, shown, "use the directive's name as redis.conf spells it: a-z, 0-9, '-' and '.'"});
@@ -138,7 +133,7 @@ void ValidateOnlyCopy(const RedisClusterSpec& spec, std::vector<FieldError>& err
   const auto save = spec.config.find("save");
   const auto append_only = spec.config.find("appendonly");
   if (!spec.storage || spec.replicas_per_master > 0 || save == spec.config.end() || !save->second.empty()) return;
-  if (append_only == spec.config.end() || LowerCase(append_only->second) != "no") return;
+  if (append_only == spec.config.end() || text::LowerCase(append_only->second) != "no") return;
   errors.push_back({"spec.config.save", "",
                     "nothing would be written to the volumes, and with spec.replicasPerMaster 0 a restart would lose "
                     "everything; remove it, or appendonly, or use replicas"});
@@ -147,7 +142,7 @@ void ValidateOnlyCopy(const RedisClusterSpec& spec, std::vector<FieldError>& err
 }  // namespace
 
 std::string ShownValue(const std::string& directive, const std::string& value) {
-  const std::string lower = LowerCase(directive);
+  const std::string lower = text::LowerCase(directive);
   const bool secret = lower.find("pass") != std::string::npos || lower.find("auth") != std::string::npos;
   return secret ? "(hidden)" : value;
 }

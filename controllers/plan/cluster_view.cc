@@ -169,7 +169,16 @@ bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   const auto& spec = observation.cluster.spec;
   const auto wanted =
       std::ranges::count_if(observation.pods, [&](const PodView& pod) { return spec.Wants(pod.shard, pod.index); });
-  return view.answering.size() == observation.pods.size() && wanted == spec.pods();
+  if (view.answering.size() != observation.pods.size() || wanted != spec.pods()) return false;
+  // A shard that is to go is kept whole while it owns slots (EnsurePods).
+  return std::ranges::all_of(view.claimed_by_shard, [&](const auto& claimed) {
+    if (claimed.first < spec.masters) return true;
+    for (int index = 0; index < spec.pods_per_shard(); ++index) {
+      if (spec.storage && !HasVolume(observation, claimed.first, index)) continue;
+      if (observation.FindPod(PodNameOf(observation.cluster.name, claimed.first, index)) == nullptr) return false;
+    }
+    return true;
+  });
 }
 
 ClusterView Merge(const Observation& observation) {

@@ -16,11 +16,15 @@ using text::Counted;
 namespace {
 
 // A slot is on its way to that shard or from it, as this node knows it: the shard's own nodes may be silent just now.
-bool SpeaksFor(const Observation& observation, const NodeView& node, int shard) {
+// `gone_too`: also if who had it or was to get it is gone for good.
+bool SpeaksFor(const Observation& observation, const ClusterView& view, const NodeView& node, int shard,
+               bool gone_too) {
   const auto& cluster = observation.cluster;
   return std::ranges::any_of(node.me().open_slots, [&](const OpenSlot& open) {
     const NodeLine* peer = node.table->Find(open.peer);
     if (peer == nullptr) return false;
+    const auto gone = std::ranges::find(view.absent, open.peer, &ClusterView::Absent::id);
+    if (!gone_too && gone != view.absent.end() && (gone->removed || gone->replaced)) return false;
     const auto place = PlaceOfHostname(cluster.ns, cluster.name, peer->hostname);
     return peer->hostname.empty() || (place && place->first == shard);
   });
@@ -32,7 +36,7 @@ bool IsRetired(const Observation& observation, const ClusterView& view, int shar
   if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
   if (view.covered.size() < kSlotCount) return false;  // who does not answer might speak for it
   return std::ranges::none_of(view.answering, [&](const NodeView* node) {
-    if (node->shard != shard) return SpeaksFor(observation, *node, shard);
+    if (node->shard != shard) return SpeaksFor(observation, view, *node, shard, false);
     return !node->me().slots.empty() || !node->me().open_slots.empty() || node->active_migrations > 0;
   });
 }
@@ -88,11 +92,22 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
   return actions;
 }
 
-// A replica only if its master does not answer: it may be a moment behind one that has given its last key away.
-bool HoldsKeys(const ClusterView& view, int shard) {
+// It runs, and does not answer now.
+bool IsSilent(const ClusterView& view, const PodView& pod) {
+  return !pod.terminating && std::ranges::find(view.answering, pod.name, &NodeView::pod) == view.answering.end();
+}
+
+// What a replica has says what its master has, where that is silent or died in the middle of a migration. Otherwise it
+// may be a moment behind one that has given its last key away.
+bool HoldsKeys(const Observation& observation, const ClusterView& view, int shard) {
+  const bool half_way = std::ranges::any_of(
+      view.answering, [&](const NodeView* node) { return SpeaksFor(observation, view, *node, shard, true); });
+  const bool silent = std::ranges::any_of(
+      observation.pods, [&](const PodView& pod) { return pod.shard == shard && IsSilent(view, pod); });
   return std::ranges::any_of(view.answering, [&](const NodeView* node) {
     if (node->shard != shard || node->server.keys == 0) return false;
-    return node->me().flags.master || !node->me().master || !view.by_id.contains(*node->me().master);
+    if (node->me().flags.master) return true;
+    return (half_way || silent) && (!node->me().master || !view.by_id.contains(*node->me().master));
   });
 }
 
@@ -100,7 +115,8 @@ Plan RefuseToLoseKeys(const std::string& cluster, int shard) {
   return Refuse(
       "remove", "NodesNotEmpty",
       fmt::format("what should go of shard {} owns no slots, but holds keys that no other node may have; save "
-                  "them if they are needed, then empty its master with FLUSHALL",
+                  "them if they are needed, then empty its master with FLUSHALL (if it is dead, CLUSTER FAILOVER "
+                  "TAKEOVER makes a replica the master)",
                   ShardNameOf(cluster, shard)));
 }
 
@@ -126,7 +142,7 @@ std::optional<Plan> RemoveRetiredShards(const Observation& observation, const Cl
   int terminating = 0;
   for (const auto& pod : observation.pods) {
     if (!pod.ours || !IsRetired(observation, view, pod.shard)) continue;
-    if (HoldsKeys(view, pod.shard)) {
+    if (HoldsKeys(observation, view, pod.shard)) {
       return RefuseToLoseKeys(cluster.name, pod.shard);
     }
     if (pod.terminating) {

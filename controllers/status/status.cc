@@ -75,7 +75,8 @@ Condition Progressing(const Observation& observation, const Plan& plan) {
 Condition Degraded(const Observation& observation, const Plan& plan) {
   if (plan.refusal) return {"Degraded", ConditionStatus::kTrue, plan.refusal->reason, plan.refusal->message};
   if (plan.reason == "ActionFailed") return {"Degraded", ConditionStatus::kFalse, plan.reason, plan.message};
-  const bool hurt = !observation.cluster.formed_at.empty() && !plan.settled && plan.step == "health";
+  const bool hurt =
+      !observation.cluster.formed_at.empty() && !plan.settled && (plan.step == "health" || plan.step == "disk");
   return {"Degraded", hurt ? ConditionStatus::kTrue : ConditionStatus::kFalse, hurt ? plan.reason : "Healthy",
           hurt ? plan.message : "nothing is wrong that is known"};
 }

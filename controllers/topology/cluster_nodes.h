@@ -130,8 +130,10 @@ struct ServerInfo {
   std::int64_t used_memory = 0;
   /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
   bool rewrites_aof = false;
-  bool append_failed = false;  ///< The last write to the append-only files: all writes are refused (MISCONF).
-  bool save_failed = false;    ///< The last RDB file: the same, if the server is to save any.
+  bool aof_enabled = false;
+  bool append_failed =
+      false;  ///< The last write to the append-only files: with these on all writes are refused (MISCONF).
+  bool save_failed = false;  ///< The last RDB file: the same, if the server is to save any.
 
   [[nodiscard]] std::string Release() const { return engine + " " + version; }
   /// In this life of its process; of a replica.

@@ -104,6 +104,7 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"used_memory", Number(&I::used_memory)},
       {"aof_rewrite_in_progress", rewrites},
       {"aof_rewrite_scheduled", rewrites},
+      {"aof_enabled", Equals(&I::aof_enabled, "1")},
       {"aof_last_write_status", Equals(&I::append_failed, "err")},
       {"rdb_last_bgsave_status", Equals(&I::save_failed, "err")},
   };

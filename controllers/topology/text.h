@@ -10,6 +10,8 @@
 
 namespace slotwright::text {
 
+/// Of ASCII letters.
+[[nodiscard]] std::string LowerCase(std::string text);
 /// The words between separators; empty ones are left out.
 [[nodiscard]] std::vector<std::string_view> Split(std::string_view text, char separator);
 

@@ -417,5 +417,24 @@ TEST(Healing, GivesNoSlotsAwayBeforeAllPodsAreMade) {
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-2-1"));
 }
 
+// They might follow the address that a new node has by now, and copy its emptiness.
+TEST(Healing, LetsNobodyCopyANewNodeWhilePodsOfALeavingShardAreMissing) {
+  World world = World::Healthy(4, 1);
+  auto& spec = world.observation.cluster.spec;
+  spec.storage = StorageSpec{.size = "10Gi"};
+  world.TakeObjectsAsDesired();
+  const auto objects = world.observation.objects;
+  spec.masters = 3;
+  world.TakeObjectsAsDesired();
+  world.observation.objects.insert(objects.begin(), objects.end());
+  world.Node("demo-1-1").quarantined = true;
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("let replicas copy demo-1-1")));
+  for (const char* pod : {"demo-3-0", "demo-3-1"}) {
+    world.Kill(pod);
+    world.RemovePod(pod);
+  }
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-3-0", "create Pod demo-3-1"));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

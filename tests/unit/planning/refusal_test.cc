@@ -338,5 +338,15 @@ TEST(Deleting, IsLeftToKubernetes) {
   EXPECT_THAT(world.MakePlan().actions, IsEmpty());
 }
 
+// An operator that refuses what an earlier one took.
+TEST(StricterOperator, LeavesNoClusterAloneThatItWouldRefuse) {
+  World world = World::Healthy();
+  world.observation.cluster.spec.config["cluster-databases"] = "4";
+  world.observation.cluster.spec.rebalance.method = MigrationMethod::kKeys;
+  world.TakeObjectsAsDesired();
+  world.RemovePod("demo-1-1");
+  EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-1-1"));
+}
+
 }  // namespace
 }  // namespace slotwright::testing

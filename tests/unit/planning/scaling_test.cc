@@ -358,5 +358,21 @@ TEST(ScaleIn, NeverDeletesTheSilentTargetOfAnOpenSlot) {
   EXPECT_THAT(world.Actions(), Contains("delete Pod demo-3-0"));
 }
 
+// The same, and the target is gone for good: nobody would ever end that slot.
+TEST(ScaleIn, IsNotHeldUpByAnOpenSlotOfATargetThatIsGone) {
+  World world = Asked(3, 4);
+  world.MoveAllSlots("demo-3-0", "demo-2-0");
+  world.Line("demo-0-0", "demo-0-0").open_slots = {
+      {.slot = 7, .direction = OpenSlot::Direction::kMigrating, .peer = IdOf("demo-3-0")}};
+  world.Node("demo-0-0").keys_in_open_slots[7] = 5;
+  world.Kill("demo-3-0");
+  world.RemovePod("demo-3-0");
+  EXPECT_THAT(world.Actions(), Contains("delete Pod demo-3-1"));
+  world.Node("demo-3-1").server.keys = 3;
+  const Plan plan = world.MakePlan();
+  ASSERT_TRUE(plan.refusal) << plan.message;
+  EXPECT_EQ(plan.refusal->reason, "NodesNotEmpty");
+}
+
 }  // namespace
 }  // namespace slotwright::testing

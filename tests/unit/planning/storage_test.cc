@@ -180,7 +180,19 @@ TEST(Storage, OfWhichTheClaimIsBeingDeletedKeepsItsPod) {
 TEST(FullDisk, OfAMasterHandsItsSlotsOverAndOtherwiseIsSaid) {
   World world = World::Healthy();
   world.Node("demo-0-0").server.append_failed = true;
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "append-only files are off by now";
+  for (auto& node : world.observation.nodes) node.server.aof_enabled = true;
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+  // A slot that cannot come because of it is not waited for.
+  World importing = world;
+  importing.Line("demo-0-0", "demo-0-0").open_slots = {
+      {.slot = 6000, .direction = OpenSlot::Direction::kImporting, .peer = IdOf("demo-1-0")}};
+  EXPECT_THAT(importing.Actions(), ElementsAre(HasSubstr("let demo-0-1")));
+  // Nor is a replica that is not there yet, where another master can be helped.
+  World two = world;
+  two.Node("demo-0-1").server.rewrites_aof = true;
+  two.Node("demo-1-0").server.append_failed = true;
+  EXPECT_THAT(two.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
   world.Node("demo-0-1").server.append_failed = true;
   const Plan plan = world.MakePlan();
   EXPECT_THAT(plan.actions, IsEmpty());

@@ -88,7 +88,8 @@ TEST(ServerInfo, SaysWhetherTheDiskTookTheLastWrite) {
   const ServerInfo well = ParseServerInfo("rdb_last_bgsave_status:ok\r\naof_last_write_status:ok\r\n");
   EXPECT_FALSE(well.save_failed || well.append_failed);
   EXPECT_TRUE(ParseServerInfo("rdb_last_bgsave_status:err\r\n").save_failed);
-  EXPECT_TRUE(ParseServerInfo("aof_last_write_status:err\r\n").append_failed);
+  const ServerInfo full = ParseServerInfo("aof_enabled:1\r\naof_last_write_status:err\r\n");
+  EXPECT_TRUE(full.append_failed && full.aof_enabled);
 }
 
 }  // namespace
