@@ -52,11 +52,10 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
       {"env", Json::array({{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}})},
       {"ports", Json::array({{{"name", "redis"}, {"containerPort", spec.port}},
                              {{"name", "bus"}, {"containerPort", cluster.bus_port()}}})},
-      // A process in a container costs a machine some 50 ms: often only until there is something to wait for no more.
+      // Often until there is nothing to wait for any more. Then as often as notes on append-only files may be old.
       {"startupProbe",
        {{"exec", asks("/started.sh")}, {"periodSeconds", 1}, {"timeoutSeconds", 2}, {"failureThreshold", 120}}},
-      {"readinessProbe",
-       {{"exec", asks("/ready.sh")}, {"periodSeconds", 5}, {"timeoutSeconds", 2}, {"failureThreshold", 2}}},
+      {"readinessProbe", {{"exec", asks("/ready.sh")}, {"periodSeconds", 2}, {"timeoutSeconds", 2}}},
       {"livenessProbe",
        {{"exec", {{"command", {"/bin/sh", config + "/alive.sh", std::to_string(spec.port)}}}},
         {"initialDelaySeconds", 10 + FailoverWaitSeconds(cluster)},

@@ -198,7 +198,7 @@ World::Broken World::InspectDeletion(const std::string& pod) {
 // Promise 3, of what the disruption budgets let others do: another pod of the shard has its data, as far as readiness
 // probes know.
 void World::InspectEviction(const std::string& pod) {
-  constexpr milliseconds kNoticed(11'000);  // two probes that fail, and the report
+  constexpr milliseconds kNoticed(8000);  // three probes that fail, and the report
   const Node* node = NodeOf(pod);
   const auto place = ShardAndIndexOf("demo", pod);
   if (node == nullptr || node->quarantined || node->KeyCount() == 0 || processes_[pod].has_volume || !place) return;
