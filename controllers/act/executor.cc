@@ -163,8 +163,10 @@ bool IsAnothersClaim(const Json& claim, const RedisCluster& cluster) {
 
 bool HasLabelsOf(const Json& object, const Json& desired) {
   const Json labels = desired.at("metadata").value("labels", Json::object());
-  return std::ranges::all_of(
-      labels.items(), [&](const auto& label) { return reconciler::LabelOf(object, label.key()) == label.value(); });
+  for (const auto& [key, value] : labels.items()) {
+    if (reconciler::LabelOf(object, key) != value.get<std::string>()) return false;
+  }
+  return true;
 }
 
 void RefuseTakenName(const reconciler::ResourceType& type, const std::string& name, Outcome& outcome) {
