@@ -174,8 +174,8 @@ bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   return std::ranges::all_of(view.claimed_by_shard, [&](const auto& claimed) {
     if (claimed.first < spec.masters) return true;
     for (int index = 0; index < spec.pods_per_shard(); ++index) {
-      if (spec.storage && !HasVolume(observation, claimed.first, index)) continue;
-      if (observation.FindPod(PodNameOf(observation.cluster.name, claimed.first, index)) == nullptr) return false;
+      const bool is_there = observation.FindPod(PodNameOf(observation.cluster.name, claimed.first, index)) != nullptr;
+      if (!is_there && CanBeMadeAnew(observation, claimed.first, index)) return false;
     }
     return true;
   });

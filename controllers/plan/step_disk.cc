@@ -4,21 +4,18 @@
 #include <algorithm>
 
 #include "controllers/plan/planner.h"
-#include "controllers/resources/configuration.h"
 #include "controllers/topology/text.h"
 
 namespace slotwright {
 
 bool RefusesWrites(const RedisCluster& cluster, const NodeView& node) {
-  const auto is = [&](const char* name, std::string_view value) {
-    const auto found = cluster.spec.config.find(name);
-    return found != cluster.spec.config.end() && text::LowerCase(found->second) == value;
-  };
-  // Without storage nothing is saved unless it is asked for, with it by default.
-  const bool saves = cluster.spec.storage ? !is("save", "") : cluster.spec.config.contains("save") && !is("save", "");
+  const auto& config = cluster.spec.config;
+  const auto save = config.find("save");
+  const auto stops = config.find("stop-writes-on-bgsave-error");
+  const bool saves = save == config.end() ? cluster.spec.storage.has_value() : !save->second.empty();
+  const bool goes_on = stops != config.end() && text::LowerCase(stops->second) == "no";
   // That the last write failed is said also of files that were turned off since.
-  return (node.server.append_failed && node.server.aof_enabled) ||
-         (node.server.save_failed && saves && !is("stop-writes-on-bgsave-error", "no"));
+  return (node.server.append_failed && node.server.aof_enabled) || (node.server.save_failed && saves && !goes_on);
 }
 
 namespace steps {

@@ -78,13 +78,12 @@ std::string HowManyAreLost(const ClusterView& view, const std::vector<const Clus
 // nothing.
 bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
 
-// How many nodes have to answer before it can be said what a shard has. Of one that is to go no pods are made where the
-// claims are gone.
+// How many nodes have to answer before it can be said what a shard has.
 int NodesOf(const Observation& observation, int shard) {
-  const auto& spec = observation.cluster.spec;
-  if (shard < spec.masters || !spec.storage) return spec.pods_per_shard();
   int nodes = 0;
-  for (int index = 0; index < spec.pods_per_shard(); ++index) nodes += HasVolume(observation, shard, index) ? 1 : 0;
+  for (int index = 0; index < observation.cluster.spec.pods_per_shard(); ++index) {
+    nodes += CanBeMadeAnew(observation, shard, index) ? 1 : 0;
+  }
   return nodes;
 }
 

@@ -37,6 +37,12 @@ bool HasVolume(const Observation& observation, int shard, int index) {
   return found != observation.objects.end() && !reconciler::IsBeingDeleted(*found->second);
 }
 
+bool CanBeMadeAnew(const Observation& observation, int shard, int index) {
+  const auto& spec = observation.cluster.spec;
+  return index < spec.pods_per_shard() &&
+         (shard < spec.masters || !spec.storage || HasVolume(observation, shard, index));
+}
+
 bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index) {
   const auto& cluster = observation.cluster;
   if (!cluster.spec.storage || !HasVolume(observation, shard, index)) return false;

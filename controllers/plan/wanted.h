@@ -17,6 +17,10 @@ namespace slotwright {
 /// Whether its volume is there, and is to stay.
 [[nodiscard]] bool HasVolume(const Observation& observation, int shard, int index);
 
+/// Whether a pod with that place would be made anew if it were gone, as far as its shard needs it: of a shard that is
+/// to go only over the claim that it has.
+[[nodiscard]] bool CanBeMadeAnew(const Observation& observation, int shard, int index);
+
 /// Whether the dead node of that place owned slots that nobody serves now, and its volume is there: it has what perhaps
 /// nobody else has. One too many comes back for it, and hands over before it goes.
 [[nodiscard]] bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index);

@@ -131,8 +131,8 @@ struct ServerInfo {
   /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
   bool rewrites_aof = false;
   bool aof_enabled = false;
-  bool append_failed =
-      false;  ///< The last write to the append-only files: with these on all writes are refused (MISCONF).
+  /// The last write to the append-only files: with these on all writes are refused (MISCONF).
+  bool append_failed = false;
   bool save_failed = false;  ///< The last RDB file: the same, if the server is to save any.
 
   [[nodiscard]] std::string Release() const { return engine + " " + version; }
