@@ -1,13 +1,11 @@
 // See rediscluster_controller.h.
 #include "controllers/rediscluster_controller.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
 #include "controllers/cluster_metrics.h"
+#include "controllers/status/account.h"
+#include "controllers/status/news.h"
 #include "controllers/status/status.h"
 #include "reconciler/base/log.h"
 #include "reconciler/kube/merge_patch.h"
@@ -24,49 +22,6 @@ using reconciler::ReconcileOutcome;
 using reconciler::Result;
 
 namespace {
-
-// What could not be done is the news, not what was planned; done beside it, it is told beside it. Returns it in words;
-// "" if all was done.
-std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) {
-  const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
-  if (failed == outcomes.end()) return "";
-  plan.settled = false;
-  const auto number = static_cast<size_t>(failed - outcomes.begin());
-  const bool is_beside = number >= outcomes.size() - plan.beside;
-  const bool is_refused = !failed->refusal.empty();
-  // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
-  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(is_refused && !is_beside ? 2000 : 500));
-  const std::string failure =
-      is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
-  if (is_beside) {
-    // What is waited for is still the same.
-    if (!plan.refusal && !plan.meanwhile) plan.meanwhile = {plan.reason, plan.message};
-    plan.message += "; besides, " + failure;
-    return failure;
-  }
-  // Whose the open slots are is told by the operation that moves them.
-  if (is_refused && plan.migration) plan.meanwhile = {plan.reason, plan.message};
-  plan.reason = is_refused ? failed->refusal : "ActionFailed";
-  plan.message = failure;
-  if (is_refused) plan.refusal = Refusal{plan.reason, plan.message};
-  return failure;
-}
-
-// How fast the slice was, and how long the rest takes if it goes on like that.
-void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Duration took, Plan& plan) {
-  if (!plan.migration) return;
-  int slots = 0;
-  std::int64_t keys = 0;
-  for (const auto& outcome : outcomes) {
-    slots += outcome.moved.slots;
-    keys += outcome.moved.keys;
-  }
-  if (slots == 0 && keys == 0) return;
-  const double seconds = std::max(std::chrono::duration<double>(took).count(), 0.001);
-  plan.migration->slots_left -= slots;
-  plan.migration->keys_per_second = static_cast<std::int64_t>(static_cast<double>(keys) / seconds);
-  if (slots > 0) plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left * seconds / slots);
-}
 
 bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
   return plan.migration && !plan.actions.empty() &&
@@ -103,7 +58,7 @@ void RedisClusterController::WireEvents(reconciler::WorkQueue& queue) {
   }
 }
 
-Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key, std::stop_token) {
+Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key, std::stop_token stop) {
   const ObjectPtr cached = deps_.caches.clusters.Get(key);
   if (!cached) {
     observer_.ForgetPassword(key);
@@ -131,7 +86,8 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
     if (const auto said = WriteStatus(look->observation, view, plan); !said) return std::unexpected(said.error());
   }
   const auto start = deps_.clock.Now();
-  const auto outcomes = executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password);
+  const auto outcomes =
+      executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password, Executor::kBudget, stop);
   for (const auto& outcome : outcomes) {
     if (outcome.written && outcome.written->value("kind", "") == "ConfigMap") config_maps_.Remember(*outcome.written);
   }
@@ -145,39 +101,21 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   return ReconcileOutcome{.requeue_after = plan.look_again};
 }
 
-// One line and one event for each decision; a decision that is only repeated is not news.
 void RedisClusterController::Report(const Observation& observation, const Plan& plan,
                                     const std::vector<Outcome>& outcomes, const std::string& failure,
                                     const Json& object) {
   const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
-  const Json conditions = observation.cluster.status.value("conditions", Json::array());
-  const Json ready = FindCondition(conditions, "Ready");
-  const Json degraded = FindCondition(conditions, "Degraded");
-  const auto before = [&](const char* field) { return reconciler::StringAt(ready, {field}); };
+  const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
+  const bool is_repeated = reconciler::StringAt(ready, {"message"}) == plan.message;
   for (const auto& outcome : outcomes) {
-    if (!outcome.error.empty() && before("message") == plan.message) continue;
+    if (!outcome.error.empty() && is_repeated) continue;
     reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,
                     {{"cluster", cluster}, {"step", plan.step}, {"reason", plan.message}, {"error", outcome.error}});
   }
-  const bool failed = !failure.empty();
-  const auto warn = [&](const std::string& reason, const std::string& message) {
-    reconciler::Log(LogLevel::kWarn, message, {{"cluster", cluster}, {"step", plan.step}, {"reason", reason}});
-    deps_.events.Record(object, EventType::kWarning, reason, message);
-  };
-  // What is done beside a refusal changes the message of Ready, and is no other refusal.
-  const bool refuses_anew = plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message;
-  const bool fails_anew = failed && before("message").find(failure) == std::string::npos;
-  if (refuses_anew) warn(plan.refusal->reason, plan.refusal->message);
-  if (fails_anew && !(plan.refusal && plan.refusal->message == failure)) warn("ActionFailed", failure);
-  if (refuses_anew || fails_anew) return;
-  if (plan.settled && before("status") != "True") {
-    reconciler::Log(LogLevel::kInfo, "cluster is ready", {{"cluster", cluster}, {"state", plan.message}});
-    deps_.events.Record(object, EventType::kNormal, "Ready", plan.message);
-  } else if (!plan.actions.empty() && !plan.refusal && !failed && before("reason") != plan.reason) {
-    deps_.events.Record(object, EventType::kNormal, plan.reason, plan.message);
-  } else if (!plan.settled && !plan.refusal && !failed && before("status") == "True") {
-    reconciler::Log(LogLevel::kWarn, "cluster is no longer ready", {{"cluster", cluster}, {"reason", plan.message}});
-    deps_.events.Record(object, EventType::kWarning, plan.reason, plan.message);
+  for (const auto& [type, reason, message] : NewsOf(observation, plan, failure)) {
+    reconciler::Log(type == EventType::kWarning ? LogLevel::kWarn : LogLevel::kInfo, message,
+                    {{"cluster", cluster}, {"step", plan.step}, {"reason", reason}});
+    deps_.events.Record(object, type, reason, message);
   }
 }
 
@@ -194,7 +132,10 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
                                     {.subresource = "status", .field_manager = "", .force = false});
   if (!written && written.error().kind != ErrorKind::kNotFound) {
-    return std::unexpected(written.error().Within("writing the status"));
+    auto error = written.error().Within("writing the status");
+    // A policy, or a definition that is too strict. Whatever it is, Redis has to be looked at again.
+    if (error.kind == ErrorKind::kInvalid) error.kind = ErrorKind::kInternal;
+    return std::unexpected(std::move(error));
   }
   if (written) statuses_.Remember(*std::move(written));
   return {};

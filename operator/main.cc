@@ -1,4 +1,6 @@
 // slotwright: one program, several subcommands.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
@@ -7,7 +9,21 @@
 #include "operator/kube_options.h"
 #include "reconciler/http/server.h"
 
+namespace {
+
+// A connection for each Redis node and a few more: the 1024 that containers are given to begin with are for programs
+// that use select().
+void RaiseLimitOfOpenFiles() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  RaiseLimitOfOpenFiles();
   reconciler::InitializeHttp();
   slotwright::ExitStatus exit;
   // As a plugin of kubectl it is called by another name.

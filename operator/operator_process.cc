@@ -15,6 +15,7 @@
 
 #include "controllers/api/names.h"
 #include "controllers/cluster_metrics.h"
+#include "controllers/redis/fenced_commander.h"
 #include "controllers/rediscluster_controller.h"
 #include "reconciler/base/log.h"
 #include "reconciler/cache/reflector.h"
@@ -98,10 +99,11 @@ class Process {
         probe_(transport, ProbeOptions()),
         events_(client_, {.component = "slotwright", .instance = HostName()}),
         commander_(MakeTcpCommander()),
+        fenced_(*commander_, [this] { return !options_.leader_elect || elector_.IsLeader(); }),
         queue_({.name = kController, .metrics = &metrics_}),
         clusters_({.client = client_,
                    .caches = caches_,
-                   .commander = *commander_,
+                   .commander = fenced_,
                    .events = events_,
                    .clock = SystemClock(),
                    .metrics = &cluster_metrics_,
@@ -282,6 +284,7 @@ class Process {
   Caches caches_;
   reconciler::EventRecorder events_;
   std::unique_ptr<Commander> commander_;
+  FencedCommander fenced_;  // a slice of a migration may take longer than the lease lasts, if nodes hang
   reconciler::WorkQueue queue_;
   RedisClusterController clusters_;
   reconciler::Controller controller_;

@@ -413,7 +413,7 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
 }
 
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
-                        Outcome& outcome) {
+                        Outcome& outcome, const std::stop_token& stop) {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
     outcome.error = WhyNotToTrust(move->to, cluster);
     if (!outcome.error.empty()) return;
@@ -421,7 +421,7 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = WhyNotToTrust(failover->replica, cluster);
     if (!outcome.error.empty()) return;
-    outcome.error = FailOver(commander_, clock_, password, *failover, NodeTimeout(cluster));
+    outcome.error = FailOver(commander_, clock_, password, *failover, NodeTimeout(cluster), stop);
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);
   } else {
@@ -445,7 +445,7 @@ void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& co
 }
 
 std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
-                                     std::chrono::milliseconds budget) {
+                                     std::chrono::milliseconds budget, const std::stop_token& stop) {
   std::vector<Outcome> outcomes;
   std::vector<size_t> alone;
   std::vector<std::pair<size_t, NodeCommands>> on_redis;
@@ -458,19 +458,19 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
       on_redis.emplace_back(i, std::move(commands));
     }
   }
+  // Redis first: that takes its budget at most, and what keeps slots served never waits for an API server that is slow.
+  ActOnRedis(on_redis, password, budget, outcomes);
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t k = next++; k < alone.size(); k = next++) {
-      ActAlone(plan.actions[alone[k]], cluster, password, outcomes[alone[k]]);
+      ActAlone(plan.actions[alone[k]], cluster, password, outcomes[alone[k]], stop);
     }
   };
-  {
-    std::vector<std::jthread> helpers;
-    const auto threads = std::min<size_t>(alone.size(), static_cast<size_t>(options_.parallel_requests));
-    for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
-    work();
-  }
-  ActOnRedis(on_redis, password, budget, outcomes);
+  std::vector<std::jthread> helpers;
+  const auto threads = std::min<size_t>(alone.size(), static_cast<size_t>(options_.parallel_requests));
+  for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+  work();
+  helpers.clear();
   return outcomes;
 }
 

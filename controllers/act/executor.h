@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "controllers/act/outcome.h"
 #include "controllers/act/slot_mover.h"
 #include "controllers/observe/observation.h"
 #include "controllers/plan/plan.h"
@@ -18,17 +19,6 @@
 #include "reconciler/kube/client.h"
 
 namespace slotwright {
-
-struct Outcome {
-  std::string action;  ///< ToString of the action.
-  std::string error;   ///< Empty: done, or found done.
-  /// Why trying again will not help: "NameTaken", an object that we need is somebody else's; "PodRefused", the API
-  /// server takes no pod that is as the specification says. Else empty.
-  std::string refusal;
-  MoveProgress moved;  ///< Of MigrateSlots.
-  /// Of EnsureObject, for an object that existed: what the API server has now.
-  std::optional<reconciler::Json> written;
-};
 
 /// The commands of an action on one node, and a part of the error replies that do not matter. No node: the action is
 /// one on Kubernetes.
@@ -41,6 +31,7 @@ struct NodeCommands {
 /// Thread-safe.
 class Executor {
  public:
+  static constexpr std::chrono::milliseconds kBudget{2000};
   struct Options {
     /// Requests to the API server at the same time.
     int parallel_requests = 16;
@@ -52,12 +43,15 @@ class Executor {
   /// `client` and `commander` outlive the executor.
   Executor(const reconciler::Client& client, Commander& commander, reconciler::Clock& clock, Options options);
 
-  /// outcomes[i] belongs to plan.actions[i]. Redis has `budget` for all its commands together.
+  /// outcomes[i] belongs to plan.actions[i]. Redis has `budget` for all its commands together. `stop` ends waiting for
+  /// a failover.
   [[nodiscard]] std::vector<Outcome> Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
-                                           std::chrono::milliseconds budget = std::chrono::milliseconds(2000));
+                                           std::chrono::milliseconds budget = kBudget,
+                                           const std::stop_token& stop = {});
 
  private:
-  void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
+  void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome,
+                const std::stop_token& stop);
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
                        Outcome& outcome) const;
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.

@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kPoll{10};
 }  // namespace
 
 std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                     const Failover& action, std::chrono::milliseconds node_timeout) {
+                     const Failover& action, std::chrono::milliseconds node_timeout, const std::stop_token& stop) {
   const auto ask = [&](Command command) {
     return commander.Run({{action.replica.endpoint, password, {std::move(command)}, action.replica.id}},
                          kAnswerWithin)[0];
@@ -30,7 +30,7 @@ std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::
     if (!role) return role.error().message;
     const auto& elements = role->front().elements;
     if (!elements.empty() && elements.front().text == "master") return "";
-    clock.SleepFor(kPoll, {});
+    if (!clock.SleepFor(kPoll, stop)) return "the operator ends; the failover goes on by itself";
   }
   return fmt::format("it is still a replica after {} s", patience.count() / 1000);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <stop_token>
 #include <string>
 
 #include "controllers/plan/plan.h"
@@ -10,11 +11,12 @@
 
 namespace slotwright {
 
-/// Returns once the replica is master; else what is wrong, after twice the node timeout and a second. Until then a
-/// master that voted for another attempt to replace the same master votes for none (redis:
+/// Returns once the replica is master; else what is wrong, after twice the node timeout and a second, or at `stop`.
+/// Until then a master that voted for another attempt to replace the same master votes for none (redis:
 /// clusterSendFailoverAuthIfNeeded), so attempts that follow each other faster can split the votes between them for
 /// ever. The old master, if it lives, unpauses its clients by itself after 5 s and stays master.
 [[nodiscard]] std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                                   const Failover& action, std::chrono::milliseconds node_timeout);
+                                   const Failover& action, std::chrono::milliseconds node_timeout,
+                                   const std::stop_token& stop = {});
 
 }  // namespace slotwright

@@ -9,19 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "controllers/act/outcome.h"
 #include "controllers/plan/plan.h"
 #include "controllers/redis/commander.h"
 #include "reconciler/base/clock.h"
 
 namespace slotwright {
-
-/// What one slice did.
-struct MoveProgress {
-  int slots = 0;           ///< Wholly moved.
-  std::int64_t keys = 0;   ///< Moved, also of slots that are not finished.
-  std::string error;       ///< Empty: as far as the time allowed.
-  bool too_large = false;  ///< That is so because of a key that takes too long; it is named.
-};
 
 /// The classic migration (Redis specification, "Live reshard"): the target is told IMPORTING, the source MIGRATING,
 /// keys follow by MIGRATE, then the slot is given to the target on the target first. Whoever dies in between leaves
@@ -49,6 +42,8 @@ class SlotMover {
   /// The same for SETSLOTs.
   std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
+  /// Empty if the source gives these slots to the target, as it was told.
+  std::string WhyNotToGive(const MigrateSlots& move, const Batch& batch);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
   std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, MoveProgress& progress);
   void Adapt(std::int64_t keys, reconciler::Duration took);

@@ -104,11 +104,8 @@ void ValidateMaxClients(const RedisClusterSpec& spec, std::vector<FieldError>& e
                                 least, spec.pods())});
 }
 
-// Counting and naming keys of a slot, and MIGRATE, know one database at a time.
 void ValidateDatabases(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
-  const auto found = spec.config.find("cluster-databases");
-  if (found == spec.config.end() || spec.rebalance.method != MigrationMethod::kKeys) return;
-  if (text::ParseInteger<int>(found->second).value_or(0) == 1) return;
+  if (spec.rebalance.method != MigrationMethod::kKeys || !MayHaveSeveralDatabases(spec)) return;
   errors.push_back({"spec.rebalance.method", "Keys",
                     "moves database 0 only, and spec.config.cluster-databases may fill others: use Atomic or Auto"});
 }
@@ -148,6 +145,11 @@ std::string ShownValue(const std::string& directive, const std::string& value) {
 }
 
 std::string FieldError::ToString() const { return fmt::format("{}: \"{}\": {}", field, value, remedy); }
+
+bool MayHaveSeveralDatabases(const RedisClusterSpec& spec) {
+  const auto found = spec.config.find("cluster-databases");
+  return found != spec.config.end() && text::ParseInteger<int>(found->second).value_or(0) != 1;
+}
 
 std::vector<FieldError> Validate(const RedisCluster& cluster) {
   std::vector<FieldError> errors;

@@ -247,7 +247,8 @@ void Observer::CountMigrations(Look& look, std::chrono::milliseconds budget) {
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {
     // Who does not answer now may be in the middle of one.
-    asked[i]->active_migrations = results[i] ? CountActiveMigrations(results[i]->front()) : 1;
+    const bool said = results[i] && !results[i]->front().IsError();
+    asked[i]->active_migrations = said ? CountActiveMigrations(results[i]->front()) : 1;
   }
 }
 

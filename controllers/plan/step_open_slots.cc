@@ -216,6 +216,14 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
     Plan wait = LeaveToOthers(observation, view, what);
     if (!Stands(observation, wait, kTimeToMove)) return wait;
   }
+  if (MayHaveSeveralDatabases(observation.cluster.spec)) {
+    return Refuse(
+        kStep, "OpenSlotsOfSeveralDatabases",
+        fmt::format("{}, and spec.config.cluster-databases is {}: keys can be counted and moved so in database 0 "
+                    "only, and those of others would be lost. Move what is left of each database, or take it "
+                    "back, and end it by CLUSTER SETSLOT NODE or STABLE at both ends",
+                    what, observation.cluster.spec.config.at("cluster-databases")));
+  }
   Plan plan = DoAndPoll(observation, kStep, "ClosingOpenSlots", what, std::move(actions));
   plan.migration = MigrationProgress{.slots_left = static_cast<int>(open.size())};
   return plan;

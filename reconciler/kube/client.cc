@@ -288,19 +288,22 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
                             .on_open = options.on_open};
   const std::string what = "watch " + type.plural;
   std::optional<Error> failure;
+  std::string failed_line;
   const auto on_line = [&](std::string_view line) {
     if (failure || line.empty()) return;
+    const auto fail = [&](Error error) {
+      failure = std::move(error);
+      failed_line = line;
+    };
     Json event = Json::parse(line, nullptr, false);
     if (!event.is_object()) {
-      failure = Error{ErrorKind::kInternal, fmt::format("{}: a line is not JSON: {:.200}", what, line)};
-      return;
+      return fail({ErrorKind::kInternal, fmt::format("{}: a line is not JSON: {:.200}", what, line)});
     }
     const auto event_type = EventTypeOf(StringAt(event, {"type"}));
     if (event_type == WatchEventType::kError) {
       // A Status, inside an event or by itself.
       const Json* object = ValueAt(event, {"object"});
-      failure = ErrorFrom(200, Text(object == nullptr ? event : *object), what);
-      return;
+      return fail(ErrorFrom(200, Text(object == nullptr ? event : *object), what));
     }
     on_event({event_type, std::move(event["object"])});
   };
@@ -309,11 +312,13 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
   if (options_.observer) {
     options_.observer(response ? std::to_string(response->status) : "<error>", "GET", clock_.Now() - start);
   }
+  // Proxies and overloaded servers answer in words, which are no lines of a watch.
+  if (response && response->status != 200) {
+    const std::string& body = failed_line.empty() ? response->body : failed_line;
+    return std::unexpected(ErrorFrom(response->status, body, what, response->headers));
+  }
   if (failure) return std::unexpected(*std::move(failure));
   if (!response) return std::unexpected(response.error().Within(what));
-  if (response->status != 200) {
-    return std::unexpected(ErrorFrom(response->status, response->body, what, response->headers));
-  }
   if (!response->body.empty()) on_line(response->body);
   if (failure) return std::unexpected(*std::move(failure));
   return {};

@@ -43,6 +43,9 @@ class Rights(unittest.TestCase):
                 self.assertFalse(forbidden & set(rule["resources"]))
                 self.assertFalse({"impersonate", "escalate", "bind"} & set(rule["verbs"]))
 
+    def test_are_nobody_s_where_helm_may_make_none(self):
+        self.assertEqual(chart.of_kind("no rbac", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), [])
+
     def test_never_change_what_people_describe(self):
         for name in chart.VARIANTS:
             for role, rule in rules(name):

@@ -72,6 +72,41 @@ TEST_F(MoverTest, TakesAKeyAlongThatComesAfterTheCount) {
   EXPECT_EQ(target_->Execute({"GET", key}, false).text, "acknowledged");
 }
 
+// Found by reading: drained in the middle of it, the source was empty of what clients wrote to its successor, and the
+// target took the slots from that one.
+TEST_F(MoverTest, GivesNoSlotAwayOfASourceThatWasReplacedMeanwhile) {
+  Node& replica = bus_.Start({"10.0.0.3", 6379}, "a1", "", std::nullopt);
+  (void)replica.Execute({"CLUSTER", "MEET", "10.0.0.1", "6379"}, false);
+  simulator_.RunFor(seconds(5));
+  ASSERT_TRUE(replica.Execute({"CLUSTER", "REPLICATE", source_->id().ToString()}, false).IsOk());
+  simulator_.RunFor(seconds(5));
+  const std::string key = SomeKey();
+  after_ = [&](const Command& command) {
+    if (command[1] != "GETKEYSINSLOT") return;
+    after_ = nullptr;
+    ASSERT_TRUE(replica.Execute({"CLUSTER", "FAILOVER", "TAKEOVER"}, false).IsOk());
+    simulator_.RunFor(seconds(1));
+    (void)replica.Execute({"APPEND", key, "acknowledged"}, false);
+    ASSERT_EQ(replica.Execute({"GET", key}, false).text, "acknowledged");
+  };
+  const auto progress = Move();
+  EXPECT_EQ(progress.error, "a is no master any more");
+  EXPECT_EQ(progress.slots, 0);
+  simulator_.RunFor(seconds(5));
+  EXPECT_EQ(replica.Execute({"GET", key}, false).text, "acknowledged");
+}
+
+TEST_F(MoverTest, GivesNoSlotAwayThatItsSourceWasToldToKeep) {
+  after_ = [&](const Command& command) {
+    if (command[1] != "GETKEYSINSLOT") return;
+    after_ = nullptr;
+    (void)source_->Execute({"CLUSTER", "SETSLOT", "7", "STABLE"}, false);
+  };
+  const auto progress = Move();
+  EXPECT_EQ(progress.error, "a does not give slot 7 to b any more");
+  EXPECT_TRUE(source_->me().slots.Contains(7));
+}
+
 TEST_F(MoverTest, MovesManyKeysOfOneSlotInSeveralRounds) {
   const std::string tag = SomeKey();
   for (int i = 0; i < 1000; ++i) (void)source_->Execute({"APPEND", "{" + tag + "}" + std::to_string(i), "v"}, false);

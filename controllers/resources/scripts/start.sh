@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts the server of this pod, and becomes it. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...]
+# Starts the server of this pod, and becomes it. Usage: start.sh CONF PASSWORD_FILE RUN_DIR DATA_DIR WAIT_SECONDS [OPTION...],
+# with POD_IP in the environment.
 #
 # The password goes from the mounted Secret into a file of its own that only this user can read: never into the
 # environment or a command line (printf is the shell's own).
@@ -140,6 +141,12 @@ if [ ! -s "$nodes" ]; then
 fi
 [ "$loads" = "$wanted" ] || echo "appendonly $loads" >> "$run_dir/private.conf"
 
+# For kubectl port-forward and exec, which come from the pod itself. Where pods have no network of their own they would
+# all want the same one.
+case $POD_IP in
+  127.*) ;;
+  *) set -- "$@" --bind "$POD_IP" 127.0.0.1 ;;
+esac
 server=redis-server
 command -v "$server" > /dev/null 2>&1 || server=valkey-server
 exec "$server" "$conf" --include "$run_dir/private.conf" --dir "$data_dir" "$@"

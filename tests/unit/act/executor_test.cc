@@ -447,5 +447,35 @@ TEST(LargeKeyTest, IsNamedAndNotTriedAgainForHalfAMinute) {
   EXPECT_EQ(source.tries, 2);
 }
 
+// A webhook may take ten seconds for each pod; a takeover beside it must not wait for that, nor act on an old look.
+TEST(CarryTest, TellsRedisBeforeItWaitsForTheApiServer) {
+  std::vector<std::string> order;
+  class Redis final : public Commander {
+   public:
+    explicit Redis(std::vector<std::string>& order) : order_(order) {}
+    std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+      order_.push_back(requests[0].commands[0][1]);
+      return {std::vector<Reply>{{.type = Reply::Type::kStatus, .text = "OK"}}};
+    }
+
+   private:
+    std::vector<std::string>& order_;
+  } redis(order);
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [&](const HttpRequest& request, std::stop_token) {
+    order.push_back(request.method);
+    return HttpResponse{.status = 201, .body = "{}"};
+  };
+  reconciler::FakeClock clock;
+  const reconciler::Client client(api, {}, clock);
+  const NodeRef replica{"demo-0-1", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
+  Plan plan;
+  plan.actions = {CreatePod{.name = "demo-1-0", .pod = {{"metadata", {{"name", "demo-1-0"}}}}},
+                  Takeover{.replica = replica, .master = {}, .unknown_slots = {}}};
+  const auto outcomes = Executor(client, redis, clock, {}).Carry(plan, {}, "");
+  EXPECT_THAT(outcomes, ::testing::Each(::testing::Field(&Outcome::error, IsEmpty())));
+  EXPECT_THAT(order, ::testing::ElementsAre("FAILOVER", "POST"));
+}
+
 }  // namespace
 }  // namespace slotwright

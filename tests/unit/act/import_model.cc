@@ -54,6 +54,14 @@ Reply StatusOf(const ImportModel::Task& task) {
                 Number(0)});
 }
 
+// Its own line of CLUSTER NODES.
+std::string LineOf(const ImportModel::Node& node) {
+  std::string line = fmt::format("{} {}:{}@16379 myself,master - 0 0 1 connected {}", node.ref.id.ToString(),
+                                 node.ref.endpoint.host, node.ref.endpoint.port, RangesOf(node.owned));
+  for (const auto& [slot, target] : node.migrating) line += fmt::format(" [{}->-{}]", slot, target.ToString());
+  return line + "\n";
+}
+
 }  // namespace
 
 void SteppingClock::WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable_any&, std::stop_token,
@@ -250,7 +258,9 @@ Reply ImportModel::SetSlot(Node& node, const Command& command) {
                     "with CLUSTER MIGRATION CANCEL",
                     slot));
   }
+  if (command[3] == "MIGRATING") node.migrating[slot] = *NodeId::Parse(command[4]);
   if (command[3] != "NODE") return Ok();
+  node.migrating.erase(slot);
   OwnerOf(slot)->owned.Remove(slot);
   ById(*NodeId::Parse(command[4]))->owned.Add(slot);
   return Ok();
@@ -265,6 +275,7 @@ Reply ImportModel::Execute(Node& node, const Command& command) {
     return Array(std::move(infos));
   }
   if (command[1] == "SETSLOT") return SetSlot(node, command);
+  if (command[1] == "NODES") return Text(LineOf(node));
   if (command[1] == "COUNTKEYSINSLOT") return Number(0);
   if (command[1] == "GETKEYSINSLOT") return Array({});
   if (command[1] != "MIGRATION" || !node.knows.contains("cluster|migration")) {

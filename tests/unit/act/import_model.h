@@ -49,6 +49,7 @@ class ImportModel : public Commander {
     NodeRef ref;
     std::set<std::string> knows = {"cluster|migration"};
     SlotSet owned;
+    std::map<Slot, NodeId> migrating;
     std::optional<Task> task;   ///< One at a time.
     std::deque<Task> archived;  ///< Latest first.
     bool paused = false;        ///< CLIENT PAUSE: it begins nothing.

@@ -1,6 +1,7 @@
 // How long the rounds of a migration by keys take: so long clients of the source wait.
 #include "controllers/act/slot_mover.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -51,6 +52,10 @@ class SlowSource : public Commander {
       keys[static_cast<Slot>(std::stoi(*first))] -= count;
       moved += count;
       clock_.RunFor(count * time_of_a_key);
+    } else if (command[1] == "NODES") {
+      std::string line = std::string(40, 'a') + " 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-16383";
+      for (const auto& [slot, count] : keys) line += fmt::format(" [{}->-{}]", slot, std::string(40, 'b'));
+      return {.type = Reply::Type::kString, .text = line + "\n"};
     } else if (command[1] == "COUNTKEYSINSLOT") {
       return {.type = Reply::Type::kInteger, .integer = keys[static_cast<Slot>(std::stoi(command[2]))]};
     } else if (command[1] == "GETKEYSINSLOT") {

@@ -91,6 +91,30 @@ TEST(Pod, ShowsThePasswordNeitherInEnvironmentNorInCommandLine) {
   }
 }
 
+// A new operator's scripts are mounted into pods that an older one made, whose arguments stay as they were. Change this
+// only together with scripts that take both.
+TEST(Pod, CallsItsScriptsAsEarlierVersionsDid) {
+  const Json container = DesiredPod(Cluster(), 0, 0)["spec"]["containers"][0];
+  EXPECT_EQ(container["command"], Json::array({"/bin/sh", "/etc/slotwright/config/start.sh"}));
+  const Json& args = container["args"];
+  ASSERT_GE(args.size(), 5U);
+  EXPECT_EQ(Json(args.begin(), args.begin() + 5),
+            Json::array({"/etc/slotwright/config/redis.conf", "/etc/slotwright/auth/password", "/run/slotwright",
+                         "/data", "11"}));
+  const auto asks = [](const char* script) {
+    return Json::array(
+        {"/bin/sh", std::string("/etc/slotwright/config/") + script, "6379", "/run/slotwright", "/data"});
+  };
+  EXPECT_EQ(container["startupProbe"]["exec"]["command"], asks("started.sh"));
+  EXPECT_EQ(container["readinessProbe"]["exec"]["command"], asks("ready.sh"));
+  EXPECT_EQ(container["livenessProbe"]["exec"]["command"],
+            Json::array({"/bin/sh", "/etc/slotwright/config/alive.sh", "6379"}));
+  Json stop = asks("stop.sh");
+  stop.insert(stop.begin(), "20");
+  stop.insert(stop.begin(), "timeout");
+  EXPECT_EQ(container["lifecycle"]["preStop"]["exec"]["command"], stop);
+}
+
 // All pods share the file, and those that are not rolled yet may start again at any time.
 TEST(Pod, HasWhatNeedsARestartInItsOwnArguments) {
   auto cluster = Cluster();

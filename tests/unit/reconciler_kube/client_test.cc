@@ -175,6 +175,12 @@ INSTANTIATE_TEST_SUITE_P(
                   {},
                   ErrorKind::kExpired,
                   0},
+        WatchCase{"OverloadInWords",
+                  {.status = 429},
+                  {"Too many requests, please try again later."},
+                  ErrorKind::kTooManyRequests,
+                  0},
+        WatchCase{"ProxyWithoutAServer", {.status = 503}, {"<html>", "<p>no</p>"}, ErrorKind::kUnavailable, 0},
         WatchCase{"Garbage", {.status = 200}, {"<html>"}, ErrorKind::kInternal, 0}),
     [](const auto& param_info) { return param_info.param.name; });
 

@@ -43,8 +43,8 @@ class ScriptTest : public ::testing::Test {
   /// Runs it as a pod does; `arguments` as for a shell.
   [[nodiscard]] Result Run(const std::string& script, const std::string& arguments) const {
     const std::string command =
-        fmt::format("cd {0} && ROOT={0} POD_IP=10.0.0.1 PATH={0}/bin:$PATH /bin/sh conf/{1} {2} 2>&1", root_.string(),
-                    script, arguments);
+        fmt::format("cd {0} && ROOT={0} POD_IP={3} PATH={0}/bin:$PATH /bin/sh conf/{1} {2} 2>&1", root_.string(),
+                    script, arguments, pod_ip_);
     Result result;
     FILE* pipe = ::popen(command.c_str(), "r");  // NOLINT(cert-env33-c)
     char buffer[512];
@@ -55,6 +55,7 @@ class ScriptTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   std::filesystem::path root_ = folder_.path();
+  std::string pod_ip_ = "10.0.0.1";
 };
 
 }  // namespace slotwright

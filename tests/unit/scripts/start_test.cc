@@ -122,6 +122,15 @@ TEST_F(Start, OfANewPodIsInQuarantine) {
   EXPECT_TRUE(InQuarantine());
   EXPECT_TRUE(fs::exists(root_ / "run/started"));
   EXPECT_FALSE(fs::exists(root_ / "slept"));
+  EXPECT_EQ(Read("started-with"),
+            "conf/redis.conf\n--include\nrun/private.conf\n--dir\ndata\n--port\n6379\n"
+            "--bind\n10.0.0.1\n127.0.0.1\n");
+}
+
+// Local mode: the same one for all.
+TEST_F(Start, ListensInsideOfThePodOnlyWhereItHasANetworkOfItsOwn) {
+  pod_ip_ = "127.77.0.4";
+  Run();
   EXPECT_EQ(Read("started-with"), "conf/redis.conf\n--include\nrun/private.conf\n--dir\ndata\n--port\n6379\n");
 }
 

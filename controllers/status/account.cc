@@ -1,0 +1,51 @@
+// See account.h.
+#include "controllers/status/account.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace slotwright {
+
+std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) {
+  const auto failed = std::ranges::find_if(outcomes, [](const Outcome& o) { return !o.error.empty(); });
+  if (failed == outcomes.end()) return "";
+  plan.settled = false;
+  const auto number = static_cast<size_t>(failed - outcomes.begin());
+  const bool is_beside = number >= outcomes.size() - plan.beside;
+  const bool is_refused = !failed->refusal.empty();
+  // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
+  plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(is_refused && !is_beside ? 2000 : 500));
+  const std::string failure =
+      is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
+  if (is_beside) {
+    // What is waited for is still the same.
+    if (!plan.refusal && !plan.meanwhile) plan.meanwhile = {plan.reason, plan.message};
+    plan.message += "; besides, " + failure;
+    return failure;
+  }
+  // Whose the open slots are is told by the operation that moves them.
+  if (is_refused && plan.migration) plan.meanwhile = {plan.reason, plan.message};
+  plan.reason = is_refused ? failed->refusal : "ActionFailed";
+  plan.message = failure;
+  if (is_refused) plan.refusal = Refusal{plan.reason, plan.message};
+  return failure;
+}
+
+void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Duration took, Plan& plan) {
+  if (!plan.migration) return;
+  int slots = 0;
+  std::int64_t keys = 0;
+  for (const auto& outcome : outcomes) {
+    slots += outcome.moved.slots;
+    keys += outcome.moved.keys;
+  }
+  if (slots == 0 && keys == 0) return;
+  const double seconds = std::max(std::chrono::duration<double>(took).count(), 0.001);
+  plan.migration->slots_left -= slots;
+  plan.migration->keys_per_second = static_cast<std::int64_t>(static_cast<double>(keys) / seconds);
+  if (slots > 0) plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left * seconds / slots);
+}
+
+}  // namespace slotwright
