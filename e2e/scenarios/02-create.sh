@@ -19,15 +19,18 @@ in_system exec deployment/slotwright -- slotwright check demo --namespace "$NAME
 # shellcheck disable=SC2016  # the pod's own variables
 in_test exec demo-0-0 -- sh -c 'REDISCLI_AUTH=$(cat /etc/slotwright/auth/password) redis-cli -c CLUSTER INFO' |
     grep -F cluster_state:ok
-in_test port-forward pod/demo-0-0 :6379 >"$LOGS/port-forward" &
+forwarded=$REPORT/port-forward.log
+in_test port-forward pod/demo-0-0 :6379 >"$forwarded" &
 forward=$!
-port_of_forward() { sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$LOGS/port-forward" | grep .; }
-expect 30 "a port leads to it" port_of_forward
+trap 'kill "$forward"' EXIT
+port_of_forward() { sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$forwarded" | grep .; }
+expect 30 "a port of this machine leads to it" port_of_forward
 exec {redis}<>"/dev/tcp/127.0.0.1/$(port_of_forward)"
 printf 'PING\r\n' >&"$redis"
 read -r -t 10 answer <&"$redis"
 exec {redis}>&-
 kill "$forward"
+trap - EXIT
 [[ $answer == *NOAUTH* ]]
 
 # The same program as a plugin of kubectl, if it was built here. Where nothing may be skipped it has to be.
