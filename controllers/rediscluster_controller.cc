@@ -86,8 +86,7 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
     if (const auto said = WriteStatus(look->observation, view, plan); !said) return std::unexpected(said.error());
   }
   const auto start = deps_.clock.Now();
-  const auto outcomes =
-      executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password, Executor::kBudget, stop);
+  const auto outcomes = executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password, stop);
   for (const auto& outcome : outcomes) {
     if (outcome.written && outcome.written->value("kind", "") == "ConfigMap") config_maps_.Remember(*outcome.written);
   }

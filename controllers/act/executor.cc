@@ -23,6 +23,8 @@ using reconciler::Result;
 
 namespace {
 
+constexpr std::chrono::seconds kBudget{2};  // for all commands to Redis together
+
 // 32 characters of 64: 192 bits. Nothing that a shell, a URL or redis.conf would need quotes for.
 Result<std::string> GeneratePassword() {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -431,12 +433,12 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
 }
 
 void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
-                          std::chrono::milliseconds budget, std::vector<Outcome>& outcomes) {
+                          std::vector<Outcome>& outcomes) {
   if (commands.empty()) return;
   std::vector<NodeRequest> requests;
   for (const auto& [index, work] : commands)
     requests.push_back({work.node->endpoint, password, work.commands, work.node->id});
-  const auto results = commander_.Run(requests, budget);
+  const auto results = commander_.Run(requests, kBudget);
   for (size_t i = 0; i < results.size(); ++i) {
     const auto& [index, work] = commands[i];
     outcomes[index].error = ErrorOf(results[i], work.harmless);
@@ -445,7 +447,7 @@ void Executor::ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& co
 }
 
 std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
-                                     std::chrono::milliseconds budget, const std::stop_token& stop) {
+                                     const std::stop_token& stop) {
   std::vector<Outcome> outcomes;
   std::vector<size_t> alone;
   std::vector<std::pair<size_t, NodeCommands>> on_redis;
@@ -458,8 +460,9 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
       on_redis.emplace_back(i, std::move(commands));
     }
   }
-  // Redis first: that takes its budget at most, and what keeps slots served never waits for an API server that is slow.
-  ActOnRedis(on_redis, password, budget, outcomes);
+  // Redis first: that takes two seconds at most, and what keeps slots served never waits for an API server that is
+  // slow.
+  ActOnRedis(on_redis, password, outcomes);
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t k = next++; k < alone.size(); k = next++) {

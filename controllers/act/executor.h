@@ -1,4 +1,4 @@
-// Carries one Plan out: its actions at the same time, each with its outcome. Decides nothing.
+// Carries one Plan out: commands to Redis, then whatever takes longer, each with its outcome. Decides nothing.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,6 @@ struct NodeCommands {
 /// Thread-safe.
 class Executor {
  public:
-  static constexpr std::chrono::milliseconds kBudget{2000};
   struct Options {
     /// Requests to the API server at the same time.
     int parallel_requests = 16;
@@ -43,10 +42,9 @@ class Executor {
   /// `client` and `commander` outlive the executor.
   Executor(const reconciler::Client& client, Commander& commander, reconciler::Clock& clock, Options options);
 
-  /// outcomes[i] belongs to plan.actions[i]. Redis has `budget` for all its commands together. `stop` ends waiting for
+  /// outcomes[i] belongs to plan.actions[i]. `stop` ends waiting for
   /// a failover.
   [[nodiscard]] std::vector<Outcome> Carry(const Plan& plan, const RedisCluster& cluster, const std::string& password,
-                                           std::chrono::milliseconds budget = kBudget,
                                            const std::stop_token& stop = {});
 
  private:
@@ -72,7 +70,7 @@ class Executor {
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
               Outcome& outcome, const reconciler::CreateOptions& options = {}) const;
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
-                  std::chrono::milliseconds budget, std::vector<Outcome>& outcomes);
+                  std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
   /// Each try keeps clients waiting, so it is not repeated at once, nor is anything else moved between these two. Said
   /// again until then; empty if it may be tried.

@@ -30,7 +30,7 @@ std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::
     if (!role) return role.error().message;
     const auto& elements = role->front().elements;
     if (!elements.empty() && elements.front().text == "master") return "";
-    if (!clock.SleepFor(kPoll, stop)) return "the operator ends; the failover goes on by itself";
+    if (!clock.SleepFor(kPoll, stop)) return "";  // it goes on by itself, and the next leader looks
   }
   return fmt::format("it is still a replica after {} s", patience.count() / 1000);
 }

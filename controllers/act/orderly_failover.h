@@ -11,7 +11,7 @@
 
 namespace slotwright {
 
-/// Returns once the replica is master; else what is wrong, after twice the node timeout and a second, or at `stop`.
+/// Returns once the replica is master, or at `stop`; else what is wrong, after twice the node timeout and a second.
 /// Until then a master that voted for another attempt to replace the same master votes for none (redis:
 /// clusterSendFailoverAuthIfNeeded), so attempts that follow each other faster can split the votes between them for
 /// ever. The old master, if it lives, unpauses its clients by itself after 5 s and stays master.

@@ -139,24 +139,39 @@ std::string SlotMover::Choose(const NodeRef& source, std::vector<Slot>& waiting,
   return "";
 }
 
-// Whether its empty look was that of the slots' owner. A master that was replaced since it opened them (it is drained,
-// a person sends CLUSTER FAILOVER) is empty of what clients wrote to its successor; it closed all its slots then.
+// Whether what looked empty is so at its owner, and still is. A master that was replaced since it opened the slots (it
+// is drained, a person sends CLUSTER FAILOVER) is empty of what clients wrote to its successor. One that was cut off
+// from the others may not know of that; they call it failed before they elect anybody, and so does the target.
 std::string SlotMover::WhyNotToGive(const MigrateSlots& move, const Batch& batch) {
   if (batch.slots.empty()) return "";
-  std::vector<Reply> replies;
-  if (auto problem = Send(move.from, {{"CLUSTER", "NODES"}}, replies); !problem.empty()) return problem;
-  const auto table = ParseClusterNodes(replies[0].text);
-  if (!table) return fmt::format("{}: {}", move.from.pod, table.error());
-  const NodeLine& source = table->myself();
+  std::vector<Command> questions = {{"CLUSTER", "NODES"}};
+  for (const Slot slot : batch.slots) questions.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(slot)});
+  const auto results = commander_.Run({{move.from.endpoint, password_, std::move(questions), move.from.id},
+                                       {move.to.endpoint, password_, {{"CLUSTER", "NODES"}}, move.to.id}},
+                                      kPatience);
+  if (after_effect_) after_effect_();
+  for (const auto& [node, result] : {std::pair(&move.from, &results[0]), std::pair(&move.to, &results[1])}) {
+    if (auto problem = ProblemOf(*node, *result); !problem.empty()) return problem;
+  }
+  const auto own = ParseClusterNodes(results[0]->front().text);
+  const auto others = ParseClusterNodes(results[1]->front().text);
+  if (!own || !others) return fmt::format("CLUSTER NODES makes no sense: {}", own ? others.error() : own.error());
+  const NodeLine* known = others->Find(move.from.id);
+  if (!own->myself().flags.master || known == nullptr || !known->flags.master || known->flags.fail) {
+    return fmt::format("{} is no master any more", move.from.pod);
+  }
   SlotSet given;
-  for (const auto& open : source.open_slots) {
+  for (const auto& open : own->myself().open_slots) {
     if (open.direction == OpenSlot::Direction::kMigrating && open.peer == move.to.id) given.Add(open.slot);
   }
-  const auto lost = std::ranges::find_if(
-      batch.slots, [&](Slot slot) { return !source.slots.Contains(slot) || !given.Contains(slot); });
-  if (source.flags.master && lost == batch.slots.end()) return "";
-  return source.flags.master ? fmt::format("{} does not give slot {} to {} any more", move.from.pod, *lost, move.to.pod)
-                             : fmt::format("{} is no master any more", move.from.pod);
+  for (size_t i = 0; i < batch.slots.size(); ++i) {
+    const Slot slot = batch.slots[i];
+    if (!own->myself().slots.Contains(slot) || !given.Contains(slot)) {
+      return fmt::format("{} does not give slot {} to {} any more", move.from.pod, slot, move.to.pod);
+    }
+    if (results[0]->at(i + 1).integer > 0) return fmt::format("{} has keys of slot {} again", move.from.pod, slot);
+  }
+  return "";
 }
 
 // Gives the slots of a finished batch to the target and opens those of the next one, one exchange with each end: the
@@ -178,7 +193,10 @@ std::string SlotMover::Turn(const MigrateSlots& move, const Batch& finished, con
   if (target.empty()) return "";
   if (auto problem = WhyNotToGive(move, finished); !problem.empty()) return problem;
   if (auto problem = SetSlots(move.to, target); !problem.empty()) return problem;
-  return SetSlots(move.from, source);
+  auto problem = SetSlots(move.from, source);
+  // It has heard of the loss of its last slot already (redis#9223), and no other one is to be opened.
+  const bool has_left = next.slots.empty() && problem.find("Please use SETSLOT only with masters") != std::string::npos;
+  return has_left ? "" : problem;
 }
 
 // A round is what clients of the source wait for. One with few keys says nothing about how many more there could be.

@@ -21,7 +21,7 @@ namespace slotwright {
 /// slots that the next look finds open and finishes.
 ///
 /// Clients of the source wait while it serialises keys, so the rounds adapt to take about `kRoundTime`. Slots without
-/// keys cost two round trips for hundreds of them.
+/// keys cost a few round trips for hundreds of them.
 class SlotMover {
  public:
   static constexpr std::chrono::milliseconds kRoundTime{10};
@@ -42,7 +42,7 @@ class SlotMover {
   /// The same for SETSLOTs.
   std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
-  /// Empty if the source gives these slots to the target, as it was told.
+  /// Empty if the source owns these slots still, gives them to the target, and has no keys of them.
   std::string WhyNotToGive(const MigrateSlots& move, const Batch& batch);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
   std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, MoveProgress& progress);

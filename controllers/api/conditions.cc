@@ -7,8 +7,6 @@ using reconciler::Json;
 
 namespace {
 
-constexpr size_t kLongestMessage = 32768;  // of the definition, and of Kubernetes' own
-
 const char* ToString(ConditionStatus status) {
   switch (status) {
     case ConditionStatus::kTrue:
@@ -39,7 +37,7 @@ Json WithCondition(const Json& before, const Condition& condition, std::int64_t 
       {"type", condition.type},
       {"status", status},
       {"reason", condition.reason},
-      {"message", condition.message.substr(0, kLongestMessage)},
+      {"message", condition.message},
       {"observedGeneration", generation},
       {"lastTransitionTime", same_status ? old.value("lastTransitionTime", "") : reconciler::FormatTime(now)},
   };

@@ -114,9 +114,6 @@ struct FieldError {
 /// What the schema cannot say. Empty: fine.
 [[nodiscard]] std::vector<FieldError> Validate(const RedisCluster& cluster);
 
-/// By spec.config. Counting and naming keys of a slot, and MIGRATE, know one database at a time.
-[[nodiscard]] bool MayHaveSeveralDatabases(const RedisClusterSpec& spec);
-
 /// Why a password cannot be used, or nothing. The message never holds the password.
 [[nodiscard]] std::optional<std::string> PasswordProblem(const std::string& password);
 

@@ -21,7 +21,7 @@ struct OwnedDirective {
 
 constexpr auto kOwnedDirectives = std::to_array<OwnedDirective>({
     {"port", "remove it and set spec.port"},
-    {"bind", "remove it; each pod listens on its own address"},
+    {"bind", "remove it; each pod listens on its own address, and on 127.0.0.1 for who is in it"},
     {"dir", "remove it; the data folder is a volume that spec.storage describes"},
     {"include", "remove it and write the directives into spec.config"},
     {"daemonize", "remove it; the container runtime watches the process"},
@@ -104,8 +104,11 @@ void ValidateMaxClients(const RedisClusterSpec& spec, std::vector<FieldError>& e
                                 least, spec.pods())});
 }
 
+// Counting and naming keys of a slot, and MIGRATE, know one database at a time.
 void ValidateDatabases(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
-  if (spec.rebalance.method != MigrationMethod::kKeys || !MayHaveSeveralDatabases(spec)) return;
+  const auto found = spec.config.find("cluster-databases");
+  if (found == spec.config.end() || spec.rebalance.method != MigrationMethod::kKeys) return;
+  if (text::ParseInteger<int>(found->second).value_or(0) == 1) return;
   errors.push_back({"spec.rebalance.method", "Keys",
                     "moves database 0 only, and spec.config.cluster-databases may fill others: use Atomic or Auto"});
 }
@@ -145,11 +148,6 @@ std::string ShownValue(const std::string& directive, const std::string& value) {
 }
 
 std::string FieldError::ToString() const { return fmt::format("{}: \"{}\": {}", field, value, remedy); }
-
-bool MayHaveSeveralDatabases(const RedisClusterSpec& spec) {
-  const auto found = spec.config.find("cluster-databases");
-  return found != spec.config.end() && text::ParseInteger<int>(found->second).value_or(0) != 1;
-}
 
 std::vector<FieldError> Validate(const RedisCluster& cluster) {
   std::vector<FieldError> errors;

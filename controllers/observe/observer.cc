@@ -177,7 +177,7 @@ void Observer::CollectPods(Observation& observation) const {
   std::ranges::sort(observation.pods, {}, [](const PodView& pod) { return std::pair(pod.shard, pod.index); });
 }
 
-void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
+Result<void> Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   auto& observation = look.observation;
   const auto& cluster = observation.cluster;
   std::vector<NodeRequest> requests;
@@ -193,6 +193,10 @@ void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {
     NodeView& node = observation.nodes[i];
+    // Not silent: nobody looked.
+    if (!results[i] && results[i].error().kind == RedisError::Kind::kFenced) {
+      return reconciler::Fail(ErrorKind::kCancelled, results[i].error().message);
+    }
     if (results[i]) {
       ReadReplies(*results[i], HostnameOf(cluster.ns, cluster.name, node.pod), node);
     } else {
@@ -201,6 +205,7 @@ void Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
     }
     if (node.unauthorized) ForgetPassword({cluster.ns, cluster.name});
   }
+  return {};
 }
 
 // Where the keys of an unfinished migration are decides how it ends.
@@ -260,7 +265,7 @@ Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::millise
   CollectObjects(look.observation);
   CollectPods(look.observation);
   if (look.observation.password.state == PasswordView::State::kUsable) {
-    AskNodes(look, budget);
+    if (const auto asked = AskNodes(look, budget); !asked) return std::unexpected(asked.error());
     CountKeysInOpenSlots(look, budget);
     CountMigrations(look, budget);
   }

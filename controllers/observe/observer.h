@@ -55,7 +55,7 @@ class Observer {
   [[nodiscard]] reconciler::Result<CachedPassword> ReadPassword(const RedisCluster& cluster);
   void CollectObjects(Observation& observation) const;
   void CollectPods(Observation& observation) const;
-  void AskNodes(Look& look, std::chrono::milliseconds budget);
+  [[nodiscard]] reconciler::Result<void> AskNodes(Look& look, std::chrono::milliseconds budget);
   void CountMigrations(Look& look, std::chrono::milliseconds budget);
   void CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget);
 

@@ -216,13 +216,16 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
     Plan wait = LeaveToOthers(observation, view, what);
     if (!Stands(observation, wait, kTimeToMove)) return wait;
   }
-  if (MayHaveSeveralDatabases(observation.cluster.spec)) {
+  const auto masters = Masters(view);
+  const auto with_more =
+      std::ranges::find_if(masters, [](const NodeView* node) { return node->server.several_databases; });
+  if (with_more != masters.end()) {
     return Refuse(
         kStep, "OpenSlotsOfSeveralDatabases",
-        fmt::format("{}, and spec.config.cluster-databases is {}: keys can be counted and moved so in database 0 "
-                    "only, and those of others would be lost. Move what is left of each database, or take it "
-                    "back, and end it by CLUSTER SETSLOT NODE or STABLE at both ends",
-                    what, observation.cluster.spec.config.at("cluster-databases")));
+        fmt::format("{}, and {} has keys in other databases than 0: keys can be counted and moved so in database "
+                    "0 only, and the others would be lost. Move what is left of each database, or take it back, "
+                    "and end it by CLUSTER SETSLOT NODE or STABLE at both ends",
+                    what, (*with_more)->pod));
   }
   Plan plan = DoAndPoll(observation, kStep, "ClosingOpenSlots", what, std::move(actions));
   plan.migration = MigrationProgress{.slots_left = static_cast<int>(open.size())};

@@ -33,6 +33,7 @@ struct RedisError {
     kIo,        ///< The connection broke. Effects are unknown.
     kAuth,      ///< It answered WRONGPASS or NOAUTH: perhaps a stranger, perhaps a changed password. No effects.
     kStranger,  ///< Another node than the expected one has that address now. No effects.
+    kFenced,    ///< Another operator may lead: it was not even asked. No effects, and nothing is known of it.
     kProtocol,  ///< It does not speak RESP2, or its answer is beyond all bounds. Effects are unknown.
   };
   Kind kind = Kind::kConnect;

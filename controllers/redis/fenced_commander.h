@@ -8,7 +8,8 @@
 
 namespace slotwright {
 
-/// While `may_act` is false every request gets kConnect, and nothing is sent. What was sent before goes on.
+/// While `may_act` is false every request gets kFenced, and nothing is sent. What began before goes on until its budget
+/// is over.
 class FencedCommander final : public Commander {
  public:
   /// `door` outlives it. `may_act` is called from any thread.
@@ -17,7 +18,7 @@ class FencedCommander final : public Commander {
   [[nodiscard]] std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests,
                                             std::chrono::milliseconds budget) override {
     if (may_act_()) return door_.Run(requests, budget);
-    const RedisError error{RedisError::Kind::kConnect, "this operator leads no more; nothing was sent"};
+    const RedisError error{RedisError::Kind::kFenced, "this operator leads no more; nothing was sent"};
     return {requests.size(), std::unexpected(error)};
   }
 

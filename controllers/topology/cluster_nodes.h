@@ -126,7 +126,8 @@ struct ServerInfo {
   std::int64_t master_repl_offset = 0;
   std::int64_t replica_offset = 0;  ///< slave_repl_offset.
   int connected_replicas = 0;
-  std::int64_t keys = 0;  ///< Sum over the databases.
+  std::int64_t keys = 0;           ///< Sum over the databases.
+  bool several_databases = false;  ///< Another one than database 0 has keys.
   std::int64_t used_memory = 0;
   /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
   bool rewrites_aof = false;

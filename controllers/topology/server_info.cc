@@ -1,6 +1,7 @@
 // CLUSTER INFO and INFO: "name:value" lines, of which the known ones are kept.
 #include <functional>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include "controllers/topology/cluster_nodes.h"
@@ -49,12 +50,14 @@ Info ParseFields(std::string_view text, const Setters<Info>& setters, OnOther on
 
 // "db0:keys=2,expires=0,avg_ttl=0"; Valkey 9 clusters may have several databases.
 void AddKeyspace(ServerInfo& info, std::string_view name, std::string_view value) {
-  if (!name.starts_with("db") || !text::ParseInteger<unsigned>(name.substr(2))) return;
+  const auto number = name.starts_with("db") ? text::ParseInteger<unsigned>(name.substr(2)) : std::nullopt;
+  if (!number) return;
   for (const std::string_view pair : text::Split(value, ',')) {
     if (!pair.starts_with("keys=")) continue;
     const auto keys = text::ParseInteger<std::int64_t>(pair.substr(5));
     std::int64_t sum = 0;
     if (keys && *keys >= 0 && !__builtin_add_overflow(info.keys, *keys, &sum)) info.keys = sum;
+    info.several_databases = info.several_databases || (*number > 0 && keys.value_or(0) > 0);
   }
 }
 

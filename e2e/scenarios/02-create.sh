@@ -20,7 +20,7 @@ in_system exec deployment/slotwright -- slotwright check demo --namespace "$NAME
 in_test exec demo-0-0 -- sh -c 'REDISCLI_AUTH=$(cat /etc/slotwright/auth/password) redis-cli -c CLUSTER INFO' |
     grep -F cluster_state:ok
 forwarded=$REPORT/port-forward.log
-in_test port-forward pod/demo-0-0 :6379 >"$forwarded" &
+kubectl --namespace "$NAMESPACE" port-forward pod/demo-0-0 :6379 >"$forwarded" &
 forward=$!
 trap 'kill "$forward"' EXIT
 port_of_forward() { sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$forwarded" | grep .; }

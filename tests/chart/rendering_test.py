@@ -1,7 +1,6 @@
 """The chart renders with every switch, refuses bad values, and holds the project's CustomResourceDefinition."""
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -240,15 +239,6 @@ class Definition(unittest.TestCase):
 
     def test_is_left_out_on_demand(self):
         self.assertEqual(chart.of_kind("no crds", "CustomResourceDefinition"), [])
-
-    def test_that_is_none_is_said(self):
-        with tempfile.TemporaryDirectory() as folder:
-            copy = pathlib.Path(folder) / "slotwright"
-            subprocess.run(["cp", "-r", str(chart.CHART), str(copy)], check=True)
-            (copy / "files" / "redisclusters.yaml").write_text("elsewhere", encoding="utf-8")
-            run = chart.template({}, chart=copy)
-            self.assertNotEqual(run.returncode, 0)
-            self.assertIn("copy crds/redisclusters.yaml there", run.stderr)
 
     def test_has_no_links_that_some_tools_leave_out(self):
         self.assertEqual([file for file in chart.CHART.rglob("*") if file.is_symlink()], [])

@@ -34,5 +34,17 @@ TEST(OrderlyFailover, IsNotTriedAgainBeforeThoseWhoVotedMayVoteAgain) {
   EXPECT_LT(simulator.Now() - start, milliseconds(12'000));
 }
 
+// It goes on by itself; that the operator ends is no failure of it.
+TEST(OrderlyFailover, IsNotWaitedForByAnOperatorThatEnds) {
+  Simulator simulator(1);
+  NeverElected commander;
+  const auto start = simulator.Now();
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(FailOver(commander, simulator, "", {}, milliseconds(5000), stop.get_token()), "");
+  EXPECT_EQ(commander.attempts, 1);
+  EXPECT_LT(simulator.Now() - start, milliseconds(1000));
+}
+
 }  // namespace
 }  // namespace slotwright::simulation

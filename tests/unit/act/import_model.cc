@@ -54,14 +54,6 @@ Reply StatusOf(const ImportModel::Task& task) {
                 Number(0)});
 }
 
-// Its own line of CLUSTER NODES.
-std::string LineOf(const ImportModel::Node& node) {
-  std::string line = fmt::format("{} {}:{}@16379 myself,master - 0 0 1 connected {}", node.ref.id.ToString(),
-                                 node.ref.endpoint.host, node.ref.endpoint.port, RangesOf(node.owned));
-  for (const auto& [slot, target] : node.migrating) line += fmt::format(" [{}->-{}]", slot, target.ToString());
-  return line + "\n";
-}
-
 }  // namespace
 
 void SteppingClock::WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable_any&, std::stop_token,
@@ -249,6 +241,19 @@ Reply ImportModel::Status(const Node& node, const Command& command) const {
   return Array(std::move(tasks));
 }
 
+std::string ImportModel::TableOf(const Node& me) const {
+  std::string table;
+  for (const Node& node : nodes_) {
+    table += fmt::format("{} {}:{}@16379 {}master - 0 0 1 connected {}", node.ref.id.ToString(), node.ref.endpoint.host,
+                         node.ref.endpoint.port, &node == &me ? "myself," : "", RangesOf(node.owned));
+    for (const auto& [slot, target] : &node == &me ? me.migrating : std::map<Slot, NodeId>()) {
+      table += fmt::format(" [{}->-{}]", slot, target.ToString());
+    }
+    table += "\n";
+  }
+  return table;
+}
+
 Reply ImportModel::SetSlot(Node& node, const Command& command) {
   const auto slot = static_cast<Slot>(std::stoi(command[2]));
   if (node.task && node.task->slots.Contains(slot)) {
@@ -275,7 +280,7 @@ Reply ImportModel::Execute(Node& node, const Command& command) {
     return Array(std::move(infos));
   }
   if (command[1] == "SETSLOT") return SetSlot(node, command);
-  if (command[1] == "NODES") return Text(LineOf(node));
+  if (command[1] == "NODES") return Text(TableOf(node));
   if (command[1] == "COUNTKEYSINSLOT") return Number(0);
   if (command[1] == "GETKEYSINSLOT") return Array({});
   if (command[1] != "MIGRATION" || !node.knows.contains("cluster|migration")) {

@@ -84,6 +84,7 @@ class ImportModel : public Commander {
   void StepSource(Node& node);
   [[nodiscard]] Reply Import(Node& node, const Command& command);
   [[nodiscard]] Reply Status(const Node& node, const Command& command) const;
+  [[nodiscard]] std::string TableOf(const Node& me) const;  ///< CLUSTER NODES
   [[nodiscard]] Reply SetSlot(Node& node, const Command& command);
   [[nodiscard]] Node* OwnerOf(Slot slot);
   [[nodiscard]] Node* ById(const NodeId& id);

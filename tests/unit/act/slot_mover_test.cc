@@ -29,7 +29,7 @@ class SlowSource : public Commander {
     std::int64_t moved = 0;
     for (const auto& request : requests) {
       std::vector<Reply> replies;
-      for (const auto& command : request.commands) replies.push_back(Execute(command, moved));
+      for (const auto& command : request.commands) replies.push_back(Execute(command, moved, request.expected));
       results.emplace_back(std::move(replies));
     }
     if (moved > 0) {
@@ -43,9 +43,12 @@ class SlowSource : public Commander {
   reconciler::Duration time_of_a_key{};
   std::vector<reconciler::Duration> rounds;  ///< Of those in which keys moved.
   std::vector<std::int64_t> moved_keys;      ///< In each of them.
+  std::string as_others_see_it = "master";
+  int given = 0;
 
  private:
-  Reply Execute(const Command& command, std::int64_t& moved) {
+  Reply Execute(const Command& command, std::int64_t& moved, const NodeId& asked) {
+    given += command.size() > 3 && command[3] == "NODE" ? 1 : 0;
     if (command[0] == "MIGRATE") {
       const auto first = std::ranges::find(command, "KEYS") + 1;
       const auto count = command.end() - first;
@@ -53,9 +56,14 @@ class SlowSource : public Commander {
       moved += count;
       clock_.RunFor(count * time_of_a_key);
     } else if (command[1] == "NODES") {
-      std::string line = std::string(40, 'a') + " 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-16383";
-      for (const auto& [slot, count] : keys) line += fmt::format(" [{}->-{}]", slot, std::string(40, 'b'));
-      return {.type = Reply::Type::kString, .text = line + "\n"};
+      const std::string a(40, 'a');
+      const std::string b(40, 'b');
+      const bool source = asked.ToString() == a;
+      std::string text = fmt::format("{} 10.0.0.1:6379@16379 {} - 0 0 1 connected 0-16383", a,
+                                     source ? "myself,master" : as_others_see_it);
+      for (const auto& [slot, count] : keys) text += source ? fmt::format(" [{}->-{}]", slot, b) : "";
+      text += fmt::format("\n{} 10.0.0.2:6379@16379 {}master - 0 0 2 connected\n", b, source ? "" : "myself,");
+      return {.type = Reply::Type::kString, .text = std::move(text)};
     } else if (command[1] == "COUNTKEYSINSLOT") {
       return {.type = Reply::Type::kInteger, .integer = keys[static_cast<Slot>(std::stoi(command[2]))]};
     } else if (command[1] == "GETKEYSINSLOT") {
@@ -109,6 +117,19 @@ TEST_F(Rounds, GrowWhileKeysAreQuick) {
   MoveAll();
   EXPECT_LE(source_.moved_keys.front(), 1000);
   EXPECT_GE(*std::ranges::max_element(source_.moved_keys), 3000);
+}
+
+// It may be cut off from those who have elected another one, and not know it.
+TEST_F(Rounds, GiveNothingAwayOfASourceThatTheTargetCallsFailed) {
+  source_.keys[7] = 10;
+  source_.as_others_see_it = "master,fail";
+  SlotSet slots;
+  slots.Add(Slot{7});
+  SlotMover mover(source_, clock_, "", nullptr, seconds(5));
+  const NodeRef from{"a", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
+  const NodeRef to{"b", *NodeId::Parse(std::string(40, 'b')), {"10.0.0.2", 6379}};
+  EXPECT_EQ(mover.Move({from, to, slots}, clock_.Now() + seconds(10)).error, "a is no master any more");
+  EXPECT_EQ(source_.given, 0);
 }
 
 }  // namespace

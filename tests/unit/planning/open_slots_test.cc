@@ -47,17 +47,16 @@ TEST_F(OpenSlots, AtBothEndsAreFinishedThoughNothingHasMovedYet) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
 }
 
-// Its keys in other databases are neither counted nor moved so, and go with the slot (Valkey 9, documentation).
-TEST_F(OpenSlots, WhoseKeysMayBeInSeveralDatabasesAreLeftToAPerson) {
-  world.observation.cluster.spec.config["cluster-databases"] = "16";
+// Those are neither counted nor moved so, and would go with the slot (Valkey 9, documentation).
+TEST_F(OpenSlots, OfServersWithKeysInSeveralDatabasesAreLeftToAPerson) {
   Keys(5, 0, 0);
   Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  world.Node("demo-0-0").server.several_databases = true;
   EXPECT_THAT(world.Actions(), IsEmpty());
   const Plan plan = world.MakePlan();
   ASSERT_TRUE(plan.refusal);
   EXPECT_EQ(plan.refusal->reason, "OpenSlotsOfSeveralDatabases");
-  world.observation.cluster.spec.config["cluster-databases"] = "1";
-  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the migration of slots 7 on demo-1-0")));
+  EXPECT_THAT(plan.message, HasSubstr("demo-0-0 has keys in other databases"));
 }
 
 TEST_F(OpenSlots, AtOneEndWithNothingMovedAreTakenBack) {

@@ -1,4 +1,5 @@
 # helm upgrade: definition, operators; the same Redis pods
+# beside the next one
 # shellcheck shell=bash
 
 demo=$(pods_identities demo)
