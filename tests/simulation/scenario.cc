@@ -151,13 +151,15 @@ class Story {
     }
     // Without a volume the last copy must not be the one that dies: whoever was hurt before is well again, and a master
     // has a replica in sync.
+    const bool in_the_middle = (storage_ || !harmed_) && Chance(0, 3) != 0;
     if (!storage_ && harmed_ && !IsWell()) return;
-    const bool copied = replicas_ > 0 && world_.Converges(seconds(120));
+    const bool copied = replicas_ > 0 && (in_the_middle ? world_.IsCopied(pod) : world_.Converges(seconds(120)));
     const Node* node = world_.NodeOf(pod);
-    const bool only_copy = node == nullptr || (node->me().master && !copied);
+    const bool only_copy = node == nullptr || ((node->me().master || in_the_middle) && !copied);
     if (only_copy && !storage_) return;
     harmed_ = true;
-    switch (Chance(0, storage_ ? 7 : copied ? 6 : 2)) {
+    // In the middle of whatever goes on nobody knows of the others whether they are copied.
+    switch (Chance(0, storage_ ? 7 : copied && !in_the_middle ? 6 : 2)) {
       case 0:
         world_.KillContainer(pod);
         break;

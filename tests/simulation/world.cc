@@ -331,6 +331,19 @@ std::vector<std::string> World::Processes() const {
   return processes;
 }
 
+bool World::IsCopied(const std::string& pod) const {
+  const Node* node = NodeOf(pod);
+  if (node == nullptr) return false;
+  return std::ranges::any_of(processes_, [&](const auto& entry) {
+    const Node* other = NodeOf(entry.first);
+    if (other == nullptr || other == node || other->hung || entry.second.terminating) return false;
+    const auto follows = [](const Node& replica, const Node& master) {
+      return !replica.me().master && replica.me().master_id == master.id() && replica.link_up();
+    };
+    return node->me().master ? follows(*other, *node) : other->me().master && follows(*node, *other);
+  });
+}
+
 Node* World::NodeOf(const std::string& pod) const {
   const auto found = processes_.find(pod);
   return found == processes_.end() || !found->second.running ? nullptr : bus_.At(found->second.endpoint);

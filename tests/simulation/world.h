@@ -91,6 +91,8 @@ class World {
   /// Those that run, each as "POD UID RESTARTS": the same ones as long as nobody was replaced or started anew.
   [[nodiscard]] std::vector<std::string> Processes() const;
   [[nodiscard]] Node* NodeOf(const std::string& pod) const;
+  /// Another process has all that this one has, and nobody is about to end it.
+  [[nodiscard]] bool IsCopied(const std::string& pod) const;
 
   /// All nodes are of Valkey 9 from now on.
   void UseValkey() { bus_.valkey = true; }
