@@ -114,6 +114,25 @@ INSTANTIATE_TEST_SUITE_P(Engines, KilledMaster,
                                            Engine{"Valkey91", "valkey/valkey:9.1", false}),
                          [](const auto& param_info) { return param_info.param.name; });
 
+// Promise 10 with persistence: the container is back at once under its old name, over a volume of which nothing is
+// left.
+TEST(LostFiles, OfAMasterThatIsKilledAreCopiedFromItsReplica) {
+  Json spec = kQuickTimeout;
+  spec["storage"] = {{"size", "1Gi"}};
+  Life life(3, 1, spec);
+  const Endpoint master = life.NodeOf("demo-0-0").endpoint;
+  ASSERT_EQ(life.harness.Ask(master, {"WAIT", "1", "5000"}).integer, 1);
+  const std::filesystem::path folder = life.harness.Ask(master, {"CONFIG", "GET", "dir"}).elements.at(1).text;
+  ASSERT_TRUE(std::filesystem::exists(folder / "nodes.conf")) << folder;
+  ASSERT_EQ(::kill(life.PidOf("demo-0-0"), SIGKILL), 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
+  ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
+  life.ExpectAllIsWell();
+  EXPECT_TRUE(life.NodeOf("demo-0-1").me().flags.master);
+  EXPECT_EQ(life.Keys(), 20'000);
+  EXPECT_EQ(life.NodeOf("demo-0-0").server.keys, life.NodeOf("demo-0-1").server.keys);
+}
+
 // Its container runs and its address is its own: only the other masters can tell that it is away.
 TEST(HungMaster, IsReplacedByItsReplicaAndComesBackAsThat) {
   Life life(3, 1, kQuickTimeout);

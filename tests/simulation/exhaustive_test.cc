@@ -79,6 +79,7 @@ TEST_P(Exhaustive, ACrashOrALostReplyAfterAnyEffectChangesNothingInTheEnd) {
 }
 
 const Json kThree = {{"masters", 3}, {"replicasPerMaster", 1}};
+const Json kAlone = {{"masters", 3}, {"replicasPerMaster", 0}};
 const Json kFour = {{"masters", 4}, {"replicasPerMaster", 1}};
 const Json kStored = {{"masters", 3}, {"replicasPerMaster", 0}, {"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}};
 
@@ -91,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
         Workload{"MoreReplicas", kThree, {{"replicasPerMaster", 2}}},
         Workload{"NoReplicas", kThree, {{"replicasPerMaster", 0}}},
         Workload{"NewImage", kThree, {{"image", "redis:7.2"}}},
+        Workload{"NewImageOfTheOnlyCopy", kAlone, {{"image", "redis:7.2"}}},
         Workload{"LiveConfig", kThree, {{"config", {{"maxmemory-policy", "allkeys-lru"}}}}},
         Workload{"ScaleInWithStorage", kStored, {{"masters", 2}}},
         Workload{"NewImageWithStorage", kStored, {{"image", "redis:7.2"}}},

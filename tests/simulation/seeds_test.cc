@@ -22,7 +22,7 @@ TEST_P(Seeds, KeepEveryPromiseConvergeAndFallSilent) {
   std::int64_t excused = 0;
   for (int seed = first; seed < first + kSeedsOfARange; ++seed) {
     const auto verdict = RunSeed(static_cast<std::uint64_t>(seed));
-    EXPECT_EQ(verdict.problem, "") << "replay: tests/simulation/simulate --verbose --seed=" << seed;
+    EXPECT_EQ(verdict.problem, "") << "replay: build/release/tests/simulation/simulate --verbose --seed=" << seed;
     gave_up += verdict.gave_up ? 1 : 0;
     acknowledged += verdict.acknowledged;
     excused += verdict.excused;
