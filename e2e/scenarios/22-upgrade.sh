@@ -1,5 +1,4 @@
 # helm upgrade: definition, operators; the same Redis pods
-# beside the next one
 # shellcheck shell=bash
 
 demo=$(pods_identities demo)
