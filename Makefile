@@ -52,8 +52,8 @@ setup-e2e:
 	@scripts/setup.sh e2e
 
 # What the scenarios run on this machine.
-e2e e2e-run: export SLOTWRIGHT := $(CURDIR)/$(BUILD)/operator/slotwright-operator
-e2e e2e-run: export E2E_CONFORMANCE := $(CURDIR)/$(BUILD)/tests/conformance/conformance_test
+e2e e2e-up e2e-run: export SLOTWRIGHT := $(CURDIR)/$(BUILD)/operator/slotwright-operator
+e2e e2e-up e2e-run: export E2E_CONFORMANCE := $(CURDIR)/$(BUILD)/tests/conformance/conformance_test
 
 .PHONY: e2e
 e2e: setup-e2e ## The operator in its own pods on a real Kubernetes of this machine: up, image, scenarios, down
@@ -65,8 +65,9 @@ e2e-run: ## The scenarios alone, on the cluster of KUBECONFIG or of make e2e-up
 	@e2e/run.sh
 
 .PHONY: e2e-up
-e2e-up: setup-e2e ## A real Kubernetes (kind) on this machine; writes e2e/.state/kubeconfig
-	@e2e/up.sh
+e2e-up: setup-e2e ## A real Kubernetes (kind) on this machine, with the images; writes e2e/.state/kubeconfig
+	@scripts/build.sh $(PRESET) slotwright-operator conformance_test
+	@E2E_OPERATOR=yes e2e/up.sh
 
 .PHONY: e2e-down
 e2e-down: ## Remove it

@@ -51,7 +51,7 @@ need_commands() {
         command -v "$command" >/dev/null || missing+=("$command")
     done
     [ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]}" \
-        "On Debian and Ubuntu run scripts/setup.sh e2e; elsewhere install them by the means of your system."
+        "On Debian and Ubuntu run scripts/setup.sh e2e; elsewhere, and for go 1.26, use the means of your system."
 }
 
 # wait_all PID...: waits for all of them; fails if one did.

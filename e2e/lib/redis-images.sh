@@ -69,5 +69,11 @@ redis_image_pull() {
     [[ $1 != valkey:* ]] || upstream=valkey/$1
     docker image inspect "$upstream" >/dev/null 2>&1 || docker pull "$upstream"
     docker tag "$upstream" "$1"
-    kind load docker-image --name "$E2E_CLUSTER" "$1"
+    kind load docker-image --name "$E2E_CLUSTER" "$1" || {
+        # kind asks for all platforms, of which Docker 29 keeps only the one that it pulled.
+        local node
+        for node in $(kind get nodes --name "$E2E_CLUSTER"); do
+            docker save "$1" | docker exec -i "$node" ctr --namespace=k8s.io images import --digests --snapshotter=overlayfs -
+        done
+    }
 }

@@ -146,35 +146,42 @@ kill_now() {
     fi
 }
 
-# under_way NAME: says what the operator last said it was doing about that cluster, or why it is not Ready; fails if all is well.
+# under_way NAME...: says what the operator last said it was doing about these clusters, or why they are not Ready; fails if all
+# is well with one of them.
 under_way() {
-    resource "$1" | jq -er '.status | (.operation | select(.) | "\(.type): \(.step)")
-        // (.conditions[]? | select(.type == "Ready" and .status == "False") | .reason)'
+    local name what said=()
+    for name; do
+        what=$(resource "$name" | jq -er '.status | (.operation | select(.) | "\(.type): \(.step)")
+            // (.conditions[]? | select(.type == "Ready" and .status == "False") | .reason)') || return 1
+        said+=("$name $what")
+    done
+    echo "${said[*]}"
 }
 
-# while_operators_die TIMES NAME COMMAND [ARG...]: runs it, and up to so many times kills all operators while the cluster NAME
-# has something under way, each time a little later after the next leader was there. Nobody gives the Lease back: it has to run
+# while_operators_die TIMES NAMES COMMAND [ARG...]: runs it, and up to so many times kills all operators while each of the
+# clusters NAMES ("one another") has something under way, each time a little later after the next leader was there. Nobody gives the Lease back: it has to run
 # out. Pods go with their processes, as the kubelet would start them later each time. Fails if no kill was in the middle.
 while_operators_die() {
-    local times=$1 name=$2 before now command round said hits=0
+    local times=$1 names before now command round said hits=0
+    read -ra names <<<"$2"
     before=$(operators)
     [ -n "$before" ]
     mapfile -t now <<<"$before"
     kill_prepare "${now[@]}"
     "${@:3}" &
     command=$!
-    expect 60 "$name has something under way" under_way "$name"
+    expect 60 "${names[*]}: something is under way" under_way "${names[@]}"
     for ((round = 0; round < times; ++round)); do
         if [ "$round" -gt 0 ]; then
             expect 60 "another operator leads" operator_leads
             sleep "0.$((round * 3))"
             mapfile -t now < <(operators)
             kill_prepare "${now[@]}" || continue
-            under_way "$name" >/dev/null || break
+            under_way "${names[@]}" >/dev/null || break
         fi
         kill_now || continue # who killed them is a scenario beside this one
         # Nobody is there to say anything else.
-        if said=$(under_way "$name"); then
+        if said=$(under_way "${names[@]}"); then
             tell "killed ${#victims[@]} operators in the middle of: $said"
             hits=$((hits + 1))
         fi

@@ -3,7 +3,6 @@
 
 on_kind || skip # elsewhere the pods of others would have to go as well
 away=$(pod_node checker-demo)
-node=$(pods_json demo | jq -r --arg away "$away" '[.items[].spec.nodeName | select(. != $away)] | first')
 on_node() { pods_json demo | jq -r --arg node "$node" '[.items[] | select(.spec.nodeName == $node)] | length'; }
 # evict POD: as a drain does it, but only once.
 evict() {
@@ -29,7 +28,8 @@ cluster_apply broken "$REDIS_IMAGE" 'config: {no-such-directive: "1"}'
 all_run() { [ "$(pods_json broken | jq '[.items[] | select(.status.phase == "Running")] | length')" = 6 ]; }
 expect 60 "its servers have been started" all_run
 
-tell "$(on_node) Redis pods on $node"
+node=$(resource demo | jq -r --arg away "$away" '[.status.shards[].master.node | select(. != $away)] | first')
+tell "$(on_node) Redis pods on $node, a master among them"
 trap 'kubectl uncordon "$node"' EXIT
 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout=180s
 tell "drained"

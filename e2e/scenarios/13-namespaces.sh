@@ -11,7 +11,7 @@ helm install slotwright "$E2E_DIR/../charts/slotwright" --namespace "$SYSTEM" "$
     --set "watch.namespaces={$NAMESPACE}" --set crds.install=false
 in_system rollout status deployment/slotwright --timeout=120s
 expect 60 "two operators are Ready" operators_ready 2
-none kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=slotwright -o name
+none kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/name=slotwright -o name
 # What is elsewhere is none of its business.
 in_other() { kubectl --namespace "$NAMESPACE-other" "$@"; }
 kubectl create namespace "$NAMESPACE-other"

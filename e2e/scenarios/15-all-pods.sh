@@ -7,5 +7,8 @@ tell "all deleted"
 expect 120 "the condition says that data is lost" refuses demo DataLost
 resource demo | jq -c '.status.conditions[]'
 in_test patch rdc demo --type=merge -p '{"spec": {"healing": {"lostShard": "AssignEmpty"}}}'
-expect 120 "it is served again, empty" settled demo 6
+expect 120 "it is served again" settled demo 6
+for shard in 0 1 2; do
+    [ "$(redis_ask "$(master_of demo "$shard")" DBSIZE)" = 0 ]
+done
 checker_start demo

@@ -13,6 +13,8 @@ else
     expect 30 "two masters are on one node" piled
 fi
 resource demo | jq -c '[.status.shards[].master]'
+pods=$(pods_identities demo)
 paused demo false
 expect 120 "each has its own again" spread
 expect 60 "all is well" settled demo 6
+pods_unharmed demo "$pods" # by handing over, not by replacing them

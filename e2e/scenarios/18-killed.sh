@@ -15,7 +15,7 @@ out_and_another_cluster() {
     patch demo '{"spec": {"masters": 4}}'
     cluster_apply third "$REDIS_IMAGE"
 }
-while_operators_die 2 demo out_and_another_cluster
+while_operators_die 2 "demo third" out_and_another_cluster
 in_test get rdc
 expect 120 "four masters" settled demo 8
 expect 60 "another cluster is there" settled third 6
@@ -44,7 +44,7 @@ roll_and_lose_a_master() {
     patch demo '{"spec": {"config": {"databases": "21"}}}'
     in_test delete pod "$(master_of kept 1)" --wait=false
 }
-while_operators_die 1 demo roll_and_lose_a_master
+while_operators_die 1 "demo kept" roll_and_lose_a_master
 in_test get rdc
 expect 120 "another directive" settled demo 6
 expect 60 "a master's pod of yet another cluster is back" settled kept 6

@@ -1,4 +1,4 @@
-# a pod gets the address of a dead master of another cluster
+# a pod gets the address of a deleted master of another cluster
 # shellcheck shell=bash
 
 on_kind || skip

@@ -31,6 +31,7 @@ upgrade_to "$older/chart" --set operator.logLevel=debug,crds.install=true
 definition_knows olderName
 upgrade_to "$E2E_DIR/../charts/slotwright" --set operator.logLevel=info --set-json operator.extraArgs=[]
 definition_knows spreadMasters
+sleep 6 # each cluster is looked at within 5 s
 expect 60 "all is well" settled demo 6
 pods_unharmed demo "$demo"
 pods_unharmed kept "$kept"
