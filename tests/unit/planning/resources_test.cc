@@ -160,6 +160,22 @@ TEST(Pod, KeepsItsShardApartFirstAndTheWholeClusterSecond) {
   EXPECT_GT(terms[0]["weight"], terms[1]["weight"]);
 }
 
+TEST(Pod, KeepsItsShardApartByEachTopologyKeyMostImportantFirst) {
+  auto cluster = Cluster();
+  cluster.spec.placement.topology_keys = {"topology.kubernetes.io/zone", "kubernetes.io/hostname"};
+  const Json pod = DesiredPod(cluster, 2, 1);
+  const Json& terms = pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+  ASSERT_EQ(terms.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) {
+    const Json& term = terms[i]["podAffinityTerm"];
+    EXPECT_EQ(term["topologyKey"], cluster.spec.placement.topology_keys[i % 2]);
+    EXPECT_EQ(term["labelSelector"]["matchLabels"].contains("slotwright.dev/shard"), i < 2) << "then the whole cluster";
+    if (i > 0) {
+      EXPECT_LT(terms[i]["weight"], terms[i - 1]["weight"]);
+    }
+  }
+}
+
 TEST(Pod, LabelsOfTheUserCannotReplaceOurs) {
   auto cluster = Cluster();
   cluster.spec.pod_labels = {{"app.kubernetes.io/instance", "evil"}, {"team", "x"}};
