@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 checker_stop demo # it would rightly call everything lost
-in_test delete pods -l app.kubernetes.io/name=redis,app.kubernetes.io/instance=demo
+in_test delete pods --grace-period=1 -l app.kubernetes.io/name=redis,app.kubernetes.io/instance=demo
 tell "all deleted"
 expect 120 "the condition says that data is lost" refuses demo DataLost
 resource demo | jq -c '.status.conditions[]'

@@ -31,7 +31,13 @@ upgrade_to "$older/chart" --set operator.logLevel=debug,crds.install=true
 definition_knows olderName
 upgrade_to "$E2E_DIR/../charts/slotwright" --set operator.logLevel=info --set-json operator.extraArgs=[]
 definition_knows spreadMasters
-sleep 6 # each cluster is looked at within 5 s
+# Its metrics have each cluster that it has looked at.
+has_looked() {
+    local metrics
+    metrics=$(ask "/api/v1/namespaces/$SYSTEM/pods/$(lease_holder | sed 's/_.*//'):8080/proxy/metrics") &&
+        grep -q 'name="demo"' <<<"$metrics" && grep -q 'name="kept"' <<<"$metrics"
+}
+expect 30 "the new leader has looked" has_looked
 expect 60 "all is well" settled demo 6
 pods_unharmed demo "$demo"
 pods_unharmed kept "$kept"
