@@ -159,8 +159,8 @@ under_way() {
 }
 
 # while_operators_die TIMES NAMES COMMAND [ARG...]: runs it, and up to so many times kills all operators while each of the
-# clusters NAMES ("one another") has something under way, each time a little later after the next leader was there. Nobody gives the Lease back: it has to run
-# out. Pods go with their processes, as the kubelet would start them later each time. Fails if no kill was in the middle.
+# clusters NAMES ("one another") has something under way, each time a little later after the next leader was there. Nobody gives
+# the Lease back: it has to run out. Pods go with their processes, as the kubelet would start them later each time. Fails if no kill was in the middle.
 while_operators_die() {
     local times=$1 names before now command round said hits=0
     read -ra names <<<"$2"

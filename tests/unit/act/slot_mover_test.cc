@@ -85,13 +85,13 @@ class Rounds : public ::testing::Test {
     const std::int64_t all = std::accumulate(source_.keys.begin(), source_.keys.end(), std::int64_t{0},
                                              [](std::int64_t sum, const auto& slot) { return sum + slot.second; });
     SlotMover mover(source_, clock_, "", nullptr, seconds(5));
-    const NodeRef from{"a", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
-    const NodeRef to{"b", *NodeId::Parse(std::string(40, 'b')), {"10.0.0.2", 6379}};
-    const auto progress = mover.Move({from, to, slots}, clock_.Now() + seconds(3600));
+    const auto progress = mover.Move({from_, to_, slots}, clock_.Now() + seconds(3600));
     EXPECT_EQ(progress.error, "");
     EXPECT_EQ(progress.keys, all);
   }
 
+  const NodeRef from_{"a", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
+  const NodeRef to_{"b", *NodeId::Parse(std::string(40, 'b')), {"10.0.0.2", 6379}};
   SteppingClock clock_;
   SlowSource source_{clock_};
 };
@@ -126,9 +126,7 @@ TEST_F(Rounds, GiveNothingAwayOfASourceThatTheTargetCallsFailed) {
   SlotSet slots;
   slots.Add(Slot{7});
   SlotMover mover(source_, clock_, "", nullptr, seconds(5));
-  const NodeRef from{"a", *NodeId::Parse(std::string(40, 'a')), {"10.0.0.1", 6379}};
-  const NodeRef to{"b", *NodeId::Parse(std::string(40, 'b')), {"10.0.0.2", 6379}};
-  EXPECT_EQ(mover.Move({from, to, slots}, clock_.Now() + seconds(10)).error, "a is no master any more");
+  EXPECT_EQ(mover.Move({from_, to_, slots}, clock_.Now() + seconds(10)).error, "a is no master any more");
   EXPECT_EQ(source_.given, 0);
 }
 
