@@ -185,6 +185,7 @@ class Node {
   std::optional<Endpoint> master_address_;  ///< Where the replication link leads, whoever is there by now.
   std::int64_t offset_ = 0;                 ///< Of replication: one for each change.
   bool link_up_ = false;
+  std::string linked_to_;  // the run id of the master's process
   std::optional<MonotonicTime> sync_done_;
   MonotonicTime link_lost_;
   bool ever_synced_ = false;

@@ -361,8 +361,8 @@ std::string Node::NodesText() const {
     line.config_epoch = EpochShown(peer);
     const Node* process = bus_.At(peer.endpoint);
     const bool alive = id == disk_.id || (process != nullptr && process->id() == id);
-    // A link that is being opened in vain looks like one that is open.
-    line.link_connected = (alive || bus_.simulator.Random(0, 1) == 0) && HasLinkTo(id);
+    // A link that is being opened in vain looks like one that is open. Without an address none is opened.
+    line.link_connected = (alive || (!peer.noaddr && bus_.simulator.Random(0, 1) == 0)) && HasLinkTo(id);
     line.slots = peer.slots;
     if (line.flags.myself) {
       for (const auto& [slot, to] : disk_.migrating)

@@ -12,7 +12,8 @@ constexpr milliseconds kWritableDelay{2000};
 
 }  // namespace
 
-// The link leads to an address: a stranger who has it by now is copied like the master.
+// The link leads to an address: a stranger who has it by now is copied like the master. It ends with the process at its
+// other end, however soon there is another one.
 void Node::Replicate() {
   if (Me().master) return;
   const Peer* master = Find(Me().master_id);
@@ -20,15 +21,16 @@ void Node::Replicate() {
   const Node* source = master_address_ ? bus_.At(*master_address_) : nullptr;
   const bool alive = source != nullptr && !source->hung && source->side == side;
   const auto now = bus_.simulator.Now();
-  if (!alive) {
+  if (!alive || source->run_id_ != linked_to_) {
     if (link_up_) link_lost_ = now;
     link_up_ = false;
     sync_done_.reset();
-    return;
   }
+  if (!alive) return;
   if (!link_up_) {
     if (source->quarantined || source->leaving) return;
     if (!sync_done_) sync_done_ = now + bus_.simulator.RandomMs(50, 400);
+    linked_to_ = source->run_id_;
     if (now < *sync_done_) return;
     link_up_ = true;
     ever_synced_ = true;

@@ -145,12 +145,26 @@ void World::OnPod(const ObjectKey& key) {
     process.terminating = true;
     process.ended_by_operator = operator_acts_;
     if (process.machine_lost) return;  // nobody is there to stop it
-    const milliseconds hook = HandOverBeforeTheEnd(key.name);
-    simulator.After(hook + simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
+    EndPod(key, uid, {});
   }
 }
 
-// As stop.sh does: a master with a replica in sync hands its slots over. One hook in four comes to nothing.
+// As stop.sh does: slots that are being moved come first, for some seconds.
+void World::EndPod(const ObjectKey& key, const std::string& uid, Duration waited) {
+  if (processes_[key.name].uid != uid) return;
+  constexpr std::chrono::seconds kMost{5};
+  static constexpr milliseconds kBetween{500};
+  const Node* node = NodeOf(key.name);
+  const bool is_open = node != nullptr && !(node->disk().migrating.empty() && node->disk().importing.empty());
+  if (is_open && waited < kMost) {
+    simulator.After(kBetween, [this, key, uid, waited] { EndPod(key, uid, waited + kBetween); });
+    return;
+  }
+  const milliseconds hook = HandOverBeforeTheEnd(key.name);
+  simulator.After(hook + simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
+}
+
+// A master with a replica in sync hands its slots over. One hook in four comes to nothing.
 milliseconds World::HandOverBeforeTheEnd(const std::string& pod) {
   const Node* master = NodeOf(pod);
   if (master == nullptr || master->hung || master->me().slots.empty()) return milliseconds(0);

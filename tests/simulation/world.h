@@ -149,6 +149,7 @@ class World {
   [[nodiscard]] static bool IsFit(const Node& node);
   [[nodiscard]] static bool HoldsSlots(const Node& node);
   void StopProcess(const std::string& pod);
+  void EndPod(const reconciler::ObjectKey& key, const std::string& uid, Duration waited);
   [[nodiscard]] milliseconds HandOverBeforeTheEnd(const std::string& pod);
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
   [[nodiscard]] std::string FreeAddress() const;
@@ -181,6 +182,7 @@ class World {
   [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
   void ExcuseAllBut(const std::vector<const Disk*>& copies);
   void ExcuseWhatNobodyHas();
+  void ExcuseWhatIsHidden(const Node& owner, const std::string& key);
   void ExcuseAtElection(const Node& winner, bool by_themselves);
 
   Bus bus_;

@@ -61,6 +61,7 @@ void World::Write() {
     if (!reply.IsError()) {
       written.acknowledged.push_back(written.last);
       if (IsSucceeded(*node, KeySlot(key))) written.excused.insert(written.last);
+      ExcuseWhatIsHidden(*node, key);
       break;
     }
     const auto words = text::Split(reply.text, ' ');
@@ -109,6 +110,21 @@ void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
 // A process ended, and not by our hand: what nobody else has is gone with it.
 void World::ExcuseWhatNobodyHas() {
   ExcuseAllBut(Copies([](const std::string&) { return true; }));
+}
+
+// A master of Redis 7 dies with what it knows of slots that it is giving away (redis#10517). Whoever succeeds it takes
+// keys that have left already for new ones, and what is written to them from then on is what clients see, and stays.
+void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
+  const Slot slot = KeySlot(key);
+  if (!owner.me().slots.Contains(slot) || owner.disk().migrating.contains(slot)) return;
+  const auto known = NumbersIn(ValueOf(owner.disk(), key));
+  for (const Node* other : Ours()) {
+    const auto from = other->disk().importing.find(slot);
+    if (from == other->disk().importing.end() || from->second == owner.id()) continue;
+    for (const int number : NumbersIn(ValueOf(other->disk(), key))) {
+      if (!known.contains(number)) written_[key].excused.insert(number);
+    }
+  }
 }
 
 // Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of

@@ -37,7 +37,12 @@ if is_incomplete "${3:-}" && [ "$(ask "$POD_IP" 'CONFIG GET appendonly' | tail -
   fi
 fi
 
-nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
+# Slots that are being moved come first: their states are not replicated (before Valkey 8), so a successor would take
+# keys that have left already for new ones, and clients would write them anew. The operator closes them within 2 s.
+for _ in 1 2 3 4 5 6 7 8 9 10 11; do
+  nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
+  case $(printf '%s\n' "$nodes" | grep ' myself,master ') in *\[*) sleep 0.5 ;; *) break ;; esac
+done
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
 replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave\(,fail?\)\{0,1\} $id .*/\1/p")
