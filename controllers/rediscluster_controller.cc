@@ -28,6 +28,12 @@ bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
          reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) == nullptr;
 }
 
+// The resource was changed, or made anew, since it was read: no news to anybody, and soon known here.
+Result<ReconcileOutcome> Again(const reconciler::Error& error) {
+  if (error.kind != ErrorKind::kConflict) return std::unexpected(error);
+  return ReconcileOutcome{.requeue_after = std::chrono::milliseconds(200)};
+}
+
 }  // namespace
 
 RedisClusterController::RedisClusterController(Dependencies dependencies)
@@ -81,21 +87,27 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   if (config_map != look->observation.objects.end()) config_map->second = config_maps_.Newest(config_map->second);
   const ClusterView view = Merge(look->observation);
   Plan plan = MakePlan(look->observation, view);
+  std::string version = cluster->resource_version;
   if (MovesTheFirstSlots(*cluster, plan)) {
     // Before any of them is open: if this process dies, the next one must know whose they are.
-    if (const auto said = WriteStatus(look->observation, view, plan); !said) return std::unexpected(said.error());
+    if (const auto said = WriteStatus(look->observation, view, plan, version); !said) return Again(said.error());
   }
   const auto start = deps_.clock.Now();
   const auto outcomes = executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password, stop);
   for (const auto& outcome : outcomes) {
-    if (outcome.written && outcome.written->value("kind", "") == "ConfigMap") config_maps_.Remember(*outcome.written);
+    if (!outcome.written) continue;
+    const std::string kind = outcome.written->value("kind", "");
+    if (kind == "ConfigMap") config_maps_.Remember(*outcome.written);
+    if (kind != kRedisClusters.kind) continue;
+    version = reconciler::ResourceVersionOf(*outcome.written);
+    statuses_.Remember(*outcome.written);
   }
   AccountForMigration(outcomes, deps_.clock.Now() - start, plan);
   const std::string failure = AccountForFailure(outcomes, plan);
   Report(look->observation, plan, outcomes, failure, *object);
   if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, view, plan, outcomes);
-  if (const auto written = WriteStatus(look->observation, view, plan); !written) {
-    return std::unexpected(written.error());
+  if (const auto written = WriteStatus(look->observation, view, plan, version); !written) {
+    return Again(written.error());
   }
   return ReconcileOutcome{.requeue_after = plan.look_again};
 }
@@ -119,7 +131,7 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
 }
 
 Result<void> RedisClusterController::WriteStatus(const Observation& observation, const ClusterView& view,
-                                                 const Plan& plan) {
+                                                 const Plan& plan, std::string& version) {
   const auto& cluster = observation.cluster;
   Json status = BuildStatus(observation, view, plan);
   if (cluster.status == status) return {};
@@ -127,7 +139,7 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
   // What was once true stays so, whatever an old cache says.
   for (const char* field : {"formedAt", "readyAt"}) before.erase(field);
   reconciler::NameWhatIsGone(before, status);
-  const Json patch = {{"status", status}};
+  const Json patch = {{"metadata", {{"resourceVersion", version}}}, {"status", status}};
   auto written = deps_.client.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
                                     {.subresource = "status", .field_manager = "", .force = false});
   if (!written && written.error().kind != ErrorKind::kNotFound) {
@@ -136,7 +148,9 @@ Result<void> RedisClusterController::WriteStatus(const Observation& observation,
     if (error.kind == ErrorKind::kInvalid) error.kind = ErrorKind::kInternal;
     return std::unexpected(std::move(error));
   }
-  if (written) statuses_.Remember(*std::move(written));
+  if (!written) return {};
+  version = reconciler::ResourceVersionOf(*written);
+  statuses_.Remember(*std::move(written));
   return {};
 }
 

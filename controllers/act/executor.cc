@@ -339,9 +339,12 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
   } else if (const auto* object = std::get_if<DeleteObject>(&action)) {
     outcome.error = error_of(Gone(client_.Delete(object->type, {cluster.ns, object->name}, {.uid = object->uid})));
   } else if (std::holds_alternative<RecordFormed>(action)) {
-    const Json patch = {{"status", {{"formedAt", reconciler::FormatTime(clock_.WallNow())}}}};
-    outcome.error = error_of(client_.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge,
-                                           patch, {.subresource = "status"}));
+    const Json patch = {{"metadata", {{"resourceVersion", cluster.resource_version}}},
+                        {"status", {{"formedAt", reconciler::FormatTime(clock_.WallNow())}}}};
+    auto written = client_.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
+                                 {.subresource = "status"});
+    outcome.error = error_of(written);
+    if (written) outcome.written = *std::move(written);
   }
 }
 

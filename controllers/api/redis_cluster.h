@@ -75,6 +75,8 @@ struct RedisCluster {
   std::string ns;
   std::string name;
   std::string uid;
+  /// Named with each write of the status, which goes by name: else it could reach a namesake that was made since.
+  std::string resource_version;
   std::int64_t generation = 0;
   bool being_deleted = false;
   bool paused = false;

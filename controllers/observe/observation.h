@@ -90,6 +90,9 @@ struct Observation {
   /// exists while it has a pod, a claim (which may be kept for longer) or a disruption budget, which goes last.
   [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
+  /// By as many nodes as accept it, or more. Fewer may be somebody else's, at the addresses of pods that are gone; they
+  /// count as silent.
+  [[nodiscard]] bool PasswordIsRefused() const;
   /// Without a password that they accept nothing is known about the nodes.
   [[nodiscard]] bool NodesCouldBeAsked() const;
 };

@@ -107,8 +107,8 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
   {
     const std::lock_guard lock(mutex_);
     const auto cached = passwords_.find(key);
-    if (cached != passwords_.end() && cached->second.secret == secret_name &&
-        cached->second.key == cluster.spec.auth.key) {
+    if (cached != passwords_.end() && cached->second.cluster_uid == cluster.uid &&
+        cached->second.secret == secret_name && cached->second.key == cluster.spec.auth.key) {
       const bool usable = cached->second.view.state == PasswordView::State::kUsable;
       const auto age = clock_.Now() - cached->second.read_at;
       if (age < (usable ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
@@ -116,8 +116,12 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
       }
     }
   }
-  CachedPassword fresh{
-      .view = {}, .password = "", .read_at = clock_.Now(), .secret = secret_name, .key = cluster.spec.auth.key};
+  CachedPassword fresh{.view = {},
+                       .password = "",
+                       .read_at = clock_.Now(),
+                       .cluster_uid = cluster.uid,
+                       .secret = secret_name,
+                       .key = cluster.spec.auth.key};
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
     if (secret.error().kind != ErrorKind::kNotFound) {

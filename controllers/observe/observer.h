@@ -49,6 +49,7 @@ class Observer {
     PasswordView view;
     std::string password;
     reconciler::MonotonicTime read_at{};
+    std::string cluster_uid;
     std::string secret;
     std::string key;
   };

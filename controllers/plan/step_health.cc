@@ -35,7 +35,10 @@ Finding SilentNodes(const Observation& observation) {
     ++silent;
     const std::string why = node.foreign   ? "is not the node of that pod; its address was reused"
                             : node.loading ? "is loading its data"
-                                           : node.error;
+                            : node.unauthorized
+                                ? "does not accept the password; it is another one's at a reused address, or was "
+                                  "started with another password: then delete the pod"
+                                : node.error;
     if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
   }
   if (silent == 0) return std::nullopt;

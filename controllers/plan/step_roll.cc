@@ -106,8 +106,10 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
 }  // namespace
 
 std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
-  const auto is_stuck = [](const PodView& pod) {
-    return !pod.trouble.empty() && !pod.ready && pod.ours && !pod.terminating;
+  // Why one has not come to run yet is not always known (a volume that cannot be mounted).
+  const auto is_stuck = [&](const PodView& pod) {
+    if (pod.ready || pod.terminating || !pod.ours) return false;
+    return !pod.trouble.empty() || (pod.phase == "Pending" && !IsWanted(observation, pod.shard, pod.index));
   };
   if (std::ranges::none_of(observation.pods, is_stuck)) return std::nullopt;
   const PodTemplate current(observation.cluster);

@@ -1,4 +1,4 @@
-// Never joins two clusters: refuses while a node that is not ours sits in a table or refuses our password.
+// Never joins two clusters: refuses while a node that is not ours sits in a table, or our nodes refuse our password.
 #include <fmt/format.h>
 
 #include "controllers/api/names.h"
@@ -10,7 +10,7 @@ namespace slotwright::steps {
 std::optional<Plan> RefuseStrangers(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
   for (const auto& node : observation.nodes) {
-    if (!node.unauthorized) continue;
+    if (!node.unauthorized || !observation.PasswordIsRefused()) continue;
     return Refuse("strangers", "PasswordNotAccepted",
                   fmt::format("{} at {} does not accept the password in Secret {}; put back the password that the pods "
                               "were started with (changing it is not supported yet). A pod whose container was started "

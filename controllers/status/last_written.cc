@@ -33,6 +33,7 @@ ObjectPtr LastWritten::Newest(const ObjectPtr& cached) const {
   if (part_ == Part::kWhole) return std::make_shared<const Json>(written);
   auto newest = std::make_shared<Json>(*cached);
   (*newest)["status"] = written.value("status", Json::object());
+  (*newest)["metadata"]["resourceVersion"] = reconciler::ResourceVersionOf(written);
   return newest;
 }
 

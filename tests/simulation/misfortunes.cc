@@ -17,14 +17,15 @@ void World::Misfortune(const std::string& what) {
   last_misfortune_ = simulator.Now();
 }
 
-void World::KillContainer(const std::string& pod) {
+void World::KillContainer(const std::string& pod, bool loses_volume) {
   const Node* node = NodeOf(pod);
   if (node == nullptr) return;
-  Misfortune("the container of " + pod + " is killed");
+  Misfortune(fmt::format("the container of {} is killed{}", pod, loses_volume ? ", and its volume is empty" : ""));
   const bool has_replicas = node->me().master && std::ranges::any_of(node->disk().table, [&](const auto& entry) {
                               return !entry.second.master && entry.second.master_id == node->id();
                             });
   StopProcess(pod);
+  if (loses_volume) volumes_.erase("data-" + pod);
   ExcuseWhatNobodyHas();
   simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = processes_[pod].uid] {
     if (processes_[pod].uid == uid && !processes_[pod].running) SetReady(pod, false);
@@ -174,15 +175,16 @@ void World::MoveSlotsByHand(int count, bool leaves_one_open) {
   }
 }
 
-// Three nodes of somebody else's cluster with the same password, and nothing to tell them from ours but their names.
+// Three nodes of somebody else's cluster, and, with the same password, nothing to tell them from ours but their names.
 // Whenever a pod goes, one of them may come back at its address.
-void World::AddStrangers() {
+void World::AddStrangers(bool with_our_password) {
+  strangers_password_ = with_our_password ? Password() : "somebody else's";
   std::vector<Node*> strangers;
   for (int i = 0; i < 3; ++i) {
     const std::string host = FreeAddress();
     const std::string hostname = fmt::format("other-{}-0.other-nodes.default.svc", i);
     strangers_[hostname] = {host, 6379};
-    strangers.push_back(&bus_.Start({host, 6379}, hostname, Password(), std::nullopt));
+    strangers.push_back(&bus_.Start({host, 6379}, hostname, strangers_password_, std::nullopt));
   }
   const int share = kSlotCount / 3 + 1;
   for (int i = 0; i < 3; ++i) {
@@ -204,7 +206,7 @@ void World::MoveAStrangerTo(const Endpoint& endpoint) {
   const Disk disk = bus_.At(at)->disk();
   bus_.Stop(at);
   at = endpoint;
-  bus_.Start(at, hostname, Password(), disk);
+  bus_.Start(at, hostname, strangers_password_, disk);
 }
 
 }  // namespace slotwright::simulation

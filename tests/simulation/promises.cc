@@ -161,8 +161,8 @@ World::Broken World::InspectRequest(const reconciler::HttpRequest& request) {
 // Promise 9. Of a new cluster the servers are the first to say what they take; what was written before it was made
 // stays until then.
 World::Broken World::InspectFile(const Json& config_map) {
-  const bool formed =
-      server_.Stored(kRedisClusters, {"default", "demo"})->contains(Json::json_pointer("/status/formedAt"));
+  const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
+  const bool formed = object && object->contains(Json::json_pointer("/status/formedAt"));
   const std::string refusal = RefusalOf(DirectivesIn(config_map));
   if (!formed || refusal.empty() || !RefusalOf(RedisConfNow()).empty()) return {};
   return {"9: no server starts with the redis.conf that is written: " + refusal};
@@ -214,6 +214,7 @@ void World::InspectEviction(const std::string& pod) {
 
 bool World::IsWanted(const std::string& pod) {
   const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
+  if (!object) return false;
   const auto cluster = ParseRedisCluster(*object);
   const auto place = ShardAndIndexOf("demo", pod);
   return cluster && place && cluster->spec.Wants(place->first, place->second);
@@ -221,7 +222,7 @@ bool World::IsWanted(const std::string& pod) {
 
 // Promise 7: never early.
 World::Broken World::InspectReady(const Json& status) {
-  if (!SaysThatAllIsWell(status)) return {};
+  if (!SaysThatAllIsWell(status) || !server_.Stored(kRedisClusters, {"default", "demo"})) return {};
   // What happened during the look itself can only be seen by the next one.
   if (simulator.Now() - last_misfortune_ < milliseconds(500)) return {};
   InspectTables();

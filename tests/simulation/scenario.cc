@@ -41,10 +41,11 @@ class Story {
   void Live() {
     Json spec = {{"masters", Chance(1, 4)}, {"replicasPerMaster", replicas_ = Chance(0, 2)}};
     storage_ = Chance(0, 2) == 0;
-    if (storage_) spec["storage"] = {{"size", "1Gi"}, {"retain", Chance(0, 1) == 0 ? "Retain" : "Delete"}};
+    retain_ = storage_ && Chance(0, 1) == 0;
+    if (storage_) spec["storage"] = {{"size", "1Gi"}, {"retain", retain_ ? "Retain" : "Delete"}};
     ChooseFaults();
     world_.Apply(spec);
-    if (Chance(0, 3) == 0) world_.AddStrangers();
+    if (Chance(0, 3) == 0) world_.AddStrangers(Chance(0, 1) == 0);
     const bool early = Chance(0, 3) == 0;
     if (early)
       world_.Run(milliseconds(Chance(0, 3000)));  // edited before it is whole
@@ -58,6 +59,7 @@ class Story {
       Edit();
       world_.Run(milliseconds(Chance(0, 8000)));
       if (Chance(0, calmness) == 0) Misfortune();
+      if (Chance(0, 19) == 0) MakeAnew();
     }
     // The last valid specification that the operator has seen may be one with a value that servers refuse.
     if (refused_ == Refused::kSpecification && !early && !tried_) {
@@ -66,6 +68,7 @@ class Story {
     }
     PutRight();
     if (problem_.empty() && Settles("after the last change")) CheckWrites();
+    if (problem_.empty() && Chance(0, 9) == 0) Delete();
   }
 
   int Chance(int low, int high) { return world_.simulator.Random(low, high); }
@@ -136,6 +139,23 @@ class Story {
     world_.Apply({{"image", image_}, {"config", config_}});
   }
 
+  // In whatever state it is; over retained volumes it comes back with everything.
+  void MakeAnew() {
+    PutRight();
+    world_.DeleteCluster();
+    world_.Run(milliseconds(Chance(0, 10'000)));
+    world_.MakeAnew(!retain_);
+    if (Settles("after it was made anew")) world_.StartClients();
+  }
+
+  void Delete() {
+    world_.DeleteCluster();
+    world_.Run(seconds(30));
+    const auto left = world_.LeftOvers(retain_);
+    if (!left.empty()) problem_ = left[0] + " is left of a deleted cluster";
+    if (!world_.StaysSilent(seconds(10))) problem_ = "not silent after the deletion";
+  }
+
   // Only such as a cluster with a replica or a volume survives, and one at a time.
   void Misfortune() {
     const auto pods = world_.Pods();
@@ -159,7 +179,7 @@ class Story {
     if (only_copy && !storage_) return;
     harmed_ = true;
     // In the middle of whatever goes on nobody knows of the others whether they are copied.
-    switch (Chance(0, storage_ ? 7 : copied && !in_the_middle ? 6 : 2)) {
+    switch (Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2)) {
       case 0:
         world_.KillContainer(pod);
         break;
@@ -182,6 +202,9 @@ class Story {
         break;
       case 7:
         world_.DeleteAllPods();
+        break;
+      case 8:
+        if (world_.IsCopied(pod)) world_.KillContainer(pod, true);
         break;
       default:
         world_.Partition(SomeOf(pods), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
@@ -251,6 +274,7 @@ class Story {
   World world_;
   int replicas_ = 0;
   bool storage_ = false;
+  bool retain_ = false;
   std::string image_ = "redis:7.0";
   Json config_ = {{"port", nullptr}, {"databases", nullptr}, {"maxmemory-policy", nullptr}};  // null: as by default
   enum class Refused : std::uint8_t { kNothing, kSpecification, kValue };

@@ -85,6 +85,50 @@ void World::Pause(bool paused) {
                      {{"metadata", {{"annotations", annotations}}}});
 }
 
+namespace {
+
+const auto& TypesOfACluster() {
+  static const std::vector kTypes = {types::kPods,
+                                     types::kServices,
+                                     types::kConfigMaps,
+                                     types::kSecrets,
+                                     types::kPodDisruptionBudgets,
+                                     types::kPersistentVolumeClaims};
+  return kTypes;
+}
+
+}  // namespace
+
+void World::DeleteCluster() {
+  Misfortune("the user deletes the cluster");
+  StopClients();
+  is_deleted_ = true;
+  std::vector<std::pair<std::string, ObjectKey>> owned;
+  for (const auto& type : TypesOfACluster()) {
+    const auto page = user_->ListAll(type, {.ns = kCluster.ns});
+    for (const Json& object : page->items) owned.emplace_back(type.plural, reconciler::KeyOf(object));
+  }
+  deleted_spec_ = server_.Stored(kRedisClusters, kCluster)->at("spec");
+  (void)user_->Delete(kRedisClusters, kCluster);
+  for (const auto& [plural, key] : owned) OnChange(plural, key);  // the garbage collector is a part of the server
+}
+
+void World::MakeAnew(bool empty) {
+  if (empty) written_.clear();
+  is_deleted_ = false;
+  Apply(deleted_spec_);
+}
+
+std::vector<std::string> World::LeftOvers(bool claims_stay) {
+  std::vector<std::string> names;
+  for (const auto& type : TypesOfACluster()) {
+    if (claims_stay && type.kind == types::kPersistentVolumeClaims.kind) continue;
+    const auto page = user_->ListAll(type, {.ns = kCluster.ns});
+    for (const Json& object : page->items) names.push_back(type.kind + " " + reconciler::KeyOf(object).name);
+  }
+  return names;
+}
+
 void World::PutSecret(const std::string& name, const std::string& key, const std::string& text) {
   (void)user_->Create(types::kSecrets, {{"apiVersion", "v1"},
                                         {"kind", "Secret"},
@@ -141,7 +185,8 @@ void World::OnPod(const ObjectKey& key) {
       process.has_volume = process.has_volume || volume.contains("persistentVolumeClaim");
     }
     simulator.After(simulator.RandomMs(20, 300), [this, key, uid] { StartPod(key, uid); });
-  } else if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
+  }
+  if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
     process.terminating = true;
     process.ended_by_operator = operator_acts_;
     if (process.machine_lost) return;  // nobody is there to stop it
@@ -175,6 +220,11 @@ milliseconds World::HandOverBeforeTheEnd(const std::string& pod) {
     return simulator.RandomMs(1000, 2600);  // until it is seen, and a second for clients to hear of it
   }
   return milliseconds(0);
+}
+
+std::string World::ClaimUidOf(const std::string& pod) {
+  const auto claim = server_.Stored(types::kPersistentVolumeClaims, {kCluster.ns, "data-" + pod});
+  return claim ? reconciler::UidOf(*claim) : "";
 }
 
 std::string World::FreeAddress() const {
@@ -211,6 +261,10 @@ std::string World::PasswordOf(const std::string& pod) {
 void World::StartPod(const ObjectKey& key, const std::string& uid) {
   Process& process = processes_[key.name];
   if (process.uid != uid || process.terminating) return;
+  if ((process.has_volume && ClaimUidOf(key.name).empty()) || PasswordOf(key.name).empty()) {
+    simulator.After(milliseconds(100), [this, key, uid] { StartPod(key, uid); });  // Pending
+    return;
+  }
   process.endpoint = {FreeAddress(), 6379};
   process.file = RedisConfNow();
   StartProcess(key.name);
@@ -233,6 +287,7 @@ void World::StartProcess(const std::string& pod) {
     return;
   }
   std::optional<Disk> disk;
+  process.claim_uid = ClaimUidOf(pod);
   if (process.has_volume) disk = volumes_["data-" + pod];
   if (disk && disk->table.size() == 1 && disk->table.at(disk->id).slots.empty()) disk.reset();  // it has left
   const bool fresh = !disk;
@@ -312,7 +367,8 @@ void World::Probe(const std::string& pod, const std::string& uid) {
 void World::StopProcess(const std::string& pod) {
   Process& process = processes_[pod];
   const Node* node = bus_.At(process.endpoint);
-  if (node != nullptr && process.has_volume) volumes_["data-" + pod] = node->disk();
+  const bool keeps_its_claim = process.has_volume && ClaimUidOf(pod) == process.claim_uid;
+  if (node != nullptr && keeps_its_claim) volumes_["data-" + pod] = node->disk();
   bus_.Stop(process.endpoint);
   process.running = false;
 }
@@ -428,8 +484,8 @@ bool World::Converges(Duration limit) {
     Run(milliseconds(200));
     if (!said_) {
       const auto object = server_.Stored(kRedisClusters, kCluster);
-      const Json status = object->value("status", Json::object());
-      said_ = SaysThatAllIsWell(status) &&
+      const Json status = object ? object->value("status", Json::object()) : Json::object();
+      said_ = object && SaysThatAllIsWell(status) &&
               status.value("observedGeneration", 0) == object->value(Json::json_pointer("/metadata/generation"), -1);
     }
     if (*said_) return true;

@@ -38,6 +38,12 @@ class World {
   void Pause(bool paused);
   /// As redis-cli --cluster reshard does it, from one master to another; the last slot may stay open.
   void MoveSlotsByHand(int count, bool leaves_one_open);
+  /// Kubernetes collects what it owns. Clients that still wrote to it would lose that, and stop.
+  void DeleteCluster();
+  /// With the specification that it had; with `empty`, what was written before is gone on purpose.
+  void MakeAnew(bool empty);
+  /// Objects of a deleted cluster, but for its claims; and those, unless they shall stay.
+  [[nodiscard]] std::vector<std::string> LeftOvers(bool claims_stay);
   void PutSecret(const std::string& name, const std::string& key, const std::string& text);
   /// Lets time pass; the operator works and, when it dies, comes back.
   void Run(Duration duration);
@@ -47,7 +53,8 @@ class World {
   [[nodiscard]] bool StaysSilent(Duration duration);
 
   // Misfortune.
-  void KillContainer(const std::string& pod);
+  /// With `loses_volume` it finds nothing of its data when it starts again.
+  void KillContainer(const std::string& pod, bool loses_volume = false);
   void DeletePod(const std::string& pod);
   void Hang(const std::string& pod, Duration duration);
   void Outage(Duration duration);
@@ -58,7 +65,7 @@ class World {
   /// It answers the operator only after that time.
   void SlowDown(const std::string& pod, Duration by, Duration duration);
   /// From now on somebody else's nodes reuse the addresses of pods that are gone.
-  void AddStrangers();
+  void AddStrangers(bool with_our_password);
   /// Every cache of the operator is this much behind from now on.
   void SetCacheLag(milliseconds low, milliseconds high);
 
@@ -116,6 +123,7 @@ class World {
     MonotonicTime created;
     MonotonicTime started;
     bool has_volume = false;
+    std::string claim_uid;  // of its volume, as it starts
     bool terminating = false;
     bool ended_by_operator = false;
     bool running = false;
@@ -154,6 +162,7 @@ class World {
   void FinishPod(const reconciler::ObjectKey& key, const std::string& uid);
   [[nodiscard]] std::string FreeAddress() const;
   [[nodiscard]] std::string Password();
+  [[nodiscard]] std::string ClaimUidOf(const std::string& pod);
   [[nodiscard]] std::string PasswordOf(const std::string& pod);
   [[nodiscard]] milliseconds NodeTimeout() const { return milliseconds(5000); }
   void StartOperator();
@@ -192,6 +201,9 @@ class World {
   std::map<std::string, Process> processes_;            // by pod
   std::map<std::string, std::optional<Disk>> volumes_;  // by claim; survive pods
   std::map<std::string, Endpoint> strangers_;           // by hostname
+  std::string strangers_password_;
+  reconciler::Json deleted_spec_;
+  bool is_deleted_ = false;
   std::unique_ptr<Life> life_;
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;

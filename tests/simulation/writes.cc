@@ -95,7 +95,9 @@ std::vector<const Disk*> World::Copies(const std::function<bool(const std::strin
   return copies;
 }
 
+// Of a deleted cluster either all is meant to go, or nothing.
 void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
+  if (is_deleted_) return;
   int more = 0;
   for (auto& [key, written] : written_) {
     std::set<int> held;

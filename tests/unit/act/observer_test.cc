@@ -56,5 +56,28 @@ TEST(ObserverTest, TakesNoNodeForSilentThatItWasNotAllowedToAsk) {
   EXPECT_EQ(none.error().kind, reconciler::ErrorKind::kCancelled);
 }
 
+// Between the two looks no cache showed that the first cluster was gone.
+TEST(ObserverTest, TakesNoPasswordOfANamesakeThatWasDeleted) {
+  RedisCluster cluster;
+  cluster.ns = "default";
+  cluster.name = "demo";
+  cluster.uid = "first";
+  Caches caches;
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [](const HttpRequest&, std::stop_token) {
+    const Json owner = {{"uid", "first"}, {"controller", true}};
+    const Json secret = {{"metadata", {{"ownerReferences", Json::array({owner})}}},
+                         {"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
+    return HttpResponse{.status = 200, .body = secret.dump()};
+  };
+  reconciler::FakeClock clock;
+  const reconciler::Client client(api, {}, clock);
+  Nobody nobody;
+  Observer observer(client, caches, nobody, clock);
+  EXPECT_EQ(observer.Observe(cluster)->password, "sixteen characters");
+  cluster.uid = "second";
+  EXPECT_EQ(observer.Observe(cluster)->password, "");
+}
+
 }  // namespace
 }  // namespace slotwright

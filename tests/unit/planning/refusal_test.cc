@@ -8,6 +8,8 @@
 namespace slotwright::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -135,8 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
         RefusalCase{"PodNameTaken", [](World& w) { w.Pod("demo-1-0").ours = false; }, "NameTaken", {"Pod demo-1-0"}},
         RefusalCase{"WrongPassword",
                     [](World& w) {
-                      w.Node("demo-1-0").table.reset();
-                      w.Node("demo-1-0").unauthorized = true;
+                      for (const char* pod : {"demo-1-0", "demo-1-1", "demo-2-1"}) w.RefusePassword(pod);
                     },
                     "PasswordNotAccepted",
                     {"demo-1-0", "put back the password"}},
@@ -277,6 +278,18 @@ TEST(InvalidSpecification, OfAClusterWhoseLastValidOneIsNotKnownIsWaitedOut) {
   }
 }
 
+// Somebody else's server may have the address of a pod whose machine died.
+TEST(WrongPassword, OfOneOfManyHoldsUpNothing) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-1-0");
+  world.RefusePassword("demo-1-0");
+  const Plan waiting = world.MakePlan();
+  EXPECT_FALSE(waiting.refusal);
+  EXPECT_THAT(waiting.message, AllOf(HasSubstr("demo-1-0"), HasSubstr("does not accept the password")));
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), Contains("create Pod demo-2-1"));
+}
+
 TEST(InvalidSpecification, OfAClusterThatIsNotFormedIsNotActedUpon) {
   World world;
   world.RemovePod("demo-1-1");
@@ -286,8 +299,7 @@ TEST(InvalidSpecification, OfAClusterThatIsNotFormedIsNotActedUpon) {
 
 TEST(InvalidSpecification, BesideAnotherRefusalSaysBothOnce) {
   World world = World::Healthy();
-  world.Node("demo-1-0").table.reset();
-  world.Node("demo-1-0").unauthorized = true;
+  for (const char* pod : {"demo-1-0", "demo-1-1", "demo-2-1"}) world.RefusePassword(pod);
   world.observation.cluster.spec.config["dir"] = "/x";
   const Plan plan = world.MakePlan();
   ASSERT_TRUE(plan.refusal);

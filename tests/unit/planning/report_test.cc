@@ -21,11 +21,7 @@ using ::testing::Not;
 // As after the password in the Secret was changed and the servers still have the old one.
 World Locked() {
   World world = World::Healthy(3, 1);
-  for (auto& node : world.observation.nodes) {
-    node.table.reset();
-    node.unauthorized = true;
-    node.error = "it does not accept the password";
-  }
+  for (const auto& node : std::vector(world.observation.nodes)) world.RefusePassword(node.pod);
   return world;
 }
 

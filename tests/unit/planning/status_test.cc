@@ -67,8 +67,7 @@ TEST(Status, DoesNotKnowTheSlotsWithoutThePassword) {
 
 TEST(Status, DoesNotKnowTheSlotsWithoutAPasswordThatIsAccepted) {
   World world = World::Healthy();
-  world.Node("demo-1-0").table.reset();
-  world.Node("demo-1-0").unauthorized = true;
+  for (const auto& node : std::vector(world.observation.nodes)) world.RefusePassword(node.pod);
   EXPECT_EQ(ConditionIn(StatusOf(world), "SlotsCovered"), "Unknown");
 }
 

@@ -121,6 +121,13 @@ void World::RemovePod(const std::string& pod) {
   std::erase_if(observation.nodes, [&](const NodeView& n) { return n.pod == pod; });
 }
 
+void World::RefusePassword(const std::string& pod) {
+  NodeView& node = Node(pod);
+  node.table.reset();
+  node.unauthorized = true;
+  node.error = "it does not accept the password";
+}
+
 void World::Kill(const std::string& pod) {
   NodeView& dead = Node(pod);
   dead.table.reset();
