@@ -130,13 +130,14 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
 }
 
 // Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of
-// the shard's servers has; only those that do not run cannot be asked.
+// the shard's servers has that answer.
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (!IsOurs(winner)) return;
   const std::string name = winner.hostname().substr(0, winner.hostname().find('.'));
   ExcuseAllBut(Copies([&](const std::string& pod) {
     if (ShardOf(pod) != ShardOf(name) || pod == name) return true;
-    return !by_themselves && NodeOf(pod) != nullptr;
+    const Node* node = NodeOf(pod);
+    return !by_themselves && node != nullptr && !node->hung && !node->hidden;
   }));
 }
 
