@@ -120,7 +120,7 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   series.nodes_desired.Set(observation.cluster.spec.pods());
   series.masters_desired.Set(observation.cluster.spec.masters);
   // What nobody could be asked is not zero.
-  const bool asked = observation.NodesCouldBeAsked();
+  const bool asked = NodesCouldBeAsked(observation, view);
   const auto seen = [asked](auto value) { return asked ? static_cast<double>(value) : kUnknown; };
   series.slots_covered.Set(seen(view.covered.size()));
   series.nodes_answering.Set(seen(view.answering.size()));

@@ -28,12 +28,6 @@ bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
          reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) == nullptr;
 }
 
-// The resource was changed, or made anew, since it was read: no news to anybody, and soon known here.
-Result<ReconcileOutcome> Again(const reconciler::Error& error) {
-  if (error.kind != ErrorKind::kConflict) return std::unexpected(error);
-  return ReconcileOutcome{.requeue_after = std::chrono::milliseconds(200)};
-}
-
 }  // namespace
 
 RedisClusterController::RedisClusterController(Dependencies dependencies)
@@ -90,7 +84,8 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   std::string version = cluster->resource_version;
   if (MovesTheFirstSlots(*cluster, plan)) {
     // Before any of them is open: if this process dies, the next one must know whose they are.
-    if (const auto said = WriteStatus(look->observation, view, plan, version); !said) return Again(said.error());
+    if (const auto said = WriteStatus(look->observation, view, plan, version); !said)
+      return Again(said.error(), *cluster);
   }
   const auto start = deps_.clock.Now();
   const auto outcomes = executor_.Carry(plan, plan.last_valid ? *plan.last_valid : *cluster, look->password, stop);
@@ -107,7 +102,7 @@ Result<ReconcileOutcome> RedisClusterController::Reconcile(const ObjectKey& key,
   Report(look->observation, plan, outcomes, failure, *object);
   if (deps_.metrics != nullptr) deps_.metrics->Observe(look->observation, view, plan, outcomes);
   if (const auto written = WriteStatus(look->observation, view, plan, version); !written) {
-    return Again(written.error());
+    return Again(written.error(), *cluster);
   }
   return ReconcileOutcome{.requeue_after = plan.look_again};
 }
@@ -128,6 +123,15 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
                     {{"cluster", cluster}, {"step", plan.step}, {"reason", reason}});
     deps_.events.Record(object, type, reason, message);
   }
+}
+
+// The resource was changed, or made anew, since it was read: that is no news to anybody. The cache need not show it
+// soon, so that what is to be said next is said of what is there now.
+Result<ReconcileOutcome> RedisClusterController::Again(const reconciler::Error& error, const RedisCluster& cluster) {
+  if (error.kind != ErrorKind::kConflict) return std::unexpected(error);
+  auto fresh = deps_.client.Get(kRedisClusters, {cluster.ns, cluster.name});
+  if (fresh && reconciler::UidOf(*fresh) == cluster.uid) statuses_.Remember(*std::move(fresh));
+  return ReconcileOutcome{.requeue_after = std::chrono::milliseconds(100)};
 }
 
 Result<void> RedisClusterController::WriteStatus(const Observation& observation, const ClusterView& view,

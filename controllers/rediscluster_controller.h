@@ -40,6 +40,8 @@ class RedisClusterController {
  private:
   void Report(const Observation& observation, const Plan& plan, const std::vector<Outcome>& outcomes,
               const std::string& failure, const reconciler::Json& object);
+  [[nodiscard]] reconciler::Result<reconciler::ReconcileOutcome> Again(const reconciler::Error& error,
+                                                                       const RedisCluster& cluster);
   /// `version`: of the resource as last read or written; what this write makes of it comes back.
   [[nodiscard]] reconciler::Result<void> WriteStatus(const Observation& observation, const ClusterView& view,
                                                      const Plan& plan, std::string& version);

@@ -343,7 +343,8 @@ void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster
                         {"status", {{"formedAt", reconciler::FormatTime(clock_.WallNow())}}}};
     auto written = client_.Patch(kRedisClusters, {cluster.ns, cluster.name}, reconciler::PatchType::kMerge, patch,
                                  {.subresource = "status"});
-    outcome.error = error_of(written);
+    // Somebody has changed the resource meanwhile, and the next look finds what is still to be recorded.
+    if (written || written.error().kind != ErrorKind::kConflict) outcome.error = error_of(written);
     if (written) outcome.written = *std::move(written);
   }
 }

@@ -24,7 +24,7 @@ struct Outcome {
   /// server takes no pod that is as the specification says. Else empty.
   std::string refusal;
   MoveProgress moved;  ///< Of MigrateSlots.
-  /// Of EnsureObject, for an object that existed: what the API server has now.
+  /// Of EnsureObject, for an object that existed, and of RecordFormed: what the API server has now.
   std::optional<reconciler::Json> written;
 };
 

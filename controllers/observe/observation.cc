@@ -28,15 +28,4 @@ const PodView* Observation::FindPod(const std::string& name) const {
   return found == pods.end() ? nullptr : &*found;
 }
 
-bool Observation::NodesCouldBeAsked() const {
-  return password.state == PasswordView::State::kUsable && !PasswordIsRefused();
-}
-
-bool Observation::PasswordIsRefused() const {
-  const auto refusing = std::ranges::count_if(nodes, &NodeView::unauthorized);
-  const auto accepting =
-      std::ranges::count_if(nodes, [](const NodeView& node) { return node.Answers() || node.loading; });
-  return refusing > 0 && refusing >= accepting;
-}
-
 }  // namespace slotwright

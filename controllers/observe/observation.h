@@ -34,6 +34,10 @@ struct PodView {
   LiveNotes live_notes;
   int restarts = 0;     ///< Of its container, in this pod.
   std::string trouble;  ///< Why it does not run ("ErrImagePull: …"); empty if nothing is known to be wrong.
+
+  /// Nothing of it will ever run again (evicted by its kubelet, a machine that was shut down), and only who deletes it
+  /// makes room for another.
+  [[nodiscard]] bool HasEnded() const { return phase == "Failed" || phase == "Succeeded"; }
 };
 
 /// What the Redis behind a pod said in this round, or why it said nothing.
@@ -90,11 +94,6 @@ struct Observation {
   /// exists while it has a pod, a claim (which may be kept for longer) or a disruption budget, which goes last.
   [[nodiscard]] int ShardCount() const;
   [[nodiscard]] const PodView* FindPod(const std::string& name) const;
-  /// By as many nodes as accept it, or more. Fewer may be somebody else's, at the addresses of pods that are gone; they
-  /// count as silent.
-  [[nodiscard]] bool PasswordIsRefused() const;
-  /// Without a password that they accept nothing is known about the nodes.
-  [[nodiscard]] bool NodesCouldBeAsked() const;
 };
 
 }  // namespace slotwright

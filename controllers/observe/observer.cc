@@ -109,9 +109,9 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
     const auto cached = passwords_.find(key);
     if (cached != passwords_.end() && cached->second.cluster_uid == cluster.uid &&
         cached->second.secret == secret_name && cached->second.key == cluster.spec.auth.key) {
-      const bool usable = cached->second.view.state == PasswordView::State::kUsable;
+      const bool trusted = cached->second.view.state == PasswordView::State::kUsable && !cached->second.doubtful;
       const auto age = clock_.Now() - cached->second.read_at;
-      if (age < (usable ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
+      if (age < (trusted ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
         return cached->second;
       }
     }
@@ -119,6 +119,7 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
   CachedPassword fresh{.view = {},
                        .password = "",
                        .read_at = clock_.Now(),
+                       .doubtful = false,
                        .cluster_uid = cluster.uid,
                        .secret = secret_name,
                        .key = cluster.spec.auth.key};
@@ -144,6 +145,12 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
   const std::lock_guard lock(mutex_);
   passwords_[key] = fresh;
   return fresh;
+}
+
+// It may have been changed, or put right; or who refuses it is none of ours, and goes on doing so.
+void Observer::DoubtPassword(const reconciler::ObjectKey& cluster) {
+  const std::lock_guard lock(mutex_);
+  if (const auto cached = passwords_.find(cluster); cached != passwords_.end()) cached->second.doubtful = true;
 }
 
 void Observer::ForgetPassword(const reconciler::ObjectKey& cluster) {
@@ -207,8 +214,8 @@ Result<void> Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
       node.error = results[i].error().message;
       node.unauthorized = results[i].error().kind == RedisError::Kind::kAuth;
     }
-    if (node.unauthorized) ForgetPassword({cluster.ns, cluster.name});
   }
+  if (std::ranges::any_of(observation.nodes, &NodeView::unauthorized)) DoubtPassword({cluster.ns, cluster.name});
   return {};
 }
 

@@ -49,10 +49,12 @@ class Observer {
     PasswordView view;
     std::string password;
     reconciler::MonotonicTime read_at{};
+    bool doubtful = false;  // a server has refused it since
     std::string cluster_uid;
     std::string secret;
     std::string key;
   };
+  void DoubtPassword(const reconciler::ObjectKey& cluster);
   [[nodiscard]] reconciler::Result<CachedPassword> ReadPassword(const RedisCluster& cluster);
   void CollectObjects(Observation& observation) const;
   void CollectPods(Observation& observation) const;

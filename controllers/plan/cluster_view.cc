@@ -181,6 +181,24 @@ bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   });
 }
 
+const NodeView* WhoRefusesThePassword(const Observation& observation, const ClusterView& view) {
+  const auto& cluster = observation.cluster;
+  const auto is_ours = [&](const NodeView& node) {
+    if (view.answering.empty()) return true;  // nobody can tell
+    return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+      return absent.connected && absent.hostname == HostnameOf(cluster.ns, cluster.name, node.pod);
+    });
+  };
+  const auto found =
+      std::ranges::find_if(observation.nodes, [&](const NodeView& node) { return node.unauthorized && is_ours(node); });
+  return found == observation.nodes.end() ? nullptr : &*found;
+}
+
+bool NodesCouldBeAsked(const Observation& observation, const ClusterView& view) {
+  return observation.password.state == PasswordView::State::kUsable &&
+         WhoRefusesThePassword(observation, view) == nullptr;
+}
+
 ClusterView Merge(const Observation& observation) {
   ClusterView view;
   for (const auto& node : observation.nodes) {

@@ -36,8 +36,8 @@ Finding SilentNodes(const Observation& observation) {
     const std::string why = node.foreign   ? "is not the node of that pod; its address was reused"
                             : node.loading ? "is loading its data"
                             : node.unauthorized
-                                ? "does not accept the password; it is another one's at a reused address, or was "
-                                  "started with another password: then delete the pod"
+                                ? "does not accept the password, and no node reaches it: its address may be "
+                                  "another server's by now"
                                 : node.error;
     if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
   }

@@ -21,9 +21,9 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
-// A later life of the same pod answers; or the pod is a new one that has not started, or is gone and not to be made
-// again, and has nothing to start from: then no process with the old id can come back with writes. With a volume it
-// can, and then it should.
+// A later life of the same pod answers; or the pod is a new one that has not started, has ended, or is gone and not to
+// be made again, and has nothing to start from: then no process with the old id can come back with writes. With a
+// volume it can, and then it should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
@@ -33,7 +33,7 @@ bool IsFenced(const Observation& observation, const ClusterView& view, const Clu
   if (pod == nullptr) return !has_volume && !IsWanted(observation, place->first, place->second);
   if (pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
-  return pod->phase == "Pending" && !has_volume;
+  return (pod->phase == "Pending" || pod->HasEnded()) && !has_volume;
 }
 
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {

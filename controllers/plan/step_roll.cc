@@ -58,11 +58,12 @@ Plan HeldBack(const RedisClusterSpec& spec, size_t outdated) {
           .look_again = kHealthPoll};
 }
 
-// If it ran it would be replaced or taken away; one of a shard that leaves is needed until that is empty, and made anew
-// as it should be. Without a master that answers one that is too many might be the last of its shard: it goes only to
-// be made anew.
+// It has ended; or if it ran it would be replaced or taken away; one of a shard that leaves is needed until that is
+// empty, and made anew as it should be. Without a master that answers one that is too many might be the last of its
+// shard: it goes only to be made anew.
 bool IsOfNoUse(const Observation& observation, const ClusterView& view, const PodTemplate& current,
                const PodView& pod) {
+  if (pod.HasEnded()) return true;
   const auto& spec = observation.cluster.spec;
   const bool leaves = pod.shard >= spec.masters && pod.index < spec.pods_per_shard();
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
@@ -119,11 +120,16 @@ std::optional<Plan> ReplaceStuckPods(const Observation& observation, const Clust
     const bool answers =
         std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod.name; });
     if (answers || !IsOfNoUse(observation, view, current, pod)) continue;
-    actions.emplace_back(DeletePod{pod.name, pod.uid});
+    // By now it may run, and be needed: then its shard's budget has a say.
+    if (pod.trouble.empty()) {
+      actions.emplace_back(EvictPod{pod.name, pod.uid});
+    } else {
+      actions.emplace_back(DeletePod{pod.name, pod.uid});
+    }
   }
   if (actions.empty()) return std::nullopt;
-  std::string message = Counted(actions.size(), "pod does not run", "pods do not run") +
-                        ", and the specification asks for others or none instead";
+  std::string message =
+      Counted(actions.size(), "pod does not run", "pods do not run") + ", and another or none is to be in its place";
   return Do(kStep, "UpdatingPods", std::move(message), std::move(actions));
 }
 

@@ -9,13 +9,12 @@ namespace slotwright::steps {
 
 std::optional<Plan> RefuseStrangers(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
-  for (const auto& node : observation.nodes) {
-    if (!node.unauthorized || !observation.PasswordIsRefused()) continue;
+  if (const NodeView* node = WhoRefusesThePassword(observation, view)) {
     return Refuse("strangers", "PasswordNotAccepted",
                   fmt::format("{} at {} does not accept the password in Secret {}; put back the password that the pods "
                               "were started with (changing it is not supported yet). A pod whose container was started "
                               "again since has the changed one: delete that pod after that",
-                              node.pod, node.endpoint.ToString(), cluster.password_secret()));
+                              node->pod, node->endpoint.ToString(), cluster.password_secret()));
   }
   const std::string suffix = HostnameSuffixOf(cluster.ns, cluster.name);
   for (const auto& absent : view.absent) {

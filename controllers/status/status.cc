@@ -82,7 +82,7 @@ Condition Degraded(const Observation& observation, const Plan& plan) {
 }
 
 Condition SlotsCovered(const Observation& observation, const ClusterView& view) {
-  if (!observation.NodesCouldBeAsked() && !observation.cluster.formed_at.empty()) {
+  if (!NodesCouldBeAsked(observation, view) && !observation.cluster.formed_at.empty()) {
     return {"SlotsCovered", ConditionStatus::kUnknown, "NodesNotAsked",
             "without a password that they accept the nodes cannot be asked"};
   }

@@ -35,6 +35,24 @@ void World::KillContainer(const std::string& pod, bool loses_volume) {
   RestartContainer(pod, wait);
 }
 
+void World::FailPod(const std::string& pod) {
+  Process& process = processes_[pod];
+  if (!process.running || process.terminating) return;
+  Misfortune("the machine has too little memory left for " + pod);
+  StopProcess(pod);
+  ExcuseWhatNobodyHas();
+  process.has_ended = true;
+  simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = process.uid] {
+    if (processes_[pod].uid != uid) return;
+    const reconciler::Json status = {
+        {"phase", "Failed"},
+        {"reason", "Evicted"},
+        {"conditions", reconciler::Json::array({{{"type", "Ready"}, {"status", "False"}}})}};
+    (void)user_->Patch(types::kPods, {"default", pod}, reconciler::PatchType::kMerge, {{"status", status}},
+                       {.subresource = "status", .field_manager = "", .force = false});
+  });
+}
+
 void World::DeletePod(const std::string& pod) {
   Misfortune("somebody deletes the pod " + pod);
   (void)user_->Delete(types::kPods, {"default", pod});
@@ -110,6 +128,7 @@ void World::Drain(int machine) {
 
 void World::Evict(const std::string& pod, const std::string& uid) {
   const auto found = processes_.find(pod);
+  to_be_evicted_.erase(uid);
   if (found == processes_.end() || found->second.uid != uid || found->second.terminating) return;
   last_misfortune_ = simulator.Now();
   const reconciler::Json eviction = {{"apiVersion", "policy/v1"},
@@ -122,6 +141,7 @@ void World::Evict(const std::string& pod, const std::string& uid) {
   request.body = eviction.dump();
   request.headers["Content-Type"] = "application/json";
   const auto response = users_way_->Send(request, {});
+  to_be_evicted_.insert(uid);
   if (response && response->status < 300) {
     if (effects.trace) effects.trace(pod + " is evicted");
     InspectEviction(pod);
@@ -178,13 +198,13 @@ void World::MoveSlotsByHand(int count, bool leaves_one_open) {
 // Three nodes of somebody else's cluster, and, with the same password, nothing to tell them from ours but their names.
 // Whenever a pod goes, one of them may come back at its address.
 void World::AddStrangers(bool with_our_password) {
-  strangers_password_ = with_our_password ? Password() : "somebody else's";
+  strangers_have_our_password_ = with_our_password;
   std::vector<Node*> strangers;
   for (int i = 0; i < 3; ++i) {
     const std::string host = FreeAddress();
     const std::string hostname = fmt::format("other-{}-0.other-nodes.default.svc", i);
     strangers_[hostname] = {host, 6379};
-    strangers.push_back(&bus_.Start({host, 6379}, hostname, strangers_password_, std::nullopt));
+    strangers.push_back(&bus_.Start({host, 6379}, hostname, StrangersPassword(), std::nullopt));
   }
   const int share = kSlotCount / 3 + 1;
   for (int i = 0; i < 3; ++i) {
@@ -198,6 +218,8 @@ void World::AddStrangers(bool with_our_password) {
   }
 }
 
+std::string World::StrangersPassword() { return strangers_have_our_password_ ? Password() : "somebody else's"; }
+
 void World::MoveAStrangerTo(const Endpoint& endpoint) {
   if (strangers_.empty() || endpoint.host.empty() || bus_.At(endpoint) != nullptr || simulator.Random(0, 1) == 0)
     return;
@@ -206,7 +228,7 @@ void World::MoveAStrangerTo(const Endpoint& endpoint) {
   const Disk disk = bus_.At(at)->disk();
   bus_.Stop(at);
   at = endpoint;
-  bus_.Start(at, hostname, strangers_password_, disk);
+  bus_.Start(at, hostname, StrangersPassword(), disk);
 }
 
 }  // namespace slotwright::simulation

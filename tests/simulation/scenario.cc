@@ -139,12 +139,13 @@ class Story {
     world_.Apply({{"image", image_}, {"config", config_}});
   }
 
-  // In whatever state it is; over retained volumes it comes back with everything.
+  // In whatever state it is; over retained volumes it comes back with everything. (But if the volume of its first
+  // master was lost a moment before: nobody knows then that there are other volumes to look at.)
   void MakeAnew() {
     PutRight();
     world_.DeleteCluster();
     world_.Run(milliseconds(Chance(0, 10'000)));
-    world_.MakeAnew(!retain_);
+    world_.MakeAnew(!retain_ || emptied_);
     if (Settles("after it was made anew")) world_.StartClients();
   }
 
@@ -154,6 +155,7 @@ class Story {
     const auto left = world_.LeftOvers(retain_);
     if (!left.empty()) problem_ = left[0] + " is left of a deleted cluster";
     if (!world_.StaysSilent(seconds(10))) problem_ = "not silent after the deletion";
+    if (!world_.violations().empty()) problem_ = "broken promise " + world_.violations()[0];
   }
 
   // Only such as a cluster with a replica or a volume survives, and one at a time.
@@ -184,7 +186,11 @@ class Story {
         world_.KillContainer(pod);
         break;
       case 1:
-        world_.DeletePod(pod);
+        if (Chance(0, 1) == 0) {
+          world_.DeletePod(pod);
+        } else {
+          world_.FailPod(pod);
+        }
         break;
       case 2:
         world_.Hang(pod, milliseconds(Chance(100, 12'000)));
@@ -204,7 +210,9 @@ class Story {
         world_.DeleteAllPods();
         break;
       case 8:
-        if (world_.IsCopied(pod)) world_.KillContainer(pod, true);
+        if (!world_.IsCopied(pod)) break;
+        emptied_ = true;
+        world_.KillContainer(pod, true);
         break;
       default:
         world_.Partition(SomeOf(pods), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
@@ -237,7 +245,7 @@ class Story {
 
   bool Settles(const char* when) {
     const FaultRates rates = world_.effects.rates;
-    world_.Run(milliseconds(Chance(0, 3000)));
+    world_.Run(milliseconds(Chance(0, 1) == 0 ? Chance(0, 3000) : Chance(0, 30'000)));
     world_.effects.rates = {};
     // Whoever died is back by then, the operator included: what the status says is no older.
     world_.Run(seconds(14));
@@ -275,6 +283,7 @@ class Story {
   int replicas_ = 0;
   bool storage_ = false;
   bool retain_ = false;
+  bool emptied_ = false;  // a volume was
   std::string image_ = "redis:7.0";
   Json config_ = {{"port", nullptr}, {"databases", nullptr}, {"maxmemory-policy", nullptr}};  // null: as by default
   enum class Refused : std::uint8_t { kNothing, kSpecification, kValue };

@@ -170,6 +170,7 @@ void World::Feed(const std::string& plural, const ObjectKey& key, std::uint64_t 
 void World::OnPod(const ObjectKey& key) {
   const auto pod = server_.Stored(types::kPods, key);
   Process& process = processes_[key.name];
+  if (!pod && process.has_ended) process = {};  // one that ended is gone at once
   if (!pod) return;
   const std::string uid = reconciler::UidOf(*pod);
   if (process.uid != uid) {
@@ -196,11 +197,12 @@ void World::OnPod(const ObjectKey& key) {
 
 // As stop.sh does: slots that are being moved come first, for some seconds.
 void World::EndPod(const ObjectKey& key, const std::string& uid, Duration waited) {
-  if (processes_[key.name].uid != uid) return;
+  if (processes_[key.name].uid != uid || processes_[key.name].machine_lost) return;
   constexpr std::chrono::seconds kMost{5};
   static constexpr milliseconds kBetween{500};
   const Node* node = NodeOf(key.name);
-  const bool is_open = node != nullptr && !(node->disk().migrating.empty() && node->disk().importing.empty());
+  const bool is_open =
+      node != nullptr && node->me().master && !(node->disk().migrating.empty() && node->disk().importing.empty());
   if (is_open && waited < kMost) {
     simulator.After(kBetween, [this, key, uid, waited] { EndPod(key, uid, waited + kBetween); });
     return;
@@ -306,14 +308,14 @@ void World::StartProcess(const std::string& pod) {
   }
   simulator.After(simulator.RandomMs(10, kReportDelay.count()), [this, pod, uid = process.uid] {
     const Process& again = processes_[pod];
-    if (again.uid == uid && !again.machine_lost && again.running) ReportContainer(pod);
+    if (again.uid == uid && !again.machine_lost && !again.has_ended && again.running) ReportContainer(pod);
   });
 }
 
 void World::RestartContainer(const std::string& pod, Duration after) {
   simulator.After(after, [this, pod, uid = processes_[pod].uid] {
     Process& process = processes_[pod];
-    if (process.uid != uid || process.terminating || process.running) return;
+    if (process.uid != uid || process.terminating || process.running || process.has_ended) return;
     ++process.restarts;
     // The kubelet writes a file anew within a minute or two.
     if (simulator.Random(0, 1) == 0) process.file = RedisConfNow();
@@ -353,7 +355,7 @@ bool World::HoldsSlots(const Node& node) { return !node.me().master || !node.me(
 // in a row have failed.
 void World::Probe(const std::string& pod, const std::string& uid) {
   Process& process = processes_[pod];
-  if (process.uid != uid || process.terminating || process.machine_lost) return;
+  if (process.uid != uid || process.terminating || process.machine_lost || process.has_ended) return;
   const Node* node = NodeOf(pod);
   const bool succeeds = node != nullptr && IsFit(*node);
   if (succeeds && HoldsSlots(*node)) process.fit = simulator.Now();
@@ -407,6 +409,7 @@ bool World::IsCopied(const std::string& pod) const {
   return std::ranges::any_of(processes_, [&](const auto& entry) {
     const Node* other = NodeOf(entry.first);
     if (other == nullptr || other == node || other->hung || entry.second.terminating) return false;
+    if (to_be_evicted_.contains(entry.second.uid)) return false;
     const auto follows = [](const Node& replica, const Node& master) {
       return !replica.me().master && replica.me().master_id == master.id() && replica.link_up();
     };

@@ -56,6 +56,8 @@ class World {
   /// With `loses_volume` it finds nothing of its data when it starts again.
   void KillContainer(const std::string& pod, bool loses_volume = false);
   void DeletePod(const std::string& pod);
+  /// Its kubelet ends it for good, and leaves it there: phase Failed.
+  void FailPod(const std::string& pod);
   void Hang(const std::string& pod, Duration duration);
   void Outage(Duration duration);
   void Partition(const std::set<std::string>& pods, bool from_operator, Duration duration);
@@ -128,7 +130,8 @@ class World {
     bool ended_by_operator = false;
     bool running = false;
     bool machine_lost = false;
-    std::string trouble;  // why its container ended at once; "" while it runs
+    bool has_ended = false;  // for good; the pod is still there
+    std::string trouble;     // why its container ended at once; "" while it runs
     bool ready = false;
     int refusals = 0;                  // of the readiness probe, one after the other
     std::optional<MonotonicTime> fit;  // when that probe last saw it hold its shard's data
@@ -146,6 +149,7 @@ class World {
   void Misfortune(const std::string& what);
   void Evict(const std::string& pod, const std::string& uid);
   void MoveAStrangerTo(const Endpoint& endpoint);
+  [[nodiscard]] std::string StrangersPassword();
   void StartPod(const reconciler::ObjectKey& key, const std::string& uid);
   void StartProcess(const std::string& pod);
   /// The container ended; it starts again after that time, as far as its pod is still there.
@@ -201,7 +205,8 @@ class World {
   std::map<std::string, Process> processes_;            // by pod
   std::map<std::string, std::optional<Disk>> volumes_;  // by claim; survive pods
   std::map<std::string, Endpoint> strangers_;           // by hostname
-  std::string strangers_password_;
+  bool strangers_have_our_password_ = false;
+  std::set<std::string> to_be_evicted_;  // uids, as soon as a budget allows it
   reconciler::Json deleted_spec_;
   bool is_deleted_ = false;
   std::unique_ptr<Life> life_;

@@ -133,6 +133,12 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
 // the shard's servers has that answer.
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (!IsOurs(winner)) return;
+  const Node* before = bus_.ById(winner.me().master_id);
+  if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {
+    const auto its = processes_.find(before->hostname().substr(0, before->hostname().find('.')));
+    if (its != processes_.end() && !its->second.terminating)
+      Violated("2: a hand-over while slots are open, by " + before->hostname());
+  }
   const std::string name = winner.hostname().substr(0, winner.hostname().find('.'));
   ExcuseAllBut(Copies([&](const std::string& pod) {
     if (ShardOf(pod) != ShardOf(name) || pod == name) return true;

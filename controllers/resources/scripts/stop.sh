@@ -19,6 +19,7 @@ ask() {
   printf '%s\n' "$question" | cat "$auth" - | timeout "$patience" "$client" -h "$host" -p "$port" 2> /dev/null
 }
 
+until=$(($(date +%s) + 5))
 # A server refuses to end while its append-only files are written for the first time ("Writing initial AOF, can't exit").
 # Without them it ends, and saves everything if it is to save at all; if not there is nothing but to wait.
 is_incomplete() {
@@ -38,10 +39,13 @@ if is_incomplete "${3:-}" && [ "$(ask "$POD_IP" 'CONFIG GET appendonly' | tail -
 fi
 
 # Slots that are being moved come first: their states are not replicated (before Valkey 8), so a successor would take
-# keys that have left already for new ones, and clients would write them anew. The operator closes them within 2 s.
-for _ in 1 2 3 4 5 6 7 8 9 10 11; do
+# keys that have left already for new ones, and clients would write them anew. The operator closes them within 2 s, but
+# for those with more keys than can be moved in that time.
+while :; do
   nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5) || nodes=$(ask "$POD_IP" 'CLUSTER NODES' 5)
-  case $(printf '%s\n' "$nodes" | grep ' myself,master ') in *\[*) sleep 0.5 ;; *) break ;; esac
+  case $(printf '%s\n' "$nodes" | grep ' myself,master ') in *\[*) ;; *) break ;; esac
+  [ "$(date +%s)" -lt "$until" ] || break
+  sleep 0.5
 done
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0

@@ -194,6 +194,18 @@ TEST(Roll, ReplacesPodsThatNeverRanAlsoBeforeTheClusterIsMade) {
   EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-0", "delete Pod demo-1-0", "delete Pod demo-2-0"));
 }
 
+// Evicted by its kubelet, or its machine was shut down: phase Failed, for ever. Nobody but us makes room for another.
+TEST(Roll, ReplacesPodsThatHaveEnded) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.update = UpdateStrategy::kManual;
+  world.Kill("demo-1-0");
+  world.Pod("demo-1-0").phase = "Failed";
+  world.Pod("demo-1-0").trouble = "Failed: Evicted";
+  world.Pod("demo-1-0").ready = false;
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return !node.table; });
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-1-0"));
+}
+
 // As after replicasPerMaster 1 -> 2 -> 1 where no machine has room for the second ones.
 World WithAPodThatNeverRan() {
   World world = World::Healthy(3, 2);

@@ -271,7 +271,7 @@ TEST(ScaleInReplicas, TakesAwayPodsThatHaveNotComeToRun) {
   EXPECT_THAT(world.Actions(), IsEmpty());
   world.observation.cluster.spec.replicas_per_master = 1;
   world.TakeObjectsAsDesired();
-  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-0-2", "delete Pod demo-1-2"));
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-2", "evict Pod demo-1-2"));
 }
 
 TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {

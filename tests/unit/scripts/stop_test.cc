@@ -29,6 +29,7 @@ case $question in
   *) echo OK ;;
 esac)sh");
     Program("sleep", R"sh(echo "sleep $1" >> "$ROOT/calls")sh");
+    Program("date", R"sh(echo second >> "$ROOT/seconds"; wc -l < "$ROOT/seconds")sh");  // one passes with each look
     Write("busy", "0");
   }
 
@@ -63,7 +64,11 @@ TEST_F(Stop, WaitsForSlotsThatAreBeingMoved) {
 TEST_F(Stop, WaitsNoLongerThanItHasTime) {
   IsMasterWith(" [7-<-cccccccccccccccccccccccccccccccccccccccc]");
   Write("busy", "100");
-  EXPECT_THAT(Calls(), HasSubstr(kHandOver));
+  const std::string calls = Calls();
+  EXPECT_THAT(calls, HasSubstr(kHandOver));
+  int sleeps = 0;
+  for (auto at = calls.find("sleep 0.5"); at != std::string::npos; at = calls.find("sleep 0.5", at + 1)) ++sleeps;
+  EXPECT_EQ(sleeps, 4);
 }
 
 TEST_F(Stop, AReplicaHasNothingToGive) {
