@@ -87,6 +87,7 @@ Result<RedisCluster> ParseRedisCluster(const Json& object) {
     cluster.name = metadata.at("name").get<std::string>();
     cluster.uid = metadata.value("uid", "");
     cluster.resource_version = reconciler::ResourceVersionOf(object);
+    cluster.created_at = metadata.value("creationTimestamp", "");
     cluster.generation = metadata.value("generation", std::int64_t{0});
     cluster.being_deleted = reconciler::IsBeingDeleted(object);
     cluster.paused = reconciler::AnnotationOf(object, annotations::kPaused) == "true";

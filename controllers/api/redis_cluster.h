@@ -77,6 +77,7 @@ struct RedisCluster {
   std::string uid;
   /// Named with each write of the status, which goes by name: else it could reach a namesake that was made since.
   std::string resource_version;
+  std::string created_at;  ///< As Kubernetes writes times, so that they can be compared as they are.
   std::int64_t generation = 0;
   bool being_deleted = false;
   bool paused = false;

@@ -76,6 +76,9 @@ namespace steps {
 /// Masters that no majority can replace, and that may still come back with writes: what a person can do. Nothing if
 /// there are none.
 [[nodiscard]] std::optional<std::string> DescribeLostMajority(const Observation&, const ClusterView&);
+/// A master that may come back with its data, and whose replica could be elected and is not; once that has lasted.
+[[nodiscard]] std::optional<std::string> DescribeUnelected(const Observation&, const ClusterView&);
+inline constexpr const char* kUnelected = "ReplicaNotElected";
 }  // namespace steps
 
 /// It has no link, and goes on asking where its master was before, though it knows where it is: a server that hears of

@@ -93,7 +93,9 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
                                         ? ""
                                         : fmt::format("; {}: {}", troubled->name, DescribeTrouble(*troubled))));
   }
-  if (formed && !MayServeEmpty(cluster)) return RefuseLostData(kStep, free);
+  // A shard that is to go may own them, and be silent for a moment.
+  if (formed && !EveryPodAnswers(observation, view)) return std::nullopt;
+  if (formed && !MayServeEmpty(observation)) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);
   if (!candidates) {
     return Refuse(

@@ -46,12 +46,25 @@ Finding SilentNodes(const Observation& observation) {
                                           silent == 1 ? "does" : "do", first)}};
 }
 
+// Of a master that owned no slots nobody elects a replica, and what keys that has it has of a migration.
+std::string HowToFreeItsReplica(const ClusterView& view, const ClusterView::Absent& master) {
+  if (master.OwnsSlots()) return "";
+  const auto replica = std::ranges::find_if(
+      view.answering, [&](const NodeView* node) { return node->me().master == master.id && node->server.keys > 0; });
+  if (replica == view.answering.end()) return "";
+  return fmt::format(
+      ". {0} replicates it, and may have keys of slots that were being moved there: CLUSTER FAILOVER TAKEOVER on {0} "
+      "makes it a master that has them",
+      (*replica)->pod);
+}
+
 Finding AbsentNodes(const ClusterView& view) {
   for (const auto& absent : view.absent) {
     if (absent.LeftOver()) continue;
-    return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it", absent.id.Short(),
+    return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it{}", absent.id.Short(),
                                             absent.hostname.empty() ? "unknown" : absent.hostname,
-                                            absent.OwnsSlots() ? " and owns slots until a replica takes over" : "")}};
+                                            absent.OwnsSlots() ? " and owns slots until a replica takes over" : "",
+                                            HowToFreeItsReplica(view, absent))}};
   }
   return std::nullopt;
 }
@@ -148,6 +161,9 @@ Finding States(const ClusterView& view) {
 std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterView& view) {
   if (const auto lost = DescribeLostMajority(observation, view)) {
     return WaitForRedis(observation, "health", "MajorityLost", *lost);
+  }
+  if (const auto unelected = DescribeUnelected(observation, view)) {
+    return WaitForRedis(observation, "health", kUnelected, *unelected);
   }
   if (auto finding = MissingPods(observation)) {
     Plan plan = WaitForRedis(observation, "health", finding->first, finding->second);

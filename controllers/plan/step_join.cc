@@ -20,7 +20,10 @@ namespace {
 bool IsNewsTo(const NodeView& peer, const NodeView& from) {
   const NodeLine* known = peer.table->Find(from.id());
   if (!from.info.state_ok || known == nullptr || known->flags.handshake) return false;
-  return known->flags.master != from.me().flags.master || known->master != from.me().master;
+  if (known->flags.master != from.me().flags.master) return true;
+  const auto& master = from.me().master;
+  // A master that it has never heard of it cannot note.
+  return known->master != master && (!master || peer.table->Find(*master) != nullptr);
 }
 
 // All pairs, in both directions: a node that is only heard of by gossip is not trusted by the others until a ping comes

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
@@ -39,7 +40,8 @@ bool IsFenced(const Observation& observation, const ClusterView& view, const Clu
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
   std::vector<const ClusterView::Absent*> lost;
   for (const auto& absent : view.absent) {
-    if (absent.OwnsSlots() && !absent.viewers.empty() && absent.unreachable_everywhere) lost.push_back(&absent);
+    if (absent.IsMissed(view.covered) && !absent.viewers.empty() && absent.unreachable_everywhere)
+      lost.push_back(&absent);
   }
   return lost;
 }
@@ -51,13 +53,39 @@ bool KnowsTheSlotsOf(const NodeView& replica, const NodeId& master) {
   return line != nullptr && !line->slots.empty();
 }
 
+// An empty replica that never had a link to its master: unlike one that is in sync with an empty master it knows
+// nothing.
+bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
+
+// After a restart from append-only files the offset says little.
 const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
+  const auto rank = [](const NodeView& node) {
+    return std::tuple(!KnowsNothing(node), node.server.replica_offset, node.server.keys > 0);
+  };
   const NodeView* best = nullptr;
   for (const NodeView* node : view.answering) {
     if (!node->me().flags.replica || node->me().master != master || !KnowsTheSlotsOf(*node, master)) continue;
-    if (best == nullptr || node->server.replica_offset > best->server.replica_offset) best = node;
+    if (best == nullptr || rank(*node) > rank(*best)) best = node;
   }
   return best;
+}
+
+// It may have more than those that answer, and is about to say so: it loads its data, or missed one look. Whom the
+// others do not reach either may never come back.
+bool MayHaveABetterOne(const Observation& observation, const ClusterView& view, const NodeView& replica) {
+  const auto& cluster = observation.cluster;
+  return std::ranges::any_of(observation.nodes, [&](const NodeView& node) {
+    if (node.shard != replica.shard || node.Answers()) return false;
+    return node.loading || std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+             return absent.connected && absent.hostname == HostnameOf(cluster.ns, cluster.name, node.pod);
+           });
+  });
+}
+
+// CLUSTER FAILOVER TAKEOVER takes all slots that the replica gives its master, also those that others own by now. It
+// hears of them from who owns them.
+bool WouldTakeFromOthers(const ClusterView& view, const NodeView& replica, const NodeId& master) {
+  return !(replica.table->Find(master)->slots & view.covered).empty();
 }
 
 // Who does not list a master has no vote for its replicas: it may have died before all had met it.
@@ -73,10 +101,6 @@ bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lo
 std::string HowManyAreLost(const ClusterView& view, const std::vector<const ClusterView::Absent*>& lost) {
   return fmt::format("{} of {} masters are lost", lost.size(), MastersOf(view));
 }
-
-// An empty replica that never had a link to its master: unlike one that is in sync with an empty master it knows
-// nothing.
-bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
 
 // How many nodes have to answer before it can be said what a shard has.
 int NodesOf(const Observation& observation, int shard) {
@@ -172,9 +196,11 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
                                 what, replica->pod));
     }
     if (!IsFenced(observation, view, *master)) continue;
-    if (KnowsNothing(*replica) && !MayServeEmpty(observation.cluster)) continue;
+    if (KnowsNothing(*replica) && !MayServeEmpty(observation)) continue;
+    if (MayHaveABetterOne(observation, view, *replica)) continue;
     // One at a time: each takes an epoch of its own.
     if (!can_elect) {
+      if (WouldTakeFromOthers(view, *replica, master->id)) continue;
       return Do("takeover", "TakingOver",
                 fmt::format("{}, no majority is left that could elect {}; {} cannot come back with writes", what,
                             replica->pod, master->hostname),
@@ -217,16 +243,36 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
   return std::nullopt;
 }
 
+std::optional<std::string> DescribeUnelected(const Observation& observation, const ClusterView& view) {
+  const std::chrono::seconds patience(FailoverWaitSeconds(observation.cluster) + 15);
+  if (TimeInStep(observation) < patience && !HasLasted(observation, kUnelected, std::chrono::seconds(0))) {
+    return std::nullopt;
+  }
+  for (const auto* master : LostMasters(view)) {
+    const NodeView* replica = BestReplicaOf(view, master->id);
+    const std::string name = PodBehind(observation, *master);
+    if (replica == nullptr || name.empty() || KnowsNothing(*replica)) continue;
+    if (!CanBeReplacedByVotes(view, *master) || IsFenced(observation, view, *master)) continue;
+    return fmt::format(
+        "{0} is away, and {1}, which has a copy of what it had, is not elected: it was started anew or has been "
+        "without "
+        "a link for too long, so that nobody knows how old that copy is. If {0} does not come back with its data, run "
+        "CLUSTER FAILOVER FORCE on {1}",
+        name, replica->pod);
+  }
+  return std::nullopt;
+}
+
 std::optional<Plan> ReportLostShards(const Observation& observation, const ClusterView& view) {
   SlotSet slots;
   std::vector<Action> actions;
   for (const auto* lost : LostMasters(view)) {
     if (!IsWhollyLost(observation, view, *lost)) continue;
-    slots = slots | lost->slots;
+    slots = slots | (lost->slots - view.covered);
     for (const NodeView* viewer : lost->viewers) actions.emplace_back(Forget{RefTo(*viewer), lost->id});
   }
   if (slots.empty()) return std::nullopt;
-  if (!MayServeEmpty(observation.cluster)) return RefuseLostData("lost", slots);
+  if (!MayServeEmpty(observation)) return RefuseLostData("lost", slots);
   return Do("lost", "ForgettingLostShard",
             fmt::format(
                 "the data of slots {} is gone with every copy; spec.healing.lostShard says to serve them again, empty",
@@ -239,7 +285,9 @@ std::optional<Plan> ReportLostShards(const Observation& observation, const Clust
 namespace slotwright {
 
 size_t MastersOf(const ClusterView& view) {
-  return static_cast<size_t>(std::ranges::count_if(view.absent, &ClusterView::Absent::OwnsSlots)) + view.owned.size();
+  const auto missed = std::ranges::count_if(
+      view.absent, [&](const ClusterView::Absent& absent) { return absent.IsMissed(view.covered); });
+  return static_cast<size_t>(missed) + view.owned.size();
 }
 
 }  // namespace slotwright

@@ -30,13 +30,27 @@ bool SpeaksFor(const Observation& observation, const ClusterView& view, const No
   });
 }
 
+// It runs, and does not answer now.
+bool IsSilent(const ClusterView& view, const PodView& pod) {
+  return !pod.terminating && std::ranges::find(view.answering, pod.name, &NodeView::pod) == view.answering.end();
+}
+
+bool HasSilentPod(const Observation& observation, const ClusterView& view, int shard) {
+  return std::ranges::any_of(observation.pods,
+                             [&](const PodView& pod) { return pod.shard == shard && IsSilent(view, pod); });
+}
+
 }  // namespace
 
 bool IsRetired(const Observation& observation, const ClusterView& view, int shard) {
   if (shard < observation.cluster.spec.masters || view.claimed_by_shard.contains(shard)) return false;
   if (view.covered.size() < kSlotCount) return false;  // who does not answer might speak for it
   return std::ranges::none_of(view.answering, [&](const NodeView* node) {
-    if (node->shard != shard) return SpeaksFor(observation, view, *node, shard, false);
+    if (node->shard != shard) {
+      // The target of a migration of the servers' own has nothing to show until the end, and may be who is silent.
+      const bool may_give = node->active_migrations > 0 && HasSilentPod(observation, view, shard);
+      return may_give || SpeaksFor(observation, view, *node, shard, false);
+    }
     return !node->me().slots.empty() || !node->me().open_slots.empty() || node->active_migrations > 0;
   });
 }
@@ -92,18 +106,12 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
   return actions;
 }
 
-// It runs, and does not answer now.
-bool IsSilent(const ClusterView& view, const PodView& pod) {
-  return !pod.terminating && std::ranges::find(view.answering, pod.name, &NodeView::pod) == view.answering.end();
-}
-
 // What a replica has says what its master has, where that is silent or died in the middle of a migration. Otherwise it
 // may be a moment behind one that has given its last key away.
 bool HoldsKeys(const Observation& observation, const ClusterView& view, int shard) {
   const bool half_way = std::ranges::any_of(
       view.answering, [&](const NodeView* node) { return SpeaksFor(observation, view, *node, shard, true); });
-  const bool silent = std::ranges::any_of(
-      observation.pods, [&](const PodView& pod) { return pod.shard == shard && IsSilent(view, pod); });
+  const bool silent = HasSilentPod(observation, view, shard);
   return std::ranges::any_of(view.answering, [&](const NodeView* node) {
     if (node->shard != shard || node->server.keys == 0) return false;
     if (node->me().flags.master) return true;

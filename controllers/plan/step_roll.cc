@@ -146,11 +146,14 @@ std::optional<Plan> ReplaceUnsyncedPods(const Observation& observation, const Cl
       return node->pod == pod->name && node != master && has_nothing(node);
     };
     if (master == nullptr || std::ranges::none_of(view.answering, is_its_own)) continue;
-    if (pod->terminating || UnreadyBeside(observation, *pod) != nullptr) continue;
+    if (pod->terminating || !MayEndBeside(observation, *pod, *master)) continue;
+    // A budget lets nobody go while another pod of the shard is not ready either.
+    const bool is_held_up = UnreadyBeside(observation, *pod) != nullptr;
+    const Action replace = is_held_up ? Action(DeletePod{pod->name, pod->uid}) : Action(Replace(observation, *pod));
     return Do(
         kStep, "UpdatingPods",
         fmt::format("{} runs an older specification, and has nothing yet that a new one would have to copy", pod->name),
-        {Replace(observation, *pod)});
+        {replace});
   }
   return std::nullopt;
 }

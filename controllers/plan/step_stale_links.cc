@@ -23,7 +23,7 @@ std::optional<Plan> RestartStaleReplicas(const Observation& observation, const C
     const NodeView* master = view.MasterOf(node->shard);
     if (master == nullptr || AsksAnewIfToldAgain(*node) || !AsksAnOldAddress(*node, *master)) continue;
     const PodView* pod = observation.FindPod(node->pod);
-    if (pod == nullptr || !pod->ours || pod->terminating || UnreadyBeside(observation, *pod) != nullptr) continue;
+    if (pod == nullptr || !pod->ours || pod->terminating || !MayEndBeside(observation, *pod, *master)) continue;
     Plan wait =
         WaitForRedis(observation, "stale-links", "ReplicaSyncing",
                      fmt::format("{} asks {}, where its master is no more; started anew it asks {}, in {} s", node->pod,

@@ -69,8 +69,13 @@ Plan Refuse(std::string step, const std::string& reason, const std::string& mess
           .look_again = std::chrono::seconds(2)};
 }
 
-bool MayServeEmpty(const RedisCluster& cluster) {
-  return cluster.spec.lost_shard == LostShardPolicy::kAssignEmpty || cluster.ready_at.empty();
+bool MayServeEmpty(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  if (cluster.spec.lost_shard == LostShardPolicy::kAssignEmpty) return true;
+  return cluster.ready_at.empty() && std::ranges::none_of(observation.objects, [&](const auto& entry) {
+           return entry.first.first == reconciler::types::kPersistentVolumeClaims.kind &&
+                  reconciler::StringAt(*entry.second, {"metadata", "creationTimestamp"}) < cluster.created_at;
+         });
 }
 
 Plan RefuseLostData(std::string step, const SlotSet& lost) {

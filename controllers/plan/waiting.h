@@ -41,8 +41,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 /// Something that only a person, or another program, can put right.
 [[nodiscard]] Plan Refuse(std::string step, const std::string& reason, const std::string& message);
 /// Whether slots whose data is gone may be served again, empty: by policy, or while nobody was told yet that the
-/// cluster is ready.
-[[nodiscard]] bool MayServeEmpty(const RedisCluster& cluster);
+/// cluster is ready, unless it was made over volumes that were there before.
+[[nodiscard]] bool MayServeEmpty(const Observation& observation);
 /// Refuses to go on silently about slots whose data is gone.
 [[nodiscard]] Plan RefuseLostData(std::string step, const SlotSet& lost);
 /// Actions to carry out now; then look again at once.

@@ -64,4 +64,10 @@ const PodView* UnreadyBeside(const Observation& observation, const PodView& pod)
   return found == observation.pods.end() ? nullptr : &*found;
 }
 
+bool MayEndBeside(const Observation& observation, const PodView& replica, const NodeView& master) {
+  if (replica.ready) return UnreadyBeside(observation, replica) == nullptr;
+  const PodView* pod = observation.FindPod(master.pod);
+  return pod != nullptr && pod->ready;
+}
+
 }  // namespace slotwright

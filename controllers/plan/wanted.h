@@ -32,4 +32,8 @@ namespace slotwright {
 /// null if there is none.
 [[nodiscard]] const PodView* UnreadyBeside(const Observation& observation, const PodView& pod);
 
+/// Whether a replica that has nothing that others need may be ended beside what the others of its shard are: one that
+/// is not ready itself must not wait for another one that is not.
+[[nodiscard]] bool MayEndBeside(const Observation& observation, const PodView& replica, const NodeView& master);
+
 }  // namespace slotwright

@@ -88,6 +88,7 @@ class Node {
   [[nodiscard]] const Peer& me() const { return disk_.table.at(disk_.id); }
   [[nodiscard]] MonotonicTime booted() const { return booted_; }
   [[nodiscard]] bool link_up() const { return link_up_; }
+  [[nodiscard]] bool ever_synced() const { return ever_synced_; }
   [[nodiscard]] bool state_ok() const { return state_ok_; }
   [[nodiscard]] std::int64_t KeyCount() const;
 

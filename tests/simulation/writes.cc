@@ -130,7 +130,7 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
 }
 
 // Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of
-// the shard's servers has that answer.
+// the shard's servers has that answer; but how much one has that was started anew, from its files, nobody can say.
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (!IsOurs(winner)) return;
   const Node* before = bus_.ById(winner.me().master_id);
@@ -143,7 +143,7 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   ExcuseAllBut(Copies([&](const std::string& pod) {
     if (ShardOf(pod) != ShardOf(name) || pod == name) return true;
     const Node* node = NodeOf(pod);
-    return !by_themselves && node != nullptr && !node->hung && !node->hidden;
+    return !by_themselves && node != nullptr && !node->hung && !node->hidden && node->ever_synced();
   }));
 }
 

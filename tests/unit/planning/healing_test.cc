@@ -172,6 +172,35 @@ TEST(Healing, StartsAReplicaAnewThatGoesOnAskingAnOldAddress) {
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
 
+// Each of two would wait for the other to become ready.
+TEST(Healing, StartsReplicasAnewThatAreBothUnready) {
+  World world = World::Healthy(3, 2);
+  for (const char* pod : {"demo-1-1", "demo-1-2"}) {
+    auto& server = world.Node(pod).server;
+    server.engine = "valkey";
+    server.master_host = "10.9.9.9";
+    server.master_link_up = false;
+    world.Pod(pod).ready = false;
+  }
+  const Plan wait = world.MakePlan();
+  EXPECT_EQ(wait.step, "stale-links") << wait.message;
+  const auto status = BuildStatus(world.observation, Merge(world.observation), wait);
+  auto& operation = world.observation.cluster.status["operation"];
+  operation = status["operation"];
+  operation["stepSince"] = "2026-11-23T05:59:50Z";
+  EXPECT_THAT(world.Actions(), ElementsAre("delete Pod demo-1-1"));
+}
+
+// It has not heard of that master, which is dead: no introduction tells it.
+TEST(Healing, DoesNotIntroduceForEverWhomNobodyCanNote) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-1-0");
+  world.RemovePod("demo-1-0");
+  std::erase_if(world.Node("demo-2-1").table->lines, [](const NodeLine& line) { return line.id == IdOf("demo-1-0"); });
+  world.Line("demo-2-1", "demo-1-1").master.reset();
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("introduce demo-1-1"))));
+}
+
 TEST(Healing, DoesNotForgetADeadNodeThatSomebodyStillReaches) {
   World world = WithAGhostOfAReplica();
   for (auto& line : world.Node("demo-2-0").table->lines) {

@@ -127,6 +127,129 @@ TEST(LostMaster, IsReplacedByTheReplicaThatHasMostOfItsData) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("let demo-0-2"), HasSubstr("take over"))));
 }
 
+// demo-0-2 was cut off when demo-0-0 died and demo-0-1 was elected: only it lists the dead one still, with slots.
+TEST(LostMaster, IsNotReplacedAgainByAReplicaThatWasCutOff) {
+  World world = World::Healthy(3, 2);
+  const NodeTable before = *world.Node("demo-0-2").table;
+  world.SwapRoles("demo-0-0", "demo-0-1");
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  for (auto& node : world.observation.nodes) {
+    std::erase_if(node.table->lines, [&](const NodeLine& line) { return line.id == IdOf("demo-0-0"); });
+  }
+  world.Node("demo-0-2").table = before;
+  for (auto& line : world.Node("demo-0-2").table->lines) line.flags.pfail = !line.flags.myself;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  EXPECT_FALSE(world.MakePlan().refusal);
+}
+
+// The one that loads its data, or missed one look, may have more; once the others call it dead it has nothing to say.
+TEST(LostMaster, IsNotReplacedBeforeABetterReplicaCouldAnswer) {
+  World world = World::Healthy(1, 2);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  world.Node("demo-0-1").server.master_link_down_seconds = 600;
+  auto& other = world.Node("demo-0-2");
+  other.table.reset();
+  other.loading = true;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  other.loading = false;
+  other.error = "no answer in time";
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over"))));
+  world.Kill("demo-0-2");
+  EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+}
+
+TEST(LostMaster, IsNotReplacedByAnEmptyReplicaWhileThereIsAnother) {
+  World world = World::Healthy(1, 2);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  for (const char* pod : {"demo-0-1", "demo-0-2"}) {
+    world.Node(pod).server.replica_offset = 1;  // as after a restart
+    world.Node(pod).server.master_link_up = false;
+    world.Node(pod).server.master_link_down_seconds = -1;
+  }
+  world.Node("demo-0-2").server.keys = 100;
+  EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("let demo-0-2"), HasSubstr("take over"))));
+}
+
+// With storage: it may come back. Its replica was started anew, so that no election is won by it.
+TEST(LostMaster, WhoseReplicaNobodyElectsIsToldWithTheWayOut) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  world.Kill("demo-1-0");
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.pod == "demo-1-0"; });
+  auto& pod = world.Pod("demo-1-0");
+  pod.phase = "Pending";
+  pod.ready = false;
+  pod.ip.clear();
+  pod.trouble = "Unschedulable: volume node affinity conflict";
+  auto& server = world.Node("demo-1-1").server;
+  server.keys = 100;
+  server.master_link_up = false;
+  server.master_link_down_seconds = -1;
+  const Plan first = world.MakePlan();
+  EXPECT_EQ(first.reason, "WaitingForPods") << first.message;
+  auto& operation = world.observation.cluster.status["operation"];
+  operation = {{"step", "WaitingForPods"}, {"stepSince", "2026-11-23T05:50:00Z"}};
+  const Plan later = world.MakePlan();
+  EXPECT_EQ(later.reason, "ReplicaNotElected") << later.message;
+  EXPECT_THAT(later.message, AllOf(HasSubstr("demo-1-0"), HasSubstr("CLUSTER FAILOVER FORCE on demo-1-1")));
+  operation = {{"step", "ReplicaNotElected"}, {"stepSince", "2026-11-23T06:00:00Z"}};
+  EXPECT_EQ(world.MakePlan().reason, "ReplicaNotElected") << "and it stays so";
+}
+
+// Keys had been moved to a new master before it owned a slot, and it died.
+TEST(LostMaster, WithoutSlotsWhoseReplicaHasKeysIsToldWithTheWayOut) {
+  World world = World::Healthy(4, 1);
+  world.MoveAllSlots("demo-3-0", "demo-0-0");
+  world.observation.cluster.spec.rebalance.automatic = false;
+  world.Reincarnate("demo-3-0");
+  world.JoinAgain("demo-3-0");
+  world.Node("demo-3-0").quarantined = false;
+  world.Node("demo-3-1").server.keys = 3;
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("CLUSTER FAILOVER TAKEOVER on demo-3-1")) << world.MakePlan().step;
+}
+
+// All that answers is new and empty, and the shards that are to go are silent.
+TEST(LostShard, IsNotAssumedWhileAShardThatLeavesIsSilent) {
+  World world = World::Healthy(3, 1);
+  for (const char* pod : {"demo-0-0", "demo-0-1"}) world.Reincarnate(pod);
+  for (auto& node : world.observation.nodes) {
+    if (node.shard == 0) continue;
+    node.table.reset();
+    node.error = "no answer in time";
+  }
+  world.observation.cluster.spec.masters = 1;
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("assign slots"))));
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kWait;
+  EXPECT_FALSE(world.MakePlan().refusal);
+}
+
+// Not a new one: made anew over retained volumes, or restored.
+TEST(LostShard, OfAClusterOverOlderVolumesIsNotServedEmpty) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.ready_at.clear();
+  world.observation.cluster.created_at = "2026-11-23T06:00:00Z";
+  for (const char* pod : {"demo-1-0", "demo-1-1"}) world.Reincarnate(pod);
+  world.JoinAgain("demo-1-0");
+  world.JoinAgain("demo-1-1");
+  for (auto& node : world.observation.nodes) node.quarantined = false;
+  EXPECT_FALSE(world.MakePlan().refusal);
+  const reconciler::Json claim = {
+      {"metadata", {{"name", "data-demo-0-0"}, {"creationTimestamp", "2026-11-01T06:00:00Z"}}}};
+  world.observation.objects[{"PersistentVolumeClaim", "data-demo-0-0"}] =
+      std::make_shared<const reconciler::Json>(claim);
+  for (int i = 0; i < 2 && world.MakePlan().step == "join"; ++i) {
+    for (auto& node : world.observation.nodes) node.info.state_ok = false;
+  }
+  ASSERT_TRUE(world.MakePlan().refusal) << world.MakePlan().message;
+  EXPECT_EQ(world.MakePlan().refusal->reason, "DataLost");
+}
+
 // A master died a moment after its new replica's first synchronisation, before it told it of its slots: seen on real
 // servers (Rolling.ToADirectiveThatNoServer…).
 TEST(UnawareReplica, TakesTheSlotsThatItNeverHeardOf) {

@@ -136,9 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
                     {"Service demo", "another name"}},
         RefusalCase{"PodNameTaken", [](World& w) { w.Pod("demo-1-0").ours = false; }, "NameTaken", {"Pod demo-1-0"}},
         RefusalCase{"WrongPassword",
-                    [](World& w) {
-                      w.RefusePassword("demo-1-0");
-                    },
+                    [](World& w) { w.RefusePassword("demo-1-0"); },
                     "PasswordNotAccepted",
                     {"demo-1-0", "put back the password"}},
         RefusalCase{"Stranger",

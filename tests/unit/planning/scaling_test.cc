@@ -224,6 +224,14 @@ TEST(ScaleIn, DeletesNoTargetOfAMigrationOfTheServersOwn) {
   EXPECT_THAT(world.MakePlan().message, HasSubstr("waiting for its end"));
 }
 
+TEST(ScaleIn, DeletesNoTargetThatIsSilentWhileItsSourceGives) {
+  World world = WhileTheNewMasterIsATarget();
+  world.Node("demo-0-0").active_migrations = 1;
+  world.Node("demo-3-0").table.reset();
+  world.Node("demo-3-0").error = "no answer in time";
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("delete Pod"))));
+}
+
 // How many keys the source still has of it is not known, so that nothing is done about the slot itself.
 TEST(ScaleIn, DeletesNoTargetOfAnOpenSlot) {
   World world = WhileTheNewMasterIsATarget();
