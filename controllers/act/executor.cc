@@ -421,7 +421,7 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
                         Outcome& outcome, const std::stop_token& stop) {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
-    outcome.error = WhyNotToTrust(move->to, cluster);
+    if (!move->to_ending_pod) outcome.error = WhyNotToTrust(move->to, cluster);
     if (!outcome.error.empty()) return;
     Move(*move, cluster, password, outcome);
   } else if (const auto* failover = std::get_if<Failover>(&action)) {

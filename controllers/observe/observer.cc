@@ -191,19 +191,26 @@ void Observer::CollectPods(Observation& observation) const {
 Result<void> Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   auto& observation = look.observation;
   const auto& cluster = observation.cluster;
-  std::vector<NodeRequest> requests;
+  const bool moves_slots = reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) != nullptr;
   for (const auto& pod : observation.pods) {
-    if (pod.ip.empty() || pod.terminating || !pod.ours || pod.phase != "Running") continue;
-    NodeView node{.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, cluster.spec.port}};
+    if (pod.ip.empty() || !pod.ours || pod.phase != "Running" || (pod.terminating && !moves_slots)) continue;
+    auto& nodes = pod.terminating ? observation.ending : observation.nodes;
+    nodes.push_back({.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, cluster.spec.port}});
+  }
+  std::vector<NodeView*> asked;
+  for (auto* nodes : {&observation.nodes, &observation.ending}) {
+    for (auto& node : *nodes) asked.push_back(&node);
+  }
+  std::vector<NodeRequest> requests;
+  for (const NodeView* node : asked) {
     requests.push_back(
-        {node.endpoint,
+        {node->endpoint,
          look.password,
          {{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO"}, {"CONFIG", "GET", "repl-diskless-sync-delay"}}});
-    observation.nodes.push_back(std::move(node));
   }
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {
-    NodeView& node = observation.nodes[i];
+    NodeView& node = *asked[i];
     // Not silent: nobody looked.
     if (!results[i] && results[i].error().kind == RedisError::Kind::kFenced) {
       return reconciler::Fail(ErrorKind::kCancelled, results[i].error().message);
@@ -222,19 +229,20 @@ Result<void> Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
 // Where the keys of an unfinished migration are decides how it ends.
 void Observer::CountKeysInOpenSlots(Look& look, std::chrono::milliseconds budget) {
   std::set<Slot> open;
-  for (const auto& node : look.observation.nodes) {
-    if (!node.Answers() || !node.me().flags.master) continue;
-    for (const auto& slot : node.me().open_slots) open.insert(slot.slot);
+  std::vector<NodeView*> asked;
+  for (auto* nodes : {&look.observation.nodes, &look.observation.ending}) {
+    for (auto& node : *nodes) {
+      if (!node.Answers() || !node.me().flags.master) continue;
+      asked.push_back(&node);
+      for (const auto& slot : node.me().open_slots) open.insert(slot.slot);
+    }
   }
   if (open.empty()) return;
   std::vector<NodeRequest> requests;
-  std::vector<NodeView*> asked;
-  for (auto& node : look.observation.nodes) {
-    if (!node.Answers() || !node.me().flags.master) continue;
-    NodeRequest request{node.endpoint, look.password, {}, node.id()};
+  for (const NodeView* node : asked) {
+    NodeRequest request{node->endpoint, look.password, {}, node->id()};
     for (const Slot slot : open) request.commands.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(slot)});
     requests.push_back(std::move(request));
-    asked.push_back(&node);
   }
   const auto results = commander_.Run(requests, budget);
   for (size_t i = 0; i < results.size(); ++i) {

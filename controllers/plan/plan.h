@@ -75,6 +75,7 @@ struct MigrateSlots {
   NodeRef to;
   SlotSet slots;
   MigrationMethod method = MigrationMethod::kKeys;
+  bool to_ending_pod = false;  ///< Known, and meant: some of their keys are there already, and its successor gets them.
 };
 /// Ends what is left of a migration on one node: CLUSTER SETSLOT STABLE or, with an owner, NODE.
 struct SettleSlots {

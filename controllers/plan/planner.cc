@@ -28,6 +28,7 @@ struct Urgency {
 constexpr bool kAtOnce = false;
 constexpr auto kSteps = std::to_array<Urgency>({
     {steps::RefuseStrangers, kAtOnce},
+    {steps::CloseSlotsOfEndingPods, kAtOnce},
     {steps::ReplaceStuckPods, kAtOnce},
     {steps::AssignInitialSlots},
     {steps::TakeOver, kAtOnce},

@@ -44,6 +44,9 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> ReturnDeniedSlots(const Observation&, const ClusterView&);
 /// Gives owners a new epoch whom nodes that were away do not take for the owners of their slots.
 [[nodiscard]] std::optional<Plan> UpdateStaleViews(const Observation&, const ClusterView&);
+/// The same as CloseOpenSlots for slots of pods that are about to end, which wait for that for some seconds: their
+/// successors would know nothing of them.
+[[nodiscard]] std::optional<Plan> CloseSlotsOfEndingPods(const Observation&, const ClusterView&);
 /// Ends slot migrations that were left half-way.
 [[nodiscard]] std::optional<Plan> CloseOpenSlots(const Observation&, const ClusterView&);
 /// Deletes pods and objects of shards that are too many and own nothing any more.

@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
+#include <variant>
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
@@ -189,6 +191,37 @@ Plan LeaveToOthers(const Observation& observation, const ClusterView& view, cons
 }
 
 }  // namespace
+
+std::optional<Plan> CloseSlotsOfEndingPods(const Observation& observation, const ClusterView&) {
+  std::set<NodeId> ending;
+  std::set<Slot> open;
+  for (const auto& node : observation.ending) {
+    if (!node.Answers() || !node.me().flags.master) continue;
+    ending.insert(node.id());
+    for (const auto& slot : node.me().open_slots) open.insert(slot.slot);
+  }
+  if (open.empty()) return std::nullopt;
+  Observation with_them = observation;
+  std::ranges::move(with_them.ending, std::back_inserter(with_them.nodes));
+  with_them.ending.clear();
+  const ClusterView view = Merge(with_them);
+  if (std::ranges::any_of(view.answering, [](const NodeView* node) { return node->server.several_databases; })) {
+    return std::nullopt;  // CloseOpenSlots says why
+  }
+  Remedies remedies(view);
+  for (const Slot slot : open) remedies.Add(slot);
+  auto actions = remedies.Actions();
+  if (actions.empty()) return std::nullopt;
+  for (auto& action : actions) {
+    if (auto* move = std::get_if<MigrateSlots>(&action)) move->to_ending_pod = ending.contains(move->to.id);
+  }
+  Plan plan = DoAndPoll(observation, kStep, "ClosingOpenSlots",
+                        fmt::format("{} in the middle of a migration (first: {}), and a pod that takes part is ending",
+                                    text::Counted(open.size(), "slot is", "slots are"), *open.begin()),
+                        std::move(actions));
+  plan.migration = MigrationProgress{.slots_left = static_cast<int>(open.size())};
+  return plan;
+}
 
 std::optional<Plan> CloseOpenSlots(const Observation& observation, const ClusterView& view) {
   std::set<Slot> open;

@@ -3,6 +3,8 @@
 
 namespace slotwright::simulation {
 
+bool Effects::IsMissed() { return rates.missed_percent > 0 && simulator_.Random(1, 100) <= rates.missed_percent; }
+
 Effects::Fate Effects::Next(const std::string& what) {
   if (simulator_.Random(1, 100) <= rates.refused_percent) return Fate::kRefused;
   log_.push_back(what);

@@ -16,6 +16,7 @@ struct FaultRates {
   int crash_percent = 0;       ///< Of all effects: the process dies right after it.
   int lost_reply_percent = 0;  ///< It happens, and the operator is told that it timed out.
   int refused_percent = 0;     ///< It does not happen, and the operator is told so.
+  int missed_percent = 0;      ///< Of all questions: no answer in time.
 };
 
 /// Counts and logs effects on Kubernetes and on Redis alike.
@@ -25,6 +26,8 @@ class Effects {
 
   explicit Effects(Simulator& simulator) : simulator_(simulator) {}
 
+  /// Before a question: whether it gets no answer.
+  [[nodiscard]] bool IsMissed();
   /// Before an effect.
   [[nodiscard]] Fate Next(const std::string& what);
   /// After it; throws OperatorDied if this was the moment.

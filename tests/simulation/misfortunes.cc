@@ -13,6 +13,7 @@ namespace slotwright::simulation {
 namespace types = reconciler::types;
 
 void World::Misfortune(const std::string& what) {
+  AccuseOfLosses();
   if (effects.trace) effects.trace(what);
   last_misfortune_ = simulator.Now();
 }

@@ -188,6 +188,7 @@ World::Broken World::InspectDeletion(const std::string& pod) {
   for (const auto& [name, process] : processes_) {
     const auto its_place = ShardAndIndexOf("demo", name);
     if (name == pod || process.uid.empty() || !its_place || its_place->first != place->first) continue;
+    if (its_place->second >= least_pods_per_shard_) continue;  // it was to go as well
     if (!process.running || process.terminating) {
       broken.push_back(fmt::format("3: {} is deleted while {} of its shard is down", pod, name));
     }

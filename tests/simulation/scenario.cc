@@ -78,6 +78,7 @@ class Story {
     if (Chance(0, 1) == 0) rates.crash_percent = Chance(1, 8);
     if (Chance(0, 1) == 0) rates.lost_reply_percent = Chance(1, 8);
     if (Chance(0, 1) == 0) rates.refused_percent = Chance(1, 8);
+    if (Chance(0, 2) == 0) rates.missed_percent = Chance(1, 8);
     if (Chance(0, 3) == 0) world_.SetCacheLag(milliseconds(1), milliseconds(Chance(50, 2000)));
     if (Chance(0, 7) != 0) world_.look_delay = milliseconds(Chance(50, 300));
   }

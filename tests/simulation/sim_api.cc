@@ -79,7 +79,10 @@ Result<HttpResponse> SimApi::Send(const HttpRequest& request, std::stop_token st
   if (effects_ == nullptr) return Forward(request, stop);
   simulator_.RunFor(simulator_.RandomMs(1, 3));
   if (outage) return Fail(ErrorKind::kUnavailable, "the simulated API server is away");
-  if (request.method == "GET") return Forward(request, stop);
+  if (request.method == "GET") {
+    if (effects_->IsMissed()) return Fail(ErrorKind::kTimeout, "the simulated API server does not answer");
+    return Forward(request, stop);
+  }
   const auto fate = effects_->Next(request.method + " " + std::string(text::NextField(request.target, '?')));
   if (fate == Effects::Fate::kRefused) {
     const bool conflicts = request.method == "PATCH" && simulator_.Random(0, 1) == 0;

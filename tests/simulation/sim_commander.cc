@@ -66,6 +66,7 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
   }
   const auto change = std::ranges::find_if(request.commands, ChangesSomething);
   const bool changes = change != request.commands.end();
+  if (!changes && effects_.IsMissed()) return Fail(RedisError::Kind::kDeadline, "no answer in time");
   const auto fate = changes ? effects_.Next(Describe(*node, *change, request.commands.size())) : Effects::Fate::kNormal;
   if (fate == Effects::Fate::kRefused) return Fail(RedisError::Kind::kIo, "the connection broke");
   size_t carried_out = request.commands.size();

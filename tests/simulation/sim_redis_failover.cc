@@ -12,14 +12,14 @@ constexpr milliseconds kWritableDelay{2000};
 
 }  // namespace
 
-// The link leads to an address: a stranger who has it by now is copied like the master. It ends with the process at its
-// other end, however soon there is another one.
+// The link leads to an address: a stranger who has it by now is copied like the master, with the same password. It ends
+// with the process at its other end, however soon there is another one.
 void Node::Replicate() {
   if (Me().master) return;
   const Peer* master = Find(Me().master_id);
   if (master != nullptr && !master->noaddr) master_address_ = master->endpoint;
   const Node* source = master_address_ ? bus_.At(*master_address_) : nullptr;
-  const bool alive = source != nullptr && !source->hung && source->side == side;
+  const bool alive = source != nullptr && !source->hung && source->side == side && source->password_ == password_;
   const auto now = bus_.simulator.Now();
   if (!alive || source->run_id_ != linked_to_) {
     if (link_up_) link_lost_ = now;

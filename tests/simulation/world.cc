@@ -140,6 +140,16 @@ void World::PutSecret(const std::string& name, const std::string& key, const std
 
 void World::OnChange(const std::string& plural, const ObjectKey& key) {
   if (plural == kRedisClusters.plural) {
+    if (const auto object = server_.Stored(kRedisClusters, kCluster)) {
+      const int now = 1 + object->at("spec").value("replicasPerMaster", 1);
+      least_pods_per_shard_ = std::min(least_pods_per_shard_, now);
+      if (now != pods_per_shard_) {
+        pods_per_shard_ = now;
+        simulator.After(lag_high_ + std::chrono::seconds(3), [this, now] {
+          if (pods_per_shard_ == now) least_pods_per_shard_ = now;
+        });
+      }
+    }
     said_.reset();
     ready_.reset();
   }
@@ -379,6 +389,7 @@ void World::FinishPod(const ObjectKey& key, const std::string& uid) {
   Process& process = processes_[key.name];
   if (process.uid != uid) return;
   const Endpoint freed = process.endpoint;
+  AccuseOfLosses();
   StopProcess(key.name);
   if (!process.ended_by_operator) ExcuseWhatNobodyHas();
   process = {};

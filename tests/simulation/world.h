@@ -194,6 +194,7 @@ class World {
   [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot) const;
   [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
   void ExcuseAllBut(const std::vector<const Disk*>& copies);
+  void AccuseOfLosses();
   void ExcuseWhatNobodyHas();
   void ExcuseWhatIsHidden(const Node& owner, const std::string& key);
   void ExcuseAtElection(const Node& winner, bool by_themselves);
@@ -209,6 +210,8 @@ class World {
   std::set<std::string> to_be_evicted_;  // uids, as soon as a budget allows it
   reconciler::Json deleted_spec_;
   bool is_deleted_ = false;
+  int pods_per_shard_ = 0;
+  int least_pods_per_shard_ = 1000;  // of the specifications that the operator may be acting on
   std::unique_ptr<Life> life_;
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;

@@ -109,6 +109,21 @@ void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
   if (more > 0 && effects.trace) effects.trace(fmt::format("{} more writes are lost, and nobody is to blame", more));
 }
 
+// Before anybody dies or is elected there is nothing that could excuse what is gone. (But where a stranger with our
+// password comes to a dead master's address at once, Redis itself copies from it.)
+void World::AccuseOfLosses() {
+  if (is_deleted_ || (!strangers_.empty() && strangers_have_our_password_)) return;
+  const auto copies = Copies([](const std::string&) { return true; });
+  for (const auto& [key, written] : written_) {
+    std::set<int> held;
+    for (const Disk* disk : copies) held.merge(NumbersIn(ValueOf(*disk, key)));
+    for (const int number : written.acknowledged) {
+      if (held.contains(number) || written.excused.contains(number)) continue;
+      return Violated(fmt::format("1: {} of {} (slot {}) is nowhere any more", number, key, KeySlot(key)));
+    }
+  }
+}
+
 // A process ended, and not by our hand: what nobody else has is gone with it.
 void World::ExcuseWhatNobodyHas() {
   ExcuseAllBut(Copies([](const std::string&) { return true; }));
@@ -133,6 +148,7 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
 // the shard's servers has that answer; but how much one has that was started anew, from its files, nobody can say.
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (!IsOurs(winner)) return;
+  AccuseOfLosses();
   const Node* before = bus_.ById(winner.me().master_id);
   if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {
     const auto its = processes_.find(before->hostname().substr(0, before->hostname().find('.')));

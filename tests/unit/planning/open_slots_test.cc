@@ -47,6 +47,31 @@ TEST_F(OpenSlots, AtBothEndsAreFinishedThoughNothingHasMovedYet) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
 }
 
+// Its hook waits for that before it hands over: a successor would know of no open slot (simulation, seed 712822).
+TEST_F(OpenSlots, OfAPodThatEndsAreFinishedFirst) {
+  for (const char* pod : {"demo-0-0", "demo-1-0"}) {
+    SCOPED_TRACE(pod);
+    world = World::Healthy();
+    world.observation.cluster.status["operation"]["slotsLeft"] = 1;
+    Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
+    Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+    Keys(5, 2, 0);
+    auto& nodes = world.observation.nodes;
+    const auto ends = std::ranges::find(nodes, pod, &NodeView::pod);
+    world.observation.ending.push_back(*ends);
+    nodes.erase(ends);
+    world.Pod(pod).terminating = true;
+    const Plan plan = world.MakePlan();
+    ASSERT_EQ(plan.actions.size(), 1U) << plan.message;
+    const auto* move = std::get_if<MigrateSlots>(&plan.actions[0]);
+    ASSERT_NE(move, nullptr) << plan.message;
+    EXPECT_EQ(move->from.pod, "demo-0-0");
+    EXPECT_EQ(move->to.pod, "demo-1-0");
+    EXPECT_EQ(move->to_ending_pod, pod == std::string("demo-1-0"));
+    EXPECT_TRUE(plan.migration) << "they stay the operator's";
+  }
+}
+
 // Those are neither counted nor moved so, and would go with the slot (Valkey 9, documentation).
 TEST_F(OpenSlots, OfServersWithKeysInSeveralDatabasesAreLeftToAPerson) {
   Keys(5, 0, 0);
