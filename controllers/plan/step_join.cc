@@ -83,9 +83,11 @@ void AddReplicas(const ClusterView& view, std::vector<Action>& actions) {
   }
 }
 
-// A replica of a dead master may follow an address that a new node has by now; so may one that does not answer.
+// A replica of a dead master may follow an address that a new node has by now; so may one that does not answer, also of
+// a master that nobody lists who does.
 bool SomebodyMayFollowTheWrongNode(const Observation& observation, const ClusterView& view) {
   const bool all_answer = EveryPodAnswers(observation, view);
+  if (!all_answer && view.covered.size() < kSlotCount) return true;
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
     return absent.has_live_replicas || (absent.OwnsSlots() && !all_answer);
   });

@@ -308,6 +308,16 @@ TEST_F(Quarantine, LastsWhileAReplicaOfTheDeadMasterMayFollowItsAddressAndTheRep
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1 (64656d6f) take over from its dead master")));
 }
 
+// It missed one look, and of its master the others have never heard (simulation, seed 733276).
+TEST(QuarantineOfANewMaster, LastsWhileWhoIsSilentMayFollowAMasterThatNobodyElseKnows) {
+  World world = World::Healthy(1, 1);
+  world.Reincarnate("demo-0-0");
+  world.Node("demo-0-0").quarantined = true;
+  world.Node("demo-0-1").table.reset();
+  world.Node("demo-0-1").error = "no answer in time";
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy"))));
+}
+
 TEST_F(Quarantine, AReplicaThatWasInSyncWithAnEmptyMasterTakesOverToo) {
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")));
 }
