@@ -13,6 +13,7 @@ namespace slotwright::steps {
 namespace {
 
 constexpr const char* kReason = "ReturningSlots";
+constexpr std::chrono::seconds kPatience{3};
 
 // The highest epoch that is named: nobody's table prefers another claim, so no new epoch is needed.
 const NodeView* LastOwner(const ClusterView& view, Slot slot) {
@@ -43,8 +44,11 @@ std::optional<Plan> ReturnDeniedSlots(const Observation& observation, const Clus
   const std::string message =
       fmt::format("of {} slots each owner says that another one owns them: {}", denied.size(), denied.ToString());
   // Nodes are not all asked at the same moment: a slot that changes hands meanwhile looks like that for once. Who gets
-  // it back then would take writes for it until he hears of the new owner.
-  if (!HasLasted(observation, kReason)) return WaitForRedis(observation, "denied-slots", kReason, message);
+  // it back then would take writes for it until he hears of the new owner. While a person moves slots that may happen
+  // look by look, each time with other slots.
+  Plan wait = WaitForRedis(observation, "denied-slots", kReason, message);
+  wait.until_it_stands = true;
+  if (!Stands(observation, wait, kPatience)) return wait;
   std::vector<Action> actions;
   for (const auto& [owner, slots] : returned) actions.emplace_back(SettleSlots{RefTo(*owner), slots, owner->id()});
   return DoAndPoll(observation, "denied-slots", kReason, message, std::move(actions));

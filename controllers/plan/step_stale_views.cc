@@ -8,17 +8,21 @@
 // Or they give it to a node that is gone, with the epoch of the one that took over (seen on 7.0.15: a node came back
 // with the table of before, after its shard's master had become another one at the same address): clients are sent
 // nowhere.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <set>
+#include <string>
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
-#include "controllers/topology/text.h"
 
 namespace slotwright::steps {
 
 namespace {
 
 constexpr const char* kReason = "UpdatingViews";
+constexpr std::chrono::seconds kPatience{3};
 
 // A new epoch in the middle of a move could take the slot back.
 bool SlotsAreMoving(const ClusterView& view) {
@@ -54,10 +58,13 @@ std::optional<Plan> UpdateStaleViews(const Observation& observation, const Clust
   if (view.disagreement.empty() || !EveryPodAnswers(observation, view) || SlotsAreMoving(view)) return std::nullopt;
   const auto owners = OverruledOwners(view);
   if (owners.empty()) return std::nullopt;
-  const std::string message =
-      text::Counted(owners.size(), "owner of slots is", "owners of slots are") + " not known as such by all nodes";
-  // What gossip is about to put right looks the same for a moment.
-  if (!HasLasted(observation, kReason)) return WaitForRedis(observation, "stale-views", kReason, message);
+  std::set<std::string> pods;
+  for (const NodeView* owner : owners) pods.insert(owner->pod);
+  const std::string message = fmt::format("not all nodes know of {} that slots are theirs", fmt::join(pods, ", "));
+  // What gossip is about to put right looks the same for a moment, and each time another one's.
+  Plan wait = WaitForRedis(observation, "stale-views", kReason, message);
+  wait.until_it_stands = true;
+  if (!Stands(observation, wait, kPatience)) return wait;
   std::vector<Action> actions;
   for (const NodeView* owner : owners) actions.emplace_back(TakeNewEpoch{RefTo(*owner)});
   return DoAndPoll(observation, "stale-views", kReason, message, std::move(actions));

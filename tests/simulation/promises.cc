@@ -189,6 +189,9 @@ World::Broken World::InspectDeletion(const std::string& pod) {
     const auto its_place = ShardAndIndexOf("demo", name);
     if (name == pod || process.uid.empty() || !its_place || its_place->first != place->first) continue;
     if (its_place->second >= least_pods_per_shard_) continue;  // it was to go as well
+    // Of a process that has just ended nobody can have heard.
+    const bool unheard_of = simulator.Now() - process.stopped < kReportDelay + lag_high_ + std::chrono::seconds(1);
+    if (!process.running && !process.terminating && unheard_of) continue;
     if (!process.running || process.terminating) {
       broken.push_back(fmt::format("3: {} is deleted while {} of its shard is down", pod, name));
     }

@@ -182,7 +182,16 @@ class Story {
     if (only_copy && !storage_) return;
     harmed_ = true;
     // In the middle of whatever goes on nobody knows of the others whether they are copied.
-    switch (Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2)) {
+    const int kind = Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2);
+    if (!in_the_middle || Chance(0, 1) == 0) return Befall(pod, kind);
+    // Perhaps between a look and what is done about it.
+    world_.simulator.After(milliseconds(Chance(0, 3000)), [this, pod = pod, kind] {
+      if (storage_ || world_.IsCopied(pod)) Befall(pod, kind);
+    });
+  }
+
+  void Befall(const std::string& pod, int kind) {
+    switch (kind) {
       case 0:
         world_.KillContainer(pod);
         break;
@@ -203,9 +212,10 @@ class Story {
         // Until probes have failed, a budget takes it for a copy.
         if (Chance(0, 1) == 0) {
           world_.Hang(pod, seconds(40));
-          world_.Run(seconds(15));
+          if (!storage_) world_.Run(seconds(15));
         }
-        world_.Drain(Chance(0, kMachines - 1));
+        world_.simulator.After(seconds(storage_ ? Chance(0, 15) : 0),
+                               [this, machine = Chance(0, kMachines - 1)] { world_.Drain(machine); });
         break;
       case 7:
         world_.DeleteAllPods();
@@ -216,7 +226,7 @@ class Story {
         world_.KillContainer(pod, true);
         break;
       default:
-        world_.Partition(SomeOf(pods), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
+        world_.Partition(SomeOf(world_.Pods()), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
     }
   }
 

@@ -383,6 +383,7 @@ void World::StopProcess(const std::string& pod) {
   if (node != nullptr && keeps_its_claim) volumes_["data-" + pod] = node->disk();
   bus_.Stop(process.endpoint);
   process.running = false;
+  process.stopped = simulator.Now();
 }
 
 void World::FinishPod(const ObjectKey& key, const std::string& uid) {

@@ -124,6 +124,7 @@ class World {
     int restarts = 0;
     MonotonicTime created;
     MonotonicTime started;
+    MonotonicTime stopped;
     bool has_volume = false;
     std::string claim_uid;  // of its volume, as it starts
     bool terminating = false;

@@ -147,10 +147,12 @@ TEST_F(DeniedSlots, GoBackToWhoeverHadThemLastOnceThatIsSure) {
   EXPECT_THAT(world.Actions(), IsEmpty());
   EXPECT_EQ(world.MakePlan().reason, "ReturningSlots");
   auto& operation = world.observation.cluster.status["operation"];
-  operation = {{"step", "ReturningSlots"}, {"stepSince", "2026-11-23T05:59:58Z"}};
+  operation = {{"step", "ReturningSlots"}, {"reason", world.MakePlan().message}, {"stepSince", "2026-11-23T05:59:58Z"}};
   EXPECT_THAT(world.Actions(), IsEmpty());
   operation["stepSince"] = "2026-11-23T05:59:57Z";
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("tell demo-1-0"), HasSubstr("owns slots 7"))));
+  operation["reason"] = "the same of another slot: somebody moves them, one after the other";
+  EXPECT_THAT(world.Actions(), IsEmpty());
   operation["step"] = "Rebalancing";
   EXPECT_THAT(world.Actions(), IsEmpty());
 }
@@ -180,7 +182,8 @@ TEST(StaleViews, AreOvercomeByANewEpochOfTheOwner) {
   owner.slots = owner.slots - slot;
   EXPECT_EQ(world.MakePlan().reason, "UpdatingViews");
   EXPECT_THAT(world.Actions(), IsEmpty()) << "gossip may be about to put it right";
-  world.observation.cluster.status["operation"] = {{"step", "UpdatingViews"}, {"stepSince", "2026-11-23T05:59:57Z"}};
+  world.observation.cluster.status["operation"] = {
+      {"step", "UpdatingViews"}, {"reason", world.MakePlan().message}, {"stepSince", "2026-11-23T05:59:57Z"}};
   EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-0-0 ")));
   world.Node("demo-1-0").active_migrations = 1;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "it could take back what is moving";
@@ -208,7 +211,8 @@ TEST(StaleViews, OfANodeThatIsGoneAreOvercomeToo) {
   owner.slots = {};
   world.Node("demo-2-1").table->lines.push_back(gone);
   EXPECT_EQ(world.MakePlan().reason, "UpdatingViews");
-  world.observation.cluster.status["operation"] = {{"step", "UpdatingViews"}, {"stepSince", "2026-11-23T05:59:57Z"}};
+  world.observation.cluster.status["operation"] = {
+      {"step", "UpdatingViews"}, {"reason", world.MakePlan().message}, {"stepSince", "2026-11-23T05:59:57Z"}};
   EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-1-0 ")));
   world.Line("demo-1-0", "demo-1-0").config_epoch += 1;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
