@@ -89,8 +89,8 @@ struct Observation {
   std::map<std::pair<std::string, std::string>, reconciler::ObjectPtr> objects;
   std::vector<PodView> pods;    ///< Sorted by shard and index.
   std::vector<NodeView> nodes;  ///< One for each pod that has an address and is not terminating.
-  /// Of those that are terminating and still run. Asked only while slots are being moved: what of them is open has to be
-  /// closed before they hand over.
+  /// Of those that are terminating and still run. Asked only while slots are being moved: what of them is open has to
+  /// be closed before they hand over.
   std::vector<NodeView> ending;
 
   /// How many shards exist or should: 0 … masters-1, and above them those that have not been taken away yet. A shard

@@ -37,7 +37,7 @@ struct ClusterView {
     bool inherited = false;  ///< Another node of its shard owns slots: it was elected, and has what this one had.
     [[nodiscard]] bool OwnsSlots() const { return !slots.empty(); }
     /// Some of them nobody else serves. Who was cut off may still give it what has long had another owner.
-    [[nodiscard]] bool IsMissed(const SlotSet& covered) const { return !(slots - covered).empty(); }
+    [[nodiscard]] bool IsMissed(const SlotSet& served) const { return !(slots - served).empty(); }
     /// Nobody needs it: all that is left to do is to forget it.
     [[nodiscard]] bool LeftOver() const { return !OwnsSlots() && !has_live_replicas && (removed || replaced); }
     std::vector<const NodeView*> viewers;  ///< Those that list it, handshakes left out.
