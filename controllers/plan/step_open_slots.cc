@@ -192,6 +192,18 @@ Plan LeaveToOthers(const Observation& observation, const ClusterView& view, cons
 
 }  // namespace
 
+namespace {
+
+// On its volume, or with a replica that takes over. Otherwise what has not gone there yet is better kept.
+bool LeavesItsData(const Observation& observation, const NodeId& master) {
+  return observation.cluster.spec.storage.has_value() ||
+         std::ranges::any_of(observation.nodes, [&](const NodeView& node) {
+           return node.Answers() && node.me().master == master && node.InSync();
+         });
+}
+
+}  // namespace
+
 std::optional<Plan> CloseSlotsOfEndingPods(const Observation& observation, const ClusterView&) {
   std::set<NodeId> ending;
   std::set<Slot> open;
@@ -211,10 +223,14 @@ std::optional<Plan> CloseSlotsOfEndingPods(const Observation& observation, const
   Remedies remedies(view);
   for (const Slot slot : open) remedies.Add(slot);
   auto actions = remedies.Actions();
-  if (actions.empty()) return std::nullopt;
   for (auto& action : actions) {
     if (auto* move = std::get_if<MigrateSlots>(&action)) move->to_ending_pod = ending.contains(move->to.id);
   }
+  std::erase_if(actions, [&](const Action& action) {
+    const auto* move = std::get_if<MigrateSlots>(&action);
+    return move != nullptr && move->to_ending_pod && !LeavesItsData(observation, move->to.id);
+  });
+  if (actions.empty()) return std::nullopt;
   Plan plan = DoAndPoll(observation, kStep, "ClosingOpenSlots",
                         fmt::format("{} in the middle of a migration (first: {}), and a pod that takes part is ending",
                                     text::Counted(open.size(), "slot is", "slots are"), *open.begin()),

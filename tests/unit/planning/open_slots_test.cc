@@ -69,6 +69,9 @@ TEST_F(OpenSlots, OfAPodThatEndsAreFinishedFirst) {
     EXPECT_EQ(move->to.pod, "demo-1-0");
     EXPECT_EQ(move->to_ending_pod, pod == std::string("demo-1-0"));
     EXPECT_TRUE(plan.migration) << "they stay the operator's";
+    for (auto& node : nodes) node.server.master_link_up = false;
+    EXPECT_EQ(world.MakePlan().step == "open-slots", pod == std::string("demo-0-0"))
+        << "nobody takes over from a target";
   }
 }
 
