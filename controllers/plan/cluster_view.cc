@@ -181,17 +181,26 @@ bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
   });
 }
 
-const NodeView* WhoRefusesThePassword(const Observation& observation, const ClusterView& view) {
+bool IsConnected(const Observation& observation, const ClusterView& view, const NodeView& node) {
   const auto& cluster = observation.cluster;
-  const auto is_ours = [&](const NodeView& node) {
-    if (view.answering.empty()) return true;  // nobody can tell
-    return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
-      return absent.connected && absent.hostname == HostnameOf(cluster.ns, cluster.name, node.pod);
-    });
-  };
-  const auto found =
-      std::ranges::find_if(observation.nodes, [&](const NodeView& node) { return node.unauthorized && is_ours(node); });
-  return found == observation.nodes.end() ? nullptr : &*found;
+  return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+    return absent.connected && absent.hostname == HostnameOf(cluster.ns, cluster.name, node.pod);
+  });
+}
+
+const NodeView* WhoRefusesThePassword(const Observation& observation, const ClusterView& view) {
+  // New ones that know nobody can say nothing about the others.
+  const bool anybody_knows =
+      std::ranges::any_of(view.answering, [](const NodeView* node) { return node->table->lines.size() > 1; });
+  const NodeView* first = nullptr;
+  int refusing = 0;
+  int accepting = 0;
+  for (const auto& node : observation.nodes) {
+    accepting += node.Answers() || node.loading ? 1 : 0;
+    if (!node.unauthorized || (anybody_knows && !IsConnected(observation, view, node))) continue;
+    if (refusing++ == 0) first = &node;
+  }
+  return refusing >= accepting ? first : nullptr;
 }
 
 bool NodesCouldBeAsked(const Observation& observation, const ClusterView& view) {

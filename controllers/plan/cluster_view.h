@@ -68,11 +68,15 @@ struct ClusterView {
 /// No pod is without a node that answers: what else the tables list is none of them.
 [[nodiscard]] bool EveryPodAnswers(const Observation& observation, const ClusterView& view);
 
-/// A node of ours does not accept the password: the others reach it over the bus, which needs none. Whom they do not
-/// reach may be somebody else's server, at the address of a pod that is gone; it counts as silent.
+/// A node of ours that does not accept the password, if as many of ours do not as do. Whom the others reach over the
+/// bus, which needs none, is ours. Whom they do not may be somebody else's server, at the address of a pod that is
+/// gone. Who is not of these counts as silent.
 [[nodiscard]] const NodeView* WhoRefusesThePassword(const Observation& observation, const ClusterView& view);
 
 /// Without a password that they accept nothing is known about the nodes.
+/// The answering nodes reach it over the bus.
+[[nodiscard]] bool IsConnected(const Observation& observation, const ClusterView& view, const NodeView& node);
+
 [[nodiscard]] bool NodesCouldBeAsked(const Observation& observation, const ClusterView& view);
 
 [[nodiscard]] ClusterView Merge(const Observation& observation);

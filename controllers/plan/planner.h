@@ -26,8 +26,8 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> EnsurePods(const Observation&, const ClusterView&);
 /// Refuses when a stranger is in the node table.
 [[nodiscard]] std::optional<Plan> RefuseStrangers(const Observation&, const ClusterView&);
-/// Deletes pods that do not run and would not be made like this, or at all, any more: what lets a reverted change
-/// recover.
+/// Deletes pods that do not run and would not be made like this, or at all, any more (what lets a reverted change
+/// recover), and pods that have ended.
 [[nodiscard]] std::optional<Plan> ReplaceStuckPods(const Observation&, const ClusterView&);
 /// Gives slots that nobody ever owned to the masters of a cluster that is being created.
 [[nodiscard]] std::optional<Plan> AssignInitialSlots(const Observation&, const ClusterView&);
@@ -79,9 +79,9 @@ namespace steps {
 /// Masters that no majority can replace, and that may still come back with writes: what a person can do. Nothing if
 /// there are none.
 [[nodiscard]] std::optional<std::string> DescribeLostMajority(const Observation&, const ClusterView&);
-/// A master that may come back with its data, and whose replica could be elected and is not; once that has lasted.
+/// A master that may come back with its data, and whose replica could be elected and will not be: what a person can do.
 [[nodiscard]] std::optional<std::string> DescribeUnelected(const Observation&, const ClusterView&);
-inline constexpr const char* kUnelected = "ReplicaNotElected";
+inline constexpr const char* kUnelected = "AwaitingElection";
 }  // namespace steps
 
 /// It has no link, and goes on asking where its master was before, though it knows where it is: a server that hears of

@@ -27,18 +27,25 @@ Finding MissingPods(const Observation& observation) {
                                          waiting == 1 ? "does" : "do", first)}};
 }
 
-Finding SilentNodes(const Observation& observation) {
+std::string WhyUnauthorized(const Observation& observation, const ClusterView& view, const NodeView& node) {
+  return IsConnected(observation, view, node)
+             ? "does not accept the password, as it was started with another one: put that back, or, if it is a "
+               "replica, delete its pod"
+             : "does not accept the password, and no node reaches it: its address may be another server's by now, or "
+               "it "
+               "was started with another password and is new, then delete its pod";
+}
+
+Finding SilentNodes(const Observation& observation, const ClusterView& view) {
   int silent = 0;
   std::string first;
   for (const auto& node : observation.nodes) {
     if (node.Answers()) continue;
     ++silent;
-    const std::string why = node.foreign   ? "is not the node of that pod; its address was reused"
-                            : node.loading ? "is loading its data"
-                            : node.unauthorized
-                                ? "does not accept the password, and no node reaches it: its address may be "
-                                  "another server's by now"
-                                : node.error;
+    const std::string why = node.foreign        ? "is not the node of that pod; its address was reused"
+                            : node.loading      ? "is loading its data"
+                            : node.unauthorized ? WhyUnauthorized(observation, view, node)
+                                                : node.error;
     if (first.empty()) first = fmt::format("{} at {}: {}", node.pod, node.endpoint.ToString(), why);
   }
   if (silent == 0) return std::nullopt;
@@ -170,7 +177,7 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
     plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier
     return plan;
   }
-  for (const Finding& finding : {SilentNodes(observation), AbsentNodes(view), Disagreement(view),
+  for (const Finding& finding : {SilentNodes(observation, view), AbsentNodes(view), Disagreement(view),
                                  Roles(observation, view), FullDisks(observation, view), States(view)}) {
     if (finding) return WaitForRedis(observation, "health", finding->first, finding->second);
   }

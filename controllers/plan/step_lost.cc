@@ -72,14 +72,26 @@ const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
 
 // It may have more than those that answer, and is about to say so: it loads its data, or missed one look. Whom the
 // others do not reach either may never come back.
-bool MayHaveABetterOne(const Observation& observation, const ClusterView& view, const NodeView& replica) {
-  const auto& cluster = observation.cluster;
-  return std::ranges::any_of(observation.nodes, [&](const NodeView& node) {
-    if (node.shard != replica.shard || node.Answers()) return false;
-    return node.loading || std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
-             return absent.connected && absent.hostname == HostnameOf(cluster.ns, cluster.name, node.pod);
-           });
+const NodeView* WhoMayHaveMore(const Observation& observation, const ClusterView& view, const NodeView& replica) {
+  const auto found = std::ranges::find_if(observation.nodes, [&](const NodeView& node) {
+    return node.shard == replica.shard && !node.Answers() && (node.loading || IsConnected(observation, view, node));
   });
+  return found == observation.nodes.end() ? nullptr : &*found;
+}
+
+// Nothing once that has been waited for for long enough: the slots are not served meanwhile.
+std::optional<Plan> WaitForABetterOne(const Observation& observation, const ClusterView& view, const NodeView& replica,
+                                      const std::string& what) {
+  const NodeView* other = WhoMayHaveMore(observation, view, replica);
+  if (other == nullptr) return std::nullopt;
+  const std::chrono::seconds patience = other->loading ? std::chrono::minutes(5) : std::chrono::seconds(30);
+  Plan wait = WaitForRedis(
+      observation, "takeover", "AwaitingReplica",
+      fmt::format("{}; {} can take over, but {} {}, and may have more: it is waited for, for {} s", what, replica.pod,
+                  other->pod, other->loading ? "loads its data" : "does not answer", patience.count()));
+  wait.until_it_stands = true;
+  if (Stands(observation, wait, patience)) return std::nullopt;
+  return wait;
 }
 
 // CLUSTER FAILOVER TAKEOVER takes all slots that the replica gives its master, also those that others own by now. It
@@ -177,6 +189,7 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   const auto lost = LostMasters(view);
   if (lost.empty()) return TakeOverFromSlotless(observation, view);
   const std::string what = HowManyAreLost(view, lost);
+  std::optional<Plan> wait;
   for (const auto* master : lost) {
     const bool can_elect = CanBeReplacedByVotes(view, *master);
     const NodeView* replica = BestReplicaOf(view, master->id);
@@ -197,7 +210,10 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
     }
     if (!IsFenced(observation, view, *master)) continue;
     if (KnowsNothing(*replica) && !MayServeEmpty(observation)) continue;
-    if (MayHaveABetterOne(observation, view, *replica)) continue;
+    if (auto first = WaitForABetterOne(observation, view, *replica, what)) {
+      wait = std::move(first);
+      continue;
+    }
     // One at a time: each takes an epoch of its own.
     if (!can_elect) {
       if (WouldTakeFromOthers(view, *replica, master->id)) continue;
@@ -212,7 +228,7 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
     return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
               {Failover{RefTo(*replica), master->hostname, true}});
   }
-  return std::nullopt;
+  return wait;
 }
 
 std::optional<std::string> DescribeLostMajority(const Observation& observation, const ClusterView& view) {
@@ -244,15 +260,13 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
 }
 
 std::optional<std::string> DescribeUnelected(const Observation& observation, const ClusterView& view) {
-  const std::chrono::seconds patience(FailoverWaitSeconds(observation.cluster) + 15);
-  if (TimeInStep(observation) < patience && !HasLasted(observation, kUnelected, std::chrono::seconds(0))) {
-    return std::nullopt;
-  }
+  const int patience = FailoverWaitSeconds(observation.cluster) + 15;
   for (const auto* master : LostMasters(view)) {
     const NodeView* replica = BestReplicaOf(view, master->id);
     const std::string name = PodBehind(observation, *master);
     if (replica == nullptr || name.empty() || KnowsNothing(*replica)) continue;
     if (!CanBeReplacedByVotes(view, *master) || IsFenced(observation, view, *master)) continue;
+    if (!replica->server.NeverHadALink() && replica->server.master_link_down_seconds < patience) continue;
     return fmt::format(
         "{0} is away, and {1}, which has a copy of what it had, is not elected: it was started anew or has been "
         "without "

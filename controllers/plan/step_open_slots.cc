@@ -218,7 +218,7 @@ std::optional<Plan> CloseSlotsOfEndingPods(const Observation& observation, const
   with_them.ending.clear();
   const ClusterView view = Merge(with_them);
   if (std::ranges::any_of(view.answering, [](const NodeView* node) { return node->server.several_databases; })) {
-    return std::nullopt;  // CloseOpenSlots says why
+    return std::nullopt;  // a person has to move those
   }
   Remedies remedies(view);
   for (const Slot slot : open) remedies.Add(slot);

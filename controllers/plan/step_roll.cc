@@ -106,11 +106,26 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
 
 }  // namespace
 
+namespace {
+
+// A replica too many that has not come to run; why is not always known (a volume that cannot be mounted). It is
+// evicted, and nobody evicts while another pod of its shard is away. Shards that leave are not for this step.
+bool IsIdleSurplus(const Observation& observation, const PodView& pod) {
+  const auto& spec = observation.cluster.spec;
+  if (pod.phase != "Pending" || pod.shard >= spec.masters || IsWanted(observation, pod.shard, pod.index)) return false;
+  for (int index = 0; index < spec.pods_per_shard(); ++index) {
+    const PodView* other = observation.FindPod(PodNameOf(observation.cluster.name, pod.shard, index));
+    if (other == nullptr || other->terminating) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::optional<Plan> ReplaceStuckPods(const Observation& observation, const ClusterView& view) {
-  // Why one has not come to run yet is not always known (a volume that cannot be mounted).
   const auto is_stuck = [&](const PodView& pod) {
     if (pod.ready || pod.terminating || !pod.ours) return false;
-    return !pod.trouble.empty() || (pod.phase == "Pending" && !IsWanted(observation, pod.shard, pod.index));
+    return !pod.trouble.empty() || IsIdleSurplus(observation, pod);
   };
   if (std::ranges::none_of(observation.pods, is_stuck)) return std::nullopt;
   const PodTemplate current(observation.cluster);

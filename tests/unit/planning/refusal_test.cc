@@ -136,7 +136,9 @@ INSTANTIATE_TEST_SUITE_P(
                     {"Service demo", "another name"}},
         RefusalCase{"PodNameTaken", [](World& w) { w.Pod("demo-1-0").ours = false; }, "NameTaken", {"Pod demo-1-0"}},
         RefusalCase{"WrongPassword",
-                    [](World& w) { w.RefusePassword("demo-1-0"); },
+                    [](World& w) {
+                      for (const char* pod : {"demo-1-0", "demo-1-1", "demo-2-1"}) w.RefusePassword(pod);
+                    },
                     "PasswordNotAccepted",
                     {"demo-1-0", "put back the password"}},
         RefusalCase{"Stranger",
@@ -288,6 +290,27 @@ TEST(WrongPassword, OfWhomNobodyReachesHoldsUpNothing) {
   EXPECT_THAT(world.Actions(), Contains("create Pod demo-2-1"));
 }
 
+// One that started anew after the Secret was changed has the new one, and knows nobody.
+TEST(WrongPassword, IsToldThoughWhoAcceptsItKnowsNobody) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-1-1");
+  for (const auto& node : std::vector(world.observation.nodes)) {
+    if (node.pod != "demo-1-1") world.RefusePassword(node.pod);
+  }
+  ASSERT_TRUE(world.MakePlan().refusal) << world.MakePlan().message;
+  EXPECT_EQ(world.MakePlan().refusal->reason, "PasswordNotAccepted");
+}
+
+// Put right, and one has the changed one still.
+TEST(WrongPassword, OfOneOfOursHoldsUpNothingButItself) {
+  World world = World::Healthy(3, 1);
+  world.RefusePassword("demo-1-1");
+  EXPECT_FALSE(world.MakePlan().refusal);
+  EXPECT_THAT(world.MakePlan().message, AllOf(HasSubstr("demo-1-1"), HasSubstr("put that back")));
+  world.RemovePod("demo-2-1");
+  EXPECT_THAT(world.Actions(), Contains("create Pod demo-2-1"));
+}
+
 TEST(InvalidSpecification, OfAClusterThatIsNotFormedIsNotActedUpon) {
   World world;
   world.RemovePod("demo-1-1");
@@ -297,7 +320,7 @@ TEST(InvalidSpecification, OfAClusterThatIsNotFormedIsNotActedUpon) {
 
 TEST(InvalidSpecification, BesideAnotherRefusalSaysBothOnce) {
   World world = World::Healthy();
-  world.RefusePassword("demo-1-0");
+  for (const char* pod : {"demo-1-0", "demo-1-1", "demo-2-1"}) world.RefusePassword(pod);
   world.observation.cluster.spec.config["dir"] = "/x";
   const Plan plan = world.MakePlan();
   ASSERT_TRUE(plan.refusal);

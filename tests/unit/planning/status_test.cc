@@ -67,7 +67,7 @@ TEST(Status, DoesNotKnowTheSlotsWithoutThePassword) {
 
 TEST(Status, DoesNotKnowTheSlotsWithoutAPasswordThatIsAccepted) {
   World world = World::Healthy();
-  world.RefusePassword("demo-1-0");
+  for (const auto& node : std::vector(world.observation.nodes)) world.RefusePassword(node.pod);
   EXPECT_EQ(ConditionIn(StatusOf(world), "SlotsCovered"), "Unknown");
 }
 
