@@ -89,6 +89,10 @@ class Node {
   [[nodiscard]] MonotonicTime booted() const { return booted_; }
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool ever_synced() const { return ever_synced_; }
+  /// A replica hears what its master has done by now.
+  void CatchUp() {
+    if (link_up_) Replicate();
+  }
   [[nodiscard]] bool state_ok() const { return state_ok_; }
   [[nodiscard]] std::int64_t KeyCount() const;
 

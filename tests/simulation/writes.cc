@@ -125,7 +125,10 @@ void World::AccuseOfLosses() {
 }
 
 // A process ended, and not by our hand: what nobody else has is gone with it.
+// Also a key that had just gone to another master, and that no replica of that one has yet: what the replica of the one
+// that gave it has of it will be gone in a moment.
 void World::ExcuseWhatNobodyHas() {
+  for (Node* node : Ours()) node->CatchUp();
   ExcuseAllBut(Copies([](const std::string&) { return true; }));
 }
 

@@ -56,6 +56,34 @@ TEST(ObserverTest, TakesNoNodeForSilentThatItWasNotAllowedToAsk) {
   EXPECT_EQ(none.error().kind, reconciler::ErrorKind::kCancelled);
 }
 
+// What of them is open has to be closed before they hand over.
+TEST(ObserverTest, AsksPodsThatEndWhileSlotsAreBeingMoved) {
+  RedisCluster cluster;
+  cluster.ns = "default";
+  cluster.name = "demo";
+  cluster.uid = "uid";
+  Caches caches;
+  Json pod = DesiredPod(cluster, 0, 0);
+  pod["status"] = {{"podIP", "10.0.0.1"}, {"phase", "Running"}};
+  pod["metadata"]["deletionTimestamp"] = "2026-11-30T15:00:00Z";
+  caches.pods.Upsert(pod);
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [](const HttpRequest&, std::stop_token) {
+    const Json secret = {{"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
+    return HttpResponse{.status = 200, .body = secret.dump()};
+  };
+  reconciler::FakeClock clock;
+  const reconciler::Client client(api, {}, clock);
+  Nobody nobody;
+  Observer observer(client, caches, nobody, clock);
+  EXPECT_TRUE(observer.Observe(cluster)->observation.ending.empty());
+  cluster.status["operation"]["slotsLeft"] = 1;
+  const auto look = observer.Observe(cluster);
+  EXPECT_TRUE(look->observation.nodes.empty());
+  ASSERT_EQ(look->observation.ending.size(), 1U);
+  EXPECT_EQ(look->observation.ending[0].pod, "demo-0-0");
+}
+
 // Between the two looks no cache showed that the first cluster was gone.
 TEST(ObserverTest, TakesNoPasswordOfANamesakeThatWasDeleted) {
   RedisCluster cluster;

@@ -280,6 +280,9 @@ TEST(ScaleInReplicas, TakesAwayPodsThatHaveNotComeToRun) {
   world.observation.cluster.spec.replicas_per_master = 1;
   world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-0-2", "evict Pod demo-1-2"));
+  // Nobody would grant that one, and everything else would wait for it.
+  world.Pod("demo-0-0").terminating = true;
+  EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-1-2"));
 }
 
 TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
