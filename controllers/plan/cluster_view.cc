@@ -77,7 +77,8 @@ bool HasSuccessor(const Observation& observation, const ClusterView& view, const
 // over, or was elected, when they were dead.
 bool WasRemoved(const Observation& observation, const ClusterView& view, const ClusterView::Absent& node) {
   const auto& cluster = observation.cluster;
-  if (!cluster.formed_at.empty() && view.covered.size() < kSlotCount) return false;
+  const bool has_owners = !cluster.formed_at.empty() || !view.claimed.empty();  // or it is made over volumes
+  if (has_owners && view.covered.size() < kSlotCount) return false;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, node.hostname);
   if (!place || IsWanted(observation, place->first, place->second)) return false;
   return observation.FindPod(PodNameOf(cluster.name, place->first, place->second)) == nullptr;

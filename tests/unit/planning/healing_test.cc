@@ -308,6 +308,22 @@ TEST_F(Quarantine, LastsWhileAReplicaOfTheDeadMasterMayFollowItsAddressAndTheRep
   EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1 (64656d6f) take over from its dead master")));
 }
 
+// Made anew over its volumes, with fewer replicas: one that is not to come back was its shard's master in the end,
+// which the first node that answers does not know (simulation, seed 1141).
+TEST(Healing, ForgetsNobodyWhoMayOwnSlotsOfAClusterThatIsMadeAnew) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.formed_at.clear();
+  world.observation.cluster.spec.replicas_per_master = 0;
+  world.TakeObjectsAsDesired();
+  for (const char* pod : {"demo-0-1", "demo-1-1", "demo-2-1"}) {
+    world.Kill(pod);
+    world.RemovePod(pod);
+  }
+  std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.index > 0; });
+  for (const char* pod : {"demo-1-0", "demo-2-0"}) world.Node(pod).table.reset();
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+}
+
 // It missed one look, and of its master the others have never heard (simulation, seed 733276).
 TEST(QuarantineOfANewMaster, LastsWhileWhoIsSilentMayFollowAMasterThatNobodyElseKnows) {
   World world = World::Healthy(1, 1);
