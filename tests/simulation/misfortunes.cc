@@ -129,8 +129,8 @@ void World::Drain(int machine) {
 
 void World::Evict(const std::string& pod, const std::string& uid) {
   const auto found = processes_.find(pod);
-  to_be_evicted_.erase(uid);
   if (found == processes_.end() || found->second.uid != uid || found->second.terminating) return;
+  to_be_evicted_.insert(uid);
   last_misfortune_ = simulator.Now();
   const reconciler::Json eviction = {{"apiVersion", "policy/v1"},
                                      {"kind", "Eviction"},
@@ -142,7 +142,6 @@ void World::Evict(const std::string& pod, const std::string& uid) {
   request.body = eviction.dump();
   request.headers["Content-Type"] = "application/json";
   const auto response = users_way_->Send(request, {});
-  to_be_evicted_.insert(uid);
   if (response && response->status < 300) {
     if (effects.trace) effects.trace(pod + " is evicted");
     InspectEviction(pod);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controllers/rediscluster_controller.h"
@@ -194,6 +195,7 @@ class World {
   void Write();
   [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot) const;
   [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
+  [[nodiscard]] std::vector<std::pair<std::string, int>> MissingFrom(const std::vector<const Disk*>& copies) const;
   void ExcuseAllBut(const std::vector<const Disk*>& copies);
   void AccuseOfLosses();
   void ExcuseWhatNobodyHas();
@@ -208,7 +210,7 @@ class World {
   std::map<std::string, std::optional<Disk>> volumes_;  // by claim; survive pods
   std::map<std::string, Endpoint> strangers_;           // by hostname
   bool strangers_have_our_password_ = false;
-  std::set<std::string> to_be_evicted_;  // uids, as soon as a budget allows it
+  std::set<std::string> to_be_evicted_;  // uids; some still are, as soon as a budget allows it
   reconciler::Json deleted_spec_;
   bool is_deleted_ = false;
   int pods_per_shard_ = 0;

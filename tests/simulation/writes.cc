@@ -95,33 +95,37 @@ std::vector<const Disk*> World::Copies(const std::function<bool(const std::strin
   return copies;
 }
 
-// Of a deleted cluster either all is meant to go, or nothing.
-void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
-  if (is_deleted_) return;
-  int more = 0;
-  for (auto& [key, written] : written_) {
+// Acknowledged writes that none of them holds, and that nothing excuses: key and number. Of a deleted cluster either
+// all is meant to go, or nothing.
+std::vector<std::pair<std::string, int>> World::MissingFrom(const std::vector<const Disk*>& copies) const {
+  std::vector<std::pair<std::string, int>> missing;
+  if (is_deleted_) return missing;
+  for (const auto& [key, written] : written_) {
     std::set<int> held;
     for (const Disk* disk : copies) held.merge(NumbersIn(ValueOf(*disk, key)));
     for (const int number : written.acknowledged) {
-      if (!held.contains(number)) more += written.excused.insert(number).second ? 1 : 0;
+      if (!held.contains(number) && !written.excused.contains(number)) missing.emplace_back(key, number);
     }
   }
-  if (more > 0 && effects.trace) effects.trace(fmt::format("{} more writes are lost, and nobody is to blame", more));
+  return missing;
+}
+
+void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
+  const auto missing = MissingFrom(copies);
+  for (const auto& [key, number] : missing) written_[key].excused.insert(number);
+  if (!missing.empty() && effects.trace) {
+    effects.trace(fmt::format("{} more writes are lost, and nobody is to blame", missing.size()));
+  }
 }
 
 // Before anybody dies or is elected there is nothing that could excuse what is gone. (But where a stranger with our
 // password comes to a dead master's address at once, Redis itself copies from it.)
 void World::AccuseOfLosses() {
-  if (is_deleted_ || (!strangers_.empty() && strangers_have_our_password_)) return;
-  const auto copies = Copies([](const std::string&) { return true; });
-  for (const auto& [key, written] : written_) {
-    std::set<int> held;
-    for (const Disk* disk : copies) held.merge(NumbersIn(ValueOf(*disk, key)));
-    for (const int number : written.acknowledged) {
-      if (held.contains(number) || written.excused.contains(number)) continue;
-      return Violated(fmt::format("1: {} of {} (slot {}) is nowhere any more", number, key, KeySlot(key)));
-    }
-  }
+  if (!strangers_.empty() && strangers_have_our_password_) return;
+  const auto missing = MissingFrom(Copies([](const std::string&) { return true; }));
+  if (missing.empty()) return;
+  const auto& [key, number] = missing.front();
+  Violated(fmt::format("1: {} of {} (slot {}) is nowhere any more", number, key, KeySlot(key)));
 }
 
 // A process ended, and not by our hand: what nobody else has is gone with it.

@@ -23,88 +23,67 @@ class Nobody final : public Commander {
   }
 };
 
-// Who has lost the lease must not tell of silent nodes what another operator knows better.
-TEST(ObserverTest, TakesNoNodeForSilentThatItWasNotAllowedToAsk) {
-  RedisCluster cluster;
-  cluster.ns = "default";
-  cluster.name = "demo";
-  cluster.uid = "uid";
-  cluster.spec.image = "redis:7.0";
-  Json pod = DesiredPod(cluster, 0, 0);
-  pod["status"] = {{"podIP", "10.0.0.1"}, {"phase", "Running"}};
-  Caches caches;
-  caches.pods.Upsert(pod);
-  const auto api = std::make_shared<reconciler::FakeTransport>();
-  api->on_send = [](const HttpRequest&, std::stop_token) {
-    const Json secret = {{"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
-    return HttpResponse{.status = 200, .body = secret.dump()};
-  };
-  reconciler::FakeClock clock;
-  const reconciler::Client client(api, {}, clock);
-  Nobody nobody;
-  bool leads = true;
-  FencedCommander commander(nobody, [&] { return leads; });
-  Observer observer(client, caches, commander, clock);
+class ObserverTest : public ::testing::Test {
+ protected:
+  ObserverTest() {
+    cluster_.ns = "default";
+    cluster_.name = "demo";
+    cluster_.uid = "uid";
+    cluster_.spec.image = "redis:7.0";
+    pod_ = DesiredPod(cluster_, 0, 0);
+    pod_["status"] = {{"podIP", "10.0.0.1"}, {"phase", "Running"}};
+    api_->on_send = [this](const HttpRequest&, std::stop_token) {
+      return HttpResponse{.status = 200, .body = secret_.dump()};
+    };
+  }
 
-  const auto silent = observer.Observe(cluster);
+  RedisCluster cluster_;
+  Json pod_;
+  Json secret_ = {{"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
+  Caches caches_;
+  std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
+  reconciler::FakeClock clock_;
+  reconciler::Client client_{api_, {}, clock_};
+  Nobody nobody_;
+};
+
+// Who has lost the lease must not tell of silent nodes what another operator knows better.
+TEST_F(ObserverTest, TakesNoNodeForSilentThatItWasNotAllowedToAsk) {
+  caches_.pods.Upsert(pod_);
+  bool leads = true;
+  FencedCommander commander(nobody_, [&] { return leads; });
+  Observer observer(client_, caches_, commander, clock_);
+  const auto silent = observer.Observe(cluster_);
   ASSERT_TRUE(silent);
   ASSERT_EQ(silent->observation.nodes.size(), 1U);
   EXPECT_EQ(silent->observation.nodes[0].error, "no answer in time");
   leads = false;
-  const auto none = observer.Observe(cluster);
+  const auto none = observer.Observe(cluster_);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, reconciler::ErrorKind::kCancelled);
 }
 
 // What of them is open has to be closed before they hand over.
-TEST(ObserverTest, AsksPodsThatEndWhileSlotsAreBeingMoved) {
-  RedisCluster cluster;
-  cluster.ns = "default";
-  cluster.name = "demo";
-  cluster.uid = "uid";
-  Caches caches;
-  Json pod = DesiredPod(cluster, 0, 0);
-  pod["status"] = {{"podIP", "10.0.0.1"}, {"phase", "Running"}};
-  pod["metadata"]["deletionTimestamp"] = "2026-11-30T15:00:00Z";
-  caches.pods.Upsert(pod);
-  const auto api = std::make_shared<reconciler::FakeTransport>();
-  api->on_send = [](const HttpRequest&, std::stop_token) {
-    const Json secret = {{"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
-    return HttpResponse{.status = 200, .body = secret.dump()};
-  };
-  reconciler::FakeClock clock;
-  const reconciler::Client client(api, {}, clock);
-  Nobody nobody;
-  Observer observer(client, caches, nobody, clock);
-  EXPECT_TRUE(observer.Observe(cluster)->observation.ending.empty());
-  cluster.status["operation"]["slotsLeft"] = 1;
-  const auto look = observer.Observe(cluster);
+TEST_F(ObserverTest, AsksPodsThatEndWhileSlotsAreBeingMoved) {
+  pod_["metadata"]["deletionTimestamp"] = "2026-11-30T15:00:00Z";
+  caches_.pods.Upsert(pod_);
+  Observer observer(client_, caches_, nobody_, clock_);
+  EXPECT_TRUE(observer.Observe(cluster_)->observation.ending.empty());
+  cluster_.status["operation"]["slotsLeft"] = 1;
+  const auto look = observer.Observe(cluster_);
   EXPECT_TRUE(look->observation.nodes.empty());
   ASSERT_EQ(look->observation.ending.size(), 1U);
   EXPECT_EQ(look->observation.ending[0].pod, "demo-0-0");
 }
 
 // Between the two looks no cache showed that the first cluster was gone.
-TEST(ObserverTest, TakesNoPasswordOfANamesakeThatWasDeleted) {
-  RedisCluster cluster;
-  cluster.ns = "default";
-  cluster.name = "demo";
-  cluster.uid = "first";
-  Caches caches;
-  const auto api = std::make_shared<reconciler::FakeTransport>();
-  api->on_send = [](const HttpRequest&, std::stop_token) {
-    const Json owner = {{"uid", "first"}, {"controller", true}};
-    const Json secret = {{"metadata", {{"ownerReferences", Json::array({owner})}}},
-                         {"data", {{"password", reconciler::EncodeBase64("sixteen characters")}}}};
-    return HttpResponse{.status = 200, .body = secret.dump()};
-  };
-  reconciler::FakeClock clock;
-  const reconciler::Client client(api, {}, clock);
-  Nobody nobody;
-  Observer observer(client, caches, nobody, clock);
-  EXPECT_EQ(observer.Observe(cluster)->password, "sixteen characters");
-  cluster.uid = "second";
-  EXPECT_EQ(observer.Observe(cluster)->password, "");
+TEST_F(ObserverTest, TakesNoPasswordOfANamesakeThatWasDeleted) {
+  const Json owner = {{"uid", "uid"}, {"controller", true}};
+  secret_["metadata"]["ownerReferences"] = Json::array({owner});
+  Observer observer(client_, caches_, nobody_, clock_);
+  EXPECT_EQ(observer.Observe(cluster_)->password, "sixteen characters");
+  cluster_.uid = "second";
+  EXPECT_EQ(observer.Observe(cluster_)->password, "");
 }
 
 }  // namespace
