@@ -83,7 +83,7 @@ TEST(CrashTable, HoldsEveryEffectOfACreation) {
 // 250,000 keys have to move. Each operator gets a little further before it is killed, until one of them has left a slot
 // open, that is until it died in the middle of a batch.
 TEST(CrashInARebalance, OfAMillionKeysLosesNothing) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 1'000'000);
+  Life life(3, 1, reconciler::Json::object(), TestImage(), 1'000'000);
   life.harness.StopOperator();
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 4}});

@@ -264,7 +264,7 @@ TEST(HungNode, IsNamedAndDelaysNoOtherCluster) {
   EXPECT_TRUE(Harness::Eventually([&] { return harness.Condition("Ready").value("status", "") == "False"; }));
   EXPECT_THAT(harness.Condition("Ready")["message"].get<std::string>(), HasSubstr(victim.pod));
   const auto start = std::chrono::steady_clock::now();
-  harness.Create(1, 0, Json::object(), "redis:7.0", "other");
+  harness.Create(1, 0, Json::object(), TestImage(), "other");
   EXPECT_TRUE(harness.BecomesReady("other"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, 15s);
   ASSERT_EQ(::kill(pid, SIGCONT), 0);

@@ -12,6 +12,7 @@
 #include "local/local_cluster.h"
 #include "operator/inspect.h"
 #include "operator/operator_process.h"
+#include "tests/support/engines.h"
 
 namespace slotwright::testing {
 
@@ -35,7 +36,7 @@ class Harness {
 
   /// Creates a RedisCluster "demo" in the namespace default; `spec` is merged over masters/replicas/image.
   void Create(int masters, int replicas, const reconciler::Json& spec = reconciler::Json::object(),
-              const std::string& image = "redis:7.0", const std::string& name = "demo");
+              const std::string& image = TestImage(), const std::string& name = "demo");
   void PatchSpec(const reconciler::Json& spec, const std::string& name = "demo");
   void Delete(const std::string& name = "demo");
   void SetPaused(bool paused, const std::string& name = "demo");

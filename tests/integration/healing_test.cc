@@ -57,7 +57,7 @@ TEST(Readiness, OfAPodMeansAPlaceInTheCluster) {
 
 // Who refuses is alive: a container that is killed for it loses what it holds.
 TEST(Liveness, IsThatOfAServerWhichTakesNoMoreClients) {
-  const Life life(1, 0, Json::object(), "redis:7.0", 0);
+  const Life life(1, 0, Json::object(), TestImage(), 0);
   const Endpoint endpoint = life.NodeOf("demo-0-0").endpoint;
   const auto config = life.harness.client().Get(reconciler::types::kConfigMaps, {"default", "demo-config"});
   ASSERT_TRUE(config);

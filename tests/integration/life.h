@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "tests/integration/harness.h"
+#include "tests/support/engines.h"
 #include "tests/support/write_checker.h"
 
 namespace slotwright::testing {
@@ -12,7 +13,7 @@ namespace slotwright::testing {
 class Life {
  public:
   explicit Life(int masters = 3, int replicas = 1, const reconciler::Json& spec = reconciler::Json::object(),
-                const std::string& image = "redis:7.0", int keys = 20'000);
+                const std::string& image = TestImage(), int keys = 20'000);
 
   Harness harness;
 

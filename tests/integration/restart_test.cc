@@ -202,7 +202,7 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
 TEST(Restart, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
   Json spec = SavedNowAndThen();
   spec["config"]["appendonly"] = "yes";
-  Life life(1, 0, spec, "redis:7.0", 1000);
+  Life life(1, 0, spec, TestImage(), 1000);
   const auto endpoint = life.NodeOf("demo-0-0").endpoint;
   life.harness.PatchSpec({{"config", {{"appendonly", "no"}}}});
   life.ExpectAllIsWell();
@@ -229,7 +229,7 @@ TEST(Restart, OfAServerWhoseAppendOnlyFilesCouldNotBeWrittenTakesTheSavedFile) {
 TEST(Restart, OfAPodThatEndsBeforeItsAppendOnlyFilesAreWrittenTakesWhatTheServerSaved) {
   Json spec = SavedNowAndThen();
   spec["config"]["appendonly"] = "yes";
-  Life life(1, 0, spec, "redis:7.0", 1000);
+  Life life(1, 0, spec, TestImage(), 1000);
   const auto endpoint = life.NodeOf("demo-0-0").endpoint;
   std::this_thread::sleep_for(3s);  // readiness has been probed
   const auto ask = [&](const Command& command) { ASSERT_FALSE(life.harness.Ask(endpoint, command).IsError()); };

@@ -86,7 +86,7 @@ TEST(ScaleReplicas, HandsOverWhenTheMasterIsTheOneTooMany) {
 }
 
 TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
-  Life life(4, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  Life life(4, 1, reconciler::Json::object(), TestImage(), 100'000);
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 3}});
   ASSERT_TRUE(Harness::Eventually([&] {
@@ -101,7 +101,7 @@ TEST(ScaleIn, RevertedHalfWayBecomesTheNewGoal) {
 
 // A target that hangs has what clients were sent there to write: taken back, the slot would be without it.
 TEST(OpenSlots, OfATargetThatHangsAreNotTakenBack) {
-  Life life(2, 0, {{"config", {{"cluster-require-full-coverage", "no"}}}}, "redis:7.0", 100);
+  Life life(2, 0, {{"config", {{"cluster-require-full-coverage", "no"}}}}, TestImage(), 100);
   life.harness.StopOperator();
   const NodeView from = life.NodeOf("demo-0-0");
   const NodeView to = life.NodeOf("demo-1-0");
@@ -310,7 +310,7 @@ TEST(OpenSlots, LeftByADeadMigrationAreFinishedOrTakenBack) {
 
 // Given away at one end only, by somebody who then stopped: the new owner knows nothing of it.
 TEST(DeniedSlots, HaveAnOwnerAgain) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 0);
+  Life life(3, 1, reconciler::Json::object(), TestImage(), 0);
   const auto first = life.NodeOf("demo-0-0");
   const auto second = life.NodeOf("demo-1-0");
   life.harness.StopOperator();
@@ -327,14 +327,14 @@ TEST(DeniedSlots, HaveAnOwnerAgain) {
 }
 
 TEST(Deletion, InTheMiddleOfARebalanceLeavesNothing) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 100'000);
+  Life life(3, 1, reconciler::Json::object(), TestImage(), 100'000);
   life.harness.PatchSpec({{"masters", 5}});
   ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Rebalancing"; }));
   life.harness.ExpectDeletionLeaves(0);
 }
 
 TEST(Deletion, WhilePausedLeavesNothingButTheClaimsThatShallStay) {
-  Life life(1, 1, {{"storage", {{"size", "1Gi"}}}}, "redis:7.0", 0);
+  Life life(1, 1, {{"storage", {{"size", "1Gi"}}}}, TestImage(), 0);
   life.harness.SetPaused(true);
   life.harness.PatchSpec({{"masters", 2}});
   ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Paused"; }));
@@ -342,14 +342,14 @@ TEST(Deletion, WhilePausedLeavesNothingButTheClaimsThatShallStay) {
 }
 
 TEST(Deletion, WhileTheSpecificationIsRefusedLeavesNothing) {
-  Life life(1, 1, {{"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}}, "redis:7.0", 0);
+  Life life(1, 1, {{"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}}, TestImage(), 0);
   life.harness.PatchSpec({{"config", {{"port", "7000"}}}});
   ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "InvalidSpec"; }));
   life.harness.ExpectDeletionLeaves(0);
 }
 
 TEST(Progress, OfAMigrationIsInTheStatusAndInTheMetrics) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 400'000);
+  Life life(3, 1, reconciler::Json::object(), TestImage(), 400'000);
   life.harness.StopOperator();
   life.harness.options().executor.migration_slice = 20ms;
   life.harness.StartOperator();
@@ -381,7 +381,7 @@ TEST(Progress, OfAMigrationIsInTheStatusAndInTheMetrics) {
 }
 
 TEST(Pause, StopsARebalanceBetweenTwoSlices) {
-  Life life(3, 1, reconciler::Json::object(), "redis:7.0", 400'000);
+  Life life(3, 1, reconciler::Json::object(), TestImage(), 400'000);
   life.harness.StopOperator();
   life.harness.options().executor.migration_slice = 100ms;  // a fast machine moves the 100,000 keys in half a second
   life.harness.StartOperator();

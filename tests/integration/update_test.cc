@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Rolling, OfMastersThatHoldTheOnlyCopyLosesNothing) {
   if (ServerFor("redis:8.2").empty()) GTEST_SKIP() << "no program here for redis:8.2";
-  Life life(3, 0);
+  Life life(3, 0, Json::object(), "redis:7.0");
   life.StartWriters();
   life.harness.PatchSpec({{"image", "redis:8.2"}});
   life.ExpectAllIsWell(90s);
@@ -105,7 +105,7 @@ TEST(Rolling, ThatCannotStartStopsAtOncePodAndRecoversWhenReverted) {
   for (const auto& pod : life.harness.Look().observation.pods) running += pod.phase == "Running" ? 1 : 0;
   EXPECT_EQ(running, 5) << "one pod was tried, no other was touched";
   EXPECT_THAT(life.harness.Condition("Ready").value("message", ""), HasSubstr("redis:0.0"));
-  life.harness.PatchSpec({{"image", "redis:7.0"}});
+  life.harness.PatchSpec({{"image", TestImage()}});
   life.ExpectAllIsWell();
 }
 
@@ -131,7 +131,7 @@ TEST(Rolling, DoesNotBeginIfTheNewPodsWouldBeRefused) {
 // Redis 7.0 cannot read what 8.2 writes for its replicas.
 TEST(Rolling, GoesOnThoughAnOlderServerHasToCopyFromANewerOne) {
   if (ServerFor("redis:8.2").empty()) GTEST_SKIP() << "no program here for redis:8.2";
-  Life life(3, 1, {{"config", {{"cluster-node-timeout", "2000"}}}});
+  Life life(3, 1, {{"config", {{"cluster-node-timeout", "2000"}}}}, "redis:7.0");
   life.harness.PatchSpec({{"image", "redis:8.2"}});
   const auto new_replica = [&]() -> std::string {
     for (const auto& node : life.harness.Look().observation.nodes) {

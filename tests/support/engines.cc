@@ -21,4 +21,9 @@ std::string ServerFor(const std::string& image) {
   return program;
 }
 
+std::string TestImage() {
+  const char* chosen = ::getenv("SLOTWRIGHT_TEST_IMAGE");
+  return chosen == nullptr ? "redis:7.0" : chosen;
+}
+
 }  // namespace slotwright::testing

@@ -9,4 +9,7 @@ namespace slotwright::testing {
 /// fetch every one everywhere.
 [[nodiscard]] std::string ServerFor(const std::string& image);
 
+/// What a test runs that asks for no engine of its own: $SLOTWRIGHT_TEST_IMAGE, by default "redis:7.0".
+[[nodiscard]] std::string TestImage();
+
 }  // namespace slotwright::testing
