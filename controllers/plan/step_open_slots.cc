@@ -63,7 +63,9 @@ std::int64_t KeysOf(const NodeView& node, Slot slot) {
 bool IsAwaited(const ClusterView& view, const OpenSlot& open) {
   const auto peer = std::ranges::find(view.absent, open.peer, &ClusterView::Absent::id);
   if (peer == view.absent.end()) return false;
-  if (peer->has_live_replicas) return true;
+  // A replica may follow a dead master whose slots have all gone to others, as one of several does by whose votes and
+  // in what parts it heard of that.
+  if (peer->has_live_replicas && (!peer->OwnsSlots() || peer->IsMissed(view.covered))) return true;
   // One that gave has what it had as the slot's owner, and that is asked for elsewhere.
   return open.direction == OpenSlot::Direction::kMigrating && !peer->LeftOver() && !peer->inherited;
 }

@@ -173,25 +173,58 @@ void World::MoveSlotsByHand(int count, bool leaves_one_open) {
     if (node->me().master && !node->me().slots.empty() && !node->hung && node->state_ok()) masters.push_back(node);
   }
   if (masters.size() < 2) return;
-  Node* from = masters.front();
-  Node* to = masters.back();
+  const Node* from = masters.front();
+  const Node* to = masters.back();
   auto slots = from->me().slots.Slots();
   slots.resize(std::min<size_t>(slots.size(), static_cast<size_t>(count)));
   if (effects.trace) {
     effects.trace(fmt::format("somebody moves {} slots from {} to {}", slots.size(), from->hostname(), to->hostname()));
   }
-  for (const Slot slot : slots) {
-    const std::string number = std::to_string(slot);
-    const auto set = [&](Node* node, const std::string& what, const NodeId& peer) {
-      return !node->Execute({"CLUSTER", "SETSLOT", number, what, peer.ToString()}, false).IsError();
-    };
-    if (!set(to, "IMPORTING", from->id()) || !set(from, "MIGRATING", to->id())) return;
-    const Reply names = from->Execute({"CLUSTER", "GETKEYSINSLOT", number, "1000"}, false);
-    Command migrate = {"MIGRATE", to->endpoint().host, std::to_string(to->endpoint().port), "", "0", "1000", "KEYS"};
-    for (const Reply& name : names.elements) migrate.push_back(name.text);
-    if (!names.elements.empty() && from->Execute(migrate, false).IsError()) return;
-    if (leaves_one_open && slot == slots.back()) return;
-    if (!set(to, "NODE", to->id()) || !set(from, "NODE", to->id())) return;
+  Resharding resharding{
+      .from = from->id(), .to = to->id(), .slots = std::move(slots), .leaves_one_open = leaves_one_open};
+  resharding.pace = milliseconds(simulator.Random(0, 1) == 0 ? 0 : simulator.Random(1, 10));
+  Reshard(std::move(resharding));
+}
+
+// One command after the other, until something goes wrong: what is open then stays open.
+void World::Reshard(Resharding resharding) {
+  while (!resharding.slots.empty()) {
+    Node* from = bus_.ById(resharding.from);
+    Node* to = bus_.ById(resharding.to);
+    if (from == nullptr || to == nullptr || !from->works() || !to->works()) return;
+    if (!TakesNextStep(resharding, *from, *to)) return;
+    if (resharding.pace == Duration(0)) continue;
+    const Duration pause = simulator.RandomMs(0, static_cast<int>(resharding.pace.count()));
+    simulator.After(pause, [this, rest = std::move(resharding)]() mutable { Reshard(std::move(rest)); });
+    return;
+  }
+}
+
+bool World::TakesNextStep(Resharding& resharding, Node& from, Node& to) {
+  last_slot_by_hand_ = simulator.Now();
+  const std::string slot = std::to_string(resharding.slots.front());
+  const auto set = [&](Node& node, const std::string& what, const NodeId& peer) {
+    return !node.Execute({"CLUSTER", "SETSLOT", slot, what, peer.ToString()}, false).IsError();
+  };
+  switch (resharding.step++) {
+    case 0:
+      return set(to, "IMPORTING", from.id());
+    case 1:
+      return set(from, "MIGRATING", to.id());
+    case 2: {
+      const Reply names = from.Execute({"CLUSTER", "GETKEYSINSLOT", slot, "1000"}, false);
+      if (names.elements.empty()) return !(resharding.leaves_one_open && resharding.slots.size() == 1);
+      Command migrate = {"MIGRATE", to.endpoint().host, std::to_string(to.endpoint().port), "", "0", "1000", "KEYS"};
+      for (const Reply& name : names.elements) migrate.push_back(name.text);
+      --resharding.step;  // until none is left
+      return !from.Execute(migrate, false).IsError();
+    }
+    case 3:
+      return set(to, "NODE", to.id());
+    default:
+      resharding.step = 0;
+      resharding.slots.erase(resharding.slots.begin());
+      return set(from, "NODE", to.id());
   }
 }
 

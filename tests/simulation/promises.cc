@@ -115,6 +115,17 @@ void World::InspectCommand(const Node& node, const Command& command, const SlotS
     // Fenced: whatever cannot be reached may still take writes.
     const Node* master = bus_.ById(node.me().master_id);
     if (master != nullptr && master->me().master) Violated("2: " + what + " while its master lives");
+    const auto object = server_.Stored(kRedisClusters, {"default", "demo"});
+    if (object && object->value(Json::json_pointer("/spec/healing/takeover"), "") == "Never" &&
+        command[2] == "TAKEOVER") {
+      Violated("2: " + what + ", which the specification leaves to a person");
+    }
+  }
+  if (command[0] == "CLUSTER" && command[1] == "FAILOVER") {
+    const auto its = processes_.find(node.hostname().substr(0, node.hostname().find('.')));
+    if (its != processes_.end() && its->second.terminating &&
+        simulator.Now() - its->second.told_to_end > lag_high_ + milliseconds(500))
+      Violated("2: " + what + ", which ends");
   }
   if (command[0] == "CLUSTER" && command[1] == "FORGET") {
     const NodeId id = *NodeId::Parse(command.at(2));
@@ -240,13 +251,15 @@ World::Broken World::InspectReady(const Json& status) {
     if (unheard_of && !IsWanted(pod)) continue;
     if (node == nullptr) {
       broken.push_back("7: said to be well, but there is no process behind " + pod);
+    } else if (node->loading) {
+      broken.push_back("7: said to be well, but it loads its data: " + pod);
     } else if (!node->hung && !node->state_ok()) {
       broken.push_back("7: said to be well, but cluster_state is fail on " + pod);
     } else if (!node->me().master && !node->link_up()) {
       broken.push_back("7: said to be well, but not in sync: " + pod);
     }
     for (const Node* owner : Ours()) {
-      if (node == nullptr || node->hung || owner->me().slots.empty()) continue;
+      if (node == nullptr || !node->works() || owner->me().slots.empty()) continue;
       const auto known = node->disk().table.find(owner->me().id);
       if (known != node->disk().table.end() && known->second.slots == owner->me().slots) continue;
       broken.push_back(fmt::format("7: said to be well, but {} has another view of {}", pod, owner->hostname()));
@@ -258,7 +271,8 @@ World::Broken World::InspectReady(const Json& status) {
   if (newest && IsReady(status)) {
     for (const Node* node : Ours()) {
       if (node->hung || !IsWanted(node->hostname().substr(0, node->hostname().find('.')))) continue;
-      if (!node->disk().importing.empty() || !node->disk().migrating.empty()) {
+      if ((!node->disk().importing.empty() || !node->disk().migrating.empty()) &&
+          simulator.Now() - last_slot_by_hand_ > milliseconds(500)) {
         broken.push_back("7: said to be Ready, but slots are open on " + node->hostname());
       }
       for (const auto& [id, peer] : node->disk().table) {
@@ -274,14 +288,15 @@ World::Broken World::InspectReady(const Json& status) {
   return broken;
 }
 
-// "" if every pod that should be there runs and answers, and all slots have an owner.
+// "" if every pod that should be there runs and answers, and all slots have an owner and are closed.
 std::string World::WhatIsWrong() {
   SlotSet served;
   for (const auto& [pod, process] : processes_) {
     if (process.uid.empty()) continue;
     const Node* node = NodeOf(pod);
-    const bool answers = node != nullptr && !node->hung && !node->hidden;
+    const bool answers = node != nullptr && node->works() && !node->hidden;
     if (!answers && !process.terminating && IsWanted(pod)) return pod + " does not answer";
+    if (answers && !process.terminating && !node->disk().importing.empty()) return "slots are open on " + pod;
     if (answers && node->me().master) served = served | node->me().slots;
   }
   return served.size() == kSlotCount ? "" : "slots are not covered";

@@ -43,6 +43,8 @@ class Story {
     storage_ = Chance(0, 2) == 0;
     retain_ = storage_ && Chance(0, 1) == 0;
     if (storage_) spec["storage"] = {{"size", "1Gi"}, {"retain", retain_ ? "Retain" : "Delete"}};
+    if (Chance(0, 3) == 0) spec["healing"]["takeover"] = "Never";
+    if (Chance(0, 3) == 0) spec["healing"]["lostShard"] = "AssignEmpty";
     ChooseFaults();
     world_.Apply(spec);
     if (Chance(0, 3) == 0) world_.AddStrangers(Chance(0, 1) == 0);
@@ -80,6 +82,8 @@ class Story {
     if (Chance(0, 1) == 0) rates.refused_percent = Chance(1, 8);
     if (Chance(0, 2) == 0) rates.missed_percent = Chance(1, 8);
     if (Chance(0, 3) == 0) world_.SetCacheLag(milliseconds(1), milliseconds(Chance(50, 2000)));
+    if (Chance(0, 1) == 0) world_.SetAnswerSpread(milliseconds(Chance(1, 20)));
+    if (Chance(0, 2) == 0) world_.SetLongestLoad(milliseconds(Chance(1000, 20'000)));
     if (Chance(0, 7) != 0) world_.look_delay = milliseconds(Chance(50, 300));
   }
 
@@ -203,7 +207,7 @@ class Story {
         }
         break;
       case 2:
-        world_.Hang(pod, milliseconds(Chance(100, 12'000)));
+        world_.Hang(pod, milliseconds(Chance(100, Chance(0, 3) == 0 ? 60'000 : 12'000)));
         break;
       case 3:
         world_.LoseMachine(Chance(0, kMachines - 1));
@@ -226,7 +230,8 @@ class Story {
         world_.KillContainer(pod, true);
         break;
       default:
-        world_.Partition(SomeOf(world_.Pods()), Chance(0, 1) == 0, milliseconds(Chance(100, 20'000)));
+        world_.Partition(SomeOf(world_.Pods()), Chance(0, 1) == 0,
+                         milliseconds(Chance(100, Chance(0, 3) == 0 ? 60'000 : 20'000)));
     }
   }
 
@@ -260,7 +265,12 @@ class Story {
     world_.effects.rates = {};
     // Whoever died is back by then, the operator included: what the status says is no older.
     world_.Run(seconds(14));
-    const bool converged = world_.Converges(seconds(300));
+    bool converged = world_.Converges(seconds(300));
+    // A person decides.
+    if (!converged && world_.ReadyMessage().find("spec.healing.takeover is Never") != std::string::npos) {
+      world_.Apply({{"healing", {{"takeover", "Fenced"}}}});
+      converged = world_.Converges(seconds(300));
+    }
     if (!world_.violations().empty()) {
       problem_ = "broken promise " + world_.violations()[0];
     } else if (!converged && harmed_ && world_.ReadyMessage().find("NodesNotEmpty") != std::string::npos) {

@@ -49,7 +49,10 @@ std::vector<NodeResult> SimCommander::Run(const std::vector<NodeRequest>& reques
   }
   bus_.simulator.RunFor(std::min<Duration>(delay, budget / 2));
   std::vector<NodeResult> results;
-  for (const auto& request : requests) results.push_back(Ask(request));
+  for (const auto& request : requests) {
+    bus_.simulator.RunFor(bus_.simulator.RandomMs(0, static_cast<int>(bus_.answer_spread.count())));
+    results.push_back(Ask(request));
+  }
   if (waits) bus_.simulator.RunFor(budget);
   return results;
 }
@@ -61,6 +64,9 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
   if (node == nullptr) return Fail(RedisError::Kind::kConnect, "connection refused");
   if (node->hung || node->hidden) return Fail(RedisError::Kind::kDeadline, "no answer in time");
   if (node->password() != request.password) return Fail(RedisError::Kind::kAuth, "WRONGPASS");
+  if (!request.expected.empty() && node->Execute({"CLUSTER", "MYID"}, false).IsError()) {
+    return Fail(RedisError::Kind::kConnect, "it does not say who it is");
+  }
   if (!request.expected.empty() && node->id() != request.expected) {
     return Fail(RedisError::Kind::kStranger, "another node has that address now");
   }

@@ -30,6 +30,12 @@ Node::Node(Bus& bus, Endpoint endpoint, std::string hostname, std::string passwo
   }
 }
 
+void Node::EndLoading() {
+  loading = false;
+  booted_ = bus_.simulator.Now();
+  for (auto& [id, peer] : disk_.table) peer.pong = booted_;
+}
+
 void Node::ListMyself() {
   Peer& me = disk_.table[disk_.id];
   me.id = disk_.id;
@@ -299,7 +305,7 @@ void Bus::ScheduleCron(const Endpoint& endpoint, const std::string& run_id) {
   simulator.After(kCron + simulator.RandomMs(0, 10), [this, endpoint, run_id] {
     Node* node = At(endpoint);
     if (node == nullptr || node->run_id_ != run_id) return;
-    if (!node->hung) node->Cron();
+    if (node->works()) node->Cron();
     ScheduleCron(endpoint, run_id);
   });
 }
@@ -326,7 +332,7 @@ std::vector<Node*> Bus::All() const {
 
 bool Bus::Reaches(const Node& from, const Endpoint& to) const {
   const Node* target = At(to);
-  return target != nullptr && !target->hung && !from.hung && from.side == target->side &&
+  return target != nullptr && target->works() && from.works() && from.side == target->side &&
          from.bus_offset == target->bus_offset;
 }
 

@@ -100,6 +100,10 @@ class Node {
   bool quarantined = false;  ///< Replicas wait for ever for their first synchronisation.
   bool leaving = false;      ///< So do they here.
   bool hung = false;
+  /// Reads its files as it starts: off the bus, and refuses nearly all that is asked. Set before its first moment.
+  bool loading = false;
+  [[nodiscard]] bool works() const { return !hung && !loading; }
+  void EndLoading();
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
   int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;     ///< From the operator.
@@ -176,7 +180,7 @@ class Node {
   const std::string hostname_;
   const std::string password_;
   Disk disk_;
-  const MonotonicTime booted_;
+  MonotonicTime booted_;  // or has loaded its files
   const std::string run_id_;
   std::map<NodeId, MonotonicTime> banned_;
   std::map<NodeId, MonotonicTime> told_to_forget_;  ///< By others, until it does so itself.
@@ -215,6 +219,7 @@ class Bus {
   Simulator& simulator;
   const milliseconds node_timeout;
   bool valkey = false;  ///< All nodes are of Valkey 9.
+  milliseconds answer_spread{0};
   std::function<void(const std::string&)> trace;
   /// Before `winner` takes over; `by_themselves`: nobody told it to.
   std::function<void(const Node& winner, bool by_themselves)> on_election;

@@ -12,6 +12,15 @@
 
 namespace slotwright::simulation {
 
+namespace {
+
+bool IsAnsweredWhileLoading(const Command& command, bool valkey) {
+  if (command[0] != "CLUSTER") return command[0] == "INFO" || command[0] == "ROLE" || command[0] == "CONFIG";
+  return valkey && (command.at(1) == "NODES" || command[1] == "INFO" || command[1] == "MYID");
+}
+
+}  // namespace
+
 Reply Node::Execute(const Command& command, bool asking) {
   Reply reply = Answer(command, asking);
   AnnounceNewSlots();
@@ -27,6 +36,9 @@ std::vector<Reply> Node::ExecutePipeline(std::span<const Command> commands) {
 
 Reply Node::Answer(const Command& command, bool asking) {
   const std::string& name = command.at(0);
+  if (loading && !IsAnsweredWhileLoading(command, bus_.valkey)) {
+    return Error("LOADING Redis is loading the dataset in memory");
+  }
   if (name == "CLUSTER") return Cluster(command);
   if (name == "INFO") return Text(InfoText());
   if (name == "PING") return {.type = Reply::Type::kStatus, .text = "PONG"};
@@ -278,7 +290,7 @@ Reply Node::Failover(const std::string& how) {
     Node* replica = bus.At(mine);
     if (replica == nullptr || replica->id() != self || replica->Me().master) return;
     const Node* source = bus.ById(replica->Me().master_id);
-    if (orderly && (source == nullptr || source->hung)) return;
+    if (orderly && (source == nullptr || !source->works())) return;
     if (orderly) replica->disk_.data = source->disk_.data;  // the master has paused its clients
     (void)replica->Elect(true);
   });
@@ -294,7 +306,7 @@ Reply Node::Migrate(const Command& command) {
   std::erase_if(keys, [&](const std::string& key) { return !has(disk_, key); });
   if (keys.empty()) return {.type = Reply::Type::kStatus, .text = "NOKEY"};
   Node* target = bus_.At({command.at(1), *text::ParseInteger<int>(command.at(2))});
-  if (target == nullptr || target->hung) return Error("IOERR error or timeout writing to target instance");
+  if (target == nullptr || !target->works()) return Error("IOERR error or timeout writing to target instance");
   const bool replaces = std::ranges::find(command, "REPLACE") != command.end();
   std::string refusal;
   for (const std::string& key : keys) {
@@ -387,8 +399,9 @@ std::string Node::InfoText() const {
   const char* version =
       bus_.valkey ? "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2" : "redis_version:7.0.15";
   std::string text = fmt::format("# Server\r\n{}\r\nrun_id:{}\r\n# Replication\r\nrole:{}\r\n", version, run_id_,
-                                 Me().master ? "master" : "slave");
-  if (!Me().master) {
+                                 loading || Me().master ? "master" : "slave");
+  if (loading) text += "loading:1\r\n";
+  if (!loading && !Me().master) {
     const auto down = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - link_lost_);
     text += fmt::format("master_link_status:{}\r\nmaster_sync_in_progress:{}\r\nslave_repl_offset:{}\r\n",
                         link_up_ ? "up" : "down", sync_done_ && !link_up_ ? 1 : 0, offset_);

@@ -105,7 +105,7 @@ void Node::BeginExport(const std::string& name) {
   const auto refused = [&](const std::string& by_target) {
     Fail(*job, fmt::format("Received error during handshake to target: -ERR {}\r\n", by_target));
   };
-  if (target == nullptr || target->hung || target->side != side) {
+  if (target == nullptr || !target->works() || target->side != side) {
     return Fail(*job, "Unable to connect to target node: Connection refused");
   }
   if (target->id() != job->target || target->password() != password_) return refused("Target node is another one");
@@ -126,7 +126,7 @@ void Node::FinishExport(const std::string& name) {
   MigrationJob* job = FindJob(name);
   if (job == nullptr || !job->Active()) return;
   Node* target = bus_.ById(job->target);
-  if (hung || target->hung) {
+  if (hung || !target->works()) {
     bus_.simulator.After(milliseconds(100), [&bus = bus_, self = disk_.id, name] {
       if (Node* source = bus.ById(self)) source->FinishExport(name);
     });

@@ -199,6 +199,7 @@ void World::OnPod(const ObjectKey& key) {
   }
   if (reconciler::IsBeingDeleted(*pod) && !process.terminating) {
     process.terminating = true;
+    process.told_to_end = simulator.Now();
     process.ended_by_operator = operator_acts_;
     if (process.machine_lost) return;  // nobody is there to stop it
     EndPod(key, uid, {});
@@ -217,6 +218,7 @@ void World::EndPod(const ObjectKey& key, const std::string& uid, Duration waited
     simulator.After(kBetween, [this, key, uid, waited] { EndPod(key, uid, waited + kBetween); });
     return;
   }
+  processes_[key.name].ended_as_replica = node != nullptr && !node->me().master;
   const milliseconds hook = HandOverBeforeTheEnd(key.name);
   simulator.After(hook + simulator.RandomMs(10, 300), [this, key, uid] { FinishPod(key, uid); });
 }
@@ -224,10 +226,10 @@ void World::EndPod(const ObjectKey& key, const std::string& uid, Duration waited
 // A master with a replica in sync hands its slots over. One hook in four comes to nothing.
 milliseconds World::HandOverBeforeTheEnd(const std::string& pod) {
   const Node* master = NodeOf(pod);
-  if (master == nullptr || master->hung || master->me().slots.empty()) return milliseconds(0);
+  if (master == nullptr || !master->works() || master->me().slots.empty()) return milliseconds(0);
   if (simulator.Random(0, 3) == 0) return milliseconds(0);
   for (Node* heir : Ours()) {
-    if (heir->me().master || heir->me().master_id != master->id() || !heir->link_up() || heir->hung) continue;
+    if (heir->me().master || heir->me().master_id != master->id() || !heir->link_up() || !heir->works()) continue;
     if (heir->Execute({"CLUSTER", "FAILOVER"}, false).IsError()) continue;
     return simulator.RandomMs(1000, 2600);  // until it is seen, and a second for clients to hear of it
   }
@@ -306,6 +308,15 @@ void World::StartProcess(const std::string& pod) {
   Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
   node.directives = std::move(directives);
   node.quarantined = fresh;
+  if (!fresh && longest_load_ > Duration(0) && simulator.Random(0, 1) == 0) {
+    node.loading = true;
+    const auto load = simulator.RandomMs(0, static_cast<int>(longest_load_.count()));
+    simulator.After(load, [this, endpoint = process.endpoint, id = node.id(), booted = node.booted()] {
+      Node* loaded = bus_.At(endpoint);
+      if (loaded != nullptr && loaded->id() == id && loaded->booted() == booted && loaded->loading)
+        loaded->EndLoading();
+    });
+  }
   node.bus_offset = BusPortOf(kCluster.ns, kCluster.name, process.endpoint.port) - process.endpoint.port;
   process.running = true;
   process.started = simulator.Now();
@@ -357,7 +368,9 @@ void World::SetReady(const std::string& pod, bool ready) {
 }
 
 // What ready.sh asks for.
-bool World::IsFit(const Node& node) { return !node.hung && !node.quarantined && (node.me().master || node.link_up()); }
+bool World::IsFit(const Node& node) {
+  return node.works() && !node.quarantined && (node.me().master || node.link_up());
+}
 
 bool World::HoldsSlots(const Node& node) { return !node.me().master || !node.me().slots.empty(); }
 
@@ -391,8 +404,11 @@ void World::FinishPod(const ObjectKey& key, const std::string& uid) {
   if (process.uid != uid) return;
   const Endpoint freed = process.endpoint;
   AccuseOfLosses();
+  // Another pod that ends handed over to it: nobody can tell a pod that another one ends as well.
+  const Node* node = NodeOf(key.name);
+  const bool made_master = process.ended_as_replica && node != nullptr && node->me().master;
   StopProcess(key.name);
-  if (!process.ended_by_operator) ExcuseWhatNobodyHas();
+  if (!process.ended_by_operator || made_master) ExcuseWhatNobodyHas();
   process = {};
   (void)user_->Delete(types::kPods, key, {.uid = uid, .resource_version = "", .grace_period = std::chrono::seconds(0)});
   MoveAStrangerTo(freed);
@@ -420,7 +436,7 @@ bool World::IsCopied(const std::string& pod) const {
   if (node == nullptr) return false;
   return std::ranges::any_of(processes_, [&](const auto& entry) {
     const Node* other = NodeOf(entry.first);
-    if (other == nullptr || other == node || other->hung || entry.second.terminating) return false;
+    if (other == nullptr || other == node || !other->works() || entry.second.terminating) return false;
     if (to_be_evicted_.contains(entry.second.uid)) return false;
     const auto follows = [](const Node& replica, const Node& master) {
       return !replica.me().master && replica.me().master_id == master.id() && replica.link_up();
@@ -522,7 +538,10 @@ std::string World::ReadyMessage() {
 std::string World::Tables() const {
   std::string text;
   for (Node* node : bus_.All()) {
-    text += fmt::format("{} says{}{}\n{}\n", node->hostname(), node->hung ? " (hung)" : "",
+    text += fmt::format("{} says{}{}\n{}\n", node->hostname(),
+                        node->hung      ? " (hung)"
+                        : node->loading ? " (loading)"
+                                        : "",
                         node->side != 0 ? " (cut off)" : "", node->Execute({"CLUSTER", "NODES"}, false).text);
   }
   return text;

@@ -72,6 +72,11 @@ class World {
   /// Every cache of the operator is this much behind from now on.
   void SetCacheLag(milliseconds low, milliseconds high);
 
+  /// Servers that find data as they start take up to so long to read it, one in two.
+  void SetLongestLoad(milliseconds longest) { longest_load_ = longest; }
+  /// The nodes of one look, or of one round of commands, are up to so much later than the one before.
+  void SetAnswerSpread(milliseconds spread) { bus_.answer_spread = spread; }
+
   void StartClients();
   void StopClients() { clients_run_ = false; }
   /// Acknowledged writes that are not there; with `excuses`, but for those that Redis itself may lose (writes.cc).
@@ -126,10 +131,12 @@ class World {
     MonotonicTime created;
     MonotonicTime started;
     MonotonicTime stopped;
+    MonotonicTime told_to_end;
     bool has_volume = false;
     std::string claim_uid;  // of its volume, as it starts
     bool terminating = false;
     bool ended_by_operator = false;
+    bool ended_as_replica = false;
     bool running = false;
     bool machine_lost = false;
     bool has_ended = false;  // for good; the pod is still there
@@ -145,10 +152,22 @@ class World {
     std::set<int> excused;
   };
 
+  /// By redis-cli: what is still to be done.
+  struct Resharding {
+    NodeId from;
+    NodeId to;
+    std::vector<Slot> slots;
+    bool leaves_one_open = false;
+    milliseconds pace{0};  // from command to command, at most
+    int step = 0;          // of the first slot
+  };
+
   void OnChange(const std::string& plural, const reconciler::ObjectKey& key);
   void Feed(const std::string& plural, const reconciler::ObjectKey& key, std::uint64_t life);
   void OnPod(const reconciler::ObjectKey& key);
   void Misfortune(const std::string& what);
+  void Reshard(Resharding resharding);
+  [[nodiscard]] bool TakesNextStep(Resharding& resharding, Node& from, Node& to);
   void Evict(const std::string& pod, const std::string& uid);
   void MoveAStrangerTo(const Endpoint& endpoint);
   [[nodiscard]] std::string StrangersPassword();
@@ -219,10 +238,12 @@ class World {
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;
   MonotonicTime last_misfortune_;
+  MonotonicTime last_slot_by_hand_;
   MonotonicTime next_inspection_;
   std::optional<MonotonicTime> wrong_since_;  // though the stored status says Ready
   milliseconds lag_low_{1};
   milliseconds lag_high_{20};
+  milliseconds longest_load_{0};
   bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;

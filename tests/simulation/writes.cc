@@ -166,7 +166,7 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   ExcuseAllBut(Copies([&](const std::string& pod) {
     if (ShardOf(pod) != ShardOf(name) || pod == name) return true;
     const Node* node = NodeOf(pod);
-    return !by_themselves && node != nullptr && !node->hung && !node->hidden && node->ever_synced();
+    return !by_themselves && node != nullptr && node->works() && !node->hidden && node->ever_synced();
   }));
 }
 

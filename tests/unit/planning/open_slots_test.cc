@@ -302,6 +302,31 @@ TEST_F(OpenSlots, WaitForATargetThatStillOwnsSlotsThoughItsShardHasAnotherOwner)
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("end the migration"))));
 }
 
+// Who imports a slot learns of no other owner of it; who heard of the election in two parts follows the dead master
+// still. Each of the two waited for the other (simulation, seed 103951 of an earlier version).
+TEST_F(OpenSlots, OfADeadSourceWhoseSlotsAllHaveAnOwnerWaitForNoReplicaOfIt) {
+  world = World::Healthy(3, 2);
+  Operation() = {{"step", "Rebalancing"}, {"slotsLeft", 1}};
+  world.SwapRoles("demo-0-0", "demo-0-1");
+  world.Kill("demo-0-0");
+  for (auto& node : world.observation.nodes) {
+    NodeLine& follower = world.Line(node.pod, "demo-0-2");
+    follower.master = IdOf("demo-0-0");
+    NodeLine& dead = world.Line(node.pod, "demo-0-0");
+    dead.flags.master = true;
+    dead.flags.replica = false;
+    dead.master.reset();
+  }
+  Open("demo-1-0", OpenSlot::Direction::kImporting, "demo-0-0");
+  world.Line("demo-1-0", "demo-0-0").slots = SlotSet({SlotRange{7, 7}});
+  NodeLine& heir = world.Line("demo-1-0", "demo-0-1");
+  heir.slots = heir.slots - SlotSet({SlotRange{7, 7}});
+  world.Node("demo-0-1").keys_in_open_slots[7] = 5;
+  world.Node("demo-1-0").keys_in_open_slots[7] = 3;
+  world.Node("demo-2-0").keys_in_open_slots[7] = 0;
+  EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("move slots 7 from demo-0-1"), HasSubstr("to demo-1-0"))));
+}
+
 TEST_F(OpenSlots, WaitForTheReplicaOfADeadTarget) {
   Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-1-0");
   Keys(5, 3, 0);
