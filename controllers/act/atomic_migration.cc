@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "controllers/topology/text.h"
+
 namespace slotwright {
 
 namespace {
@@ -53,6 +55,30 @@ std::expected<AtomicDialect, std::string> DialectOf(const AtomicLink& link, cons
   if (both_know(0)) return AtomicDialect::kMigrateSlots;
   if (both_know(1)) return AtomicDialect::kImport;
   return AtomicDialect::kNone;
+}
+
+std::int64_t CountKeys(const AtomicLink& link, const NodeRef& node, const SlotSet& slots) {
+  NodeRequest request{node.endpoint, link.password, {}, node.id};
+  for (const Slot slot : slots.Slots())
+    request.commands.push_back({"CLUSTER", "COUNTKEYSINSLOT", std::to_string(slot)});
+  if (request.commands.empty()) return 0;
+  const auto counted = link.commander.Run({std::move(request)}, kAnswerWithin)[0];
+  std::int64_t keys = 0;
+  if (counted) {
+    for (const Reply& count : *counted) keys += count.integer;
+  }
+  return keys;
+}
+
+std::optional<SlotSet> ParseSlotRanges(std::string_view ranges) {
+  SlotSet slots;
+  for (const auto range : text::Split(ranges, ' ')) {
+    const auto first = text::ParseInteger<int>(text::NextField(range, '-'));
+    const auto last = text::ParseInteger<int>(range.substr(std::min(range.find('-') + 1, range.size())));
+    if (!first || !last || *first < 0 || *first > *last || *last >= kSlotCount) return std::nullopt;
+    slots.Add(SlotRange{static_cast<Slot>(*first), static_cast<Slot>(*last)});
+  }
+  return slots;
 }
 
 const Reply& FieldOf(const Reply& map, std::string_view name) {

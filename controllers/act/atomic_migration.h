@@ -4,6 +4,7 @@
 
 #include <array>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -61,6 +62,12 @@ struct AtomicLink {
 /// Cancels what MoveByImport or a person left at both ends and what moves nothing at the moment: Redis refuses the
 /// classic way for slots that any task names, a failed one too. Empty, or what went wrong.
 [[nodiscard]] std::string CancelIdleImports(const AtomicLink& link, const MigrateSlots& move);
+
+/// Of these slots on that node; 0 if it does not answer.
+[[nodiscard]] std::int64_t CountKeys(const AtomicLink& link, const NodeRef& node, const SlotSet& slots);
+
+/// "0-99 200-200", as both protocols name slots; nothing if it makes no sense.
+[[nodiscard]] std::optional<SlotSet> ParseSlotRanges(std::string_view ranges);
 
 /// A value in a map, which RESP2 sends as a flat array of names and values; nil if it is not there.
 [[nodiscard]] const Reply& FieldOf(const Reply& map, std::string_view name);

@@ -42,18 +42,6 @@ bool SaysLater(std::string_view text) {
       [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
 }
 
-// "0-99 200-200"
-std::optional<SlotSet> ParseSlots(std::string_view ranges) {
-  SlotSet slots;
-  for (const auto range : text::Split(ranges, ' ')) {
-    const auto first = text::ParseInteger<int>(text::NextField(range, '-'));
-    const auto last = text::ParseInteger<int>(range.substr(std::min(range.find('-') + 1, range.size())));
-    if (!first || !last || *first < 0 || *first > *last || *last >= kSlotCount) return std::nullopt;
-    slots.Add(SlotRange{static_cast<Slot>(*first), static_cast<Slot>(*last)});
-  }
-  return slots;
-}
-
 Command StatusOf(std::vector<std::string> which) {
   Command command = {"CLUSTER", "MIGRATION", "STATUS"};
   std::ranges::move(which, std::back_inserter(command));
@@ -71,7 +59,7 @@ std::expected<std::vector<Task>, std::string> Look(const AtomicLink& link, const
     const std::string& pod = (at_target ? move.to : move.from).pod;
     if (reply.IsError()) return std::unexpected(fmt::format("{}: {}", pod, reply.text));
     for (const Reply& entry : reply.elements) {
-      auto slots = ParseSlots(FieldOf(entry, "slots").text);
+      auto slots = ParseSlotRanges(FieldOf(entry, "slots").text);
       if (!slots) {
         return std::unexpected(fmt::format("{}: a migration of the slots \"{}\" makes no sense", pod,
                                            text::ForMessage(FieldOf(entry, "slots").text)));
@@ -145,7 +133,12 @@ MoveProgress Await(const AtomicLink& link, const MigrateSlots& move, const std::
       return found == tasks->end() ? nullptr : &*found;
     };
     const Task* taken = find(true);
-    if (std::ranges::all_of(*tasks, &Task::ended)) return ours ? Verdict(move, taken, find(false)) : MoveProgress{};
+    if (std::ranges::all_of(*tasks, &Task::ended)) {
+      if (!ours) return {};
+      auto progress = Verdict(move, taken, find(false));
+      if (progress.slots > 0) progress.keys = CountKeys(link, move.to, move.slots);
+      return progress;
+    }
     if (link.clock.Now() >= deadline) return {.error = taken == nullptr ? "" : ComplaintAbout(move, *taken)};
     link.clock.SleepFor(kPoll, {});
   }

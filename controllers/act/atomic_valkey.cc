@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds kPoll{10};
 
 struct Job {
   std::string name;
+  SlotSet slots;
+  std::chrono::seconds took{0};  ///< As the server's clock has it, which counts whole seconds.
   std::string state;
   std::string message;
   [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
@@ -31,8 +33,12 @@ std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, con
     if (FieldOf(entry, "operation").text != "EXPORT") continue;
     // It may quote the target's answer as it came, with its end of line.
     std::string_view message = FieldOf(entry, "message").text;
-    jobs.push_back(
-        {FieldOf(entry, "name").text, FieldOf(entry, "state").text, text::ForMessage(text::TakeLine(message))});
+    const auto took = FieldOf(entry, "last_update_time").integer - FieldOf(entry, "create_time").integer;
+    jobs.push_back({.name = FieldOf(entry, "name").text,
+                    .slots = ParseSlotRanges(FieldOf(entry, "slot_ranges").text).value_or(SlotSet()),
+                    .took = std::chrono::seconds(took),
+                    .state = FieldOf(entry, "state").text,
+                    .message = text::ForMessage(text::TakeLine(message))});
   }
   return jobs;
 }
@@ -68,10 +74,11 @@ MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move
     const auto running = std::ranges::find_if(*jobs, &Job::active);
     if (running == jobs->end()) {
       const auto ours = std::ranges::find_if(*jobs, [&](const Job& job) { return !ended.contains(job.name); });
-      if (ours != jobs->end() && ours->state != "success") {
-        return {.error = fmt::format("the migration {} on {}: {}", ours->state, move.from.pod, ours->message)};
+      if (ours == jobs->end()) return {};  // the source has forgotten it
+      if (ours->state == "success") {
+        return {.slots = ours->slots.size(), .keys = CountKeys(link, move.to, ours->slots), .took = ours->took};
       }
-      return {.slots = under_way ? 0 : move.slots.size()};
+      return {.error = fmt::format("the migration {} on {}: {}", ours->state, move.from.pod, ours->message)};
     }
     link.clock.SleepFor(kPoll, {});
   }

@@ -127,10 +127,16 @@ NodeCommands CommandsFor(const SettleSlots& action) {
 
 NodeCommands CommandsFor(const TakeNewEpoch& action) { return {&action.node, {{"CLUSTER", "BUMPEPOCH"}}, ""}; }
 
+std::vector<Command> CommandsOf(const Takeover& action) {
+  std::vector<Command> commands = {{"CLUSTER", "FAILOVER", "TAKEOVER"}};
+  if (!action.unknown_slots.empty()) commands.push_back(AddSlots(action.unknown_slots));
+  return commands;
+}
+
+// Not before the API server was asked for a pod that seems to be missing.
 NodeCommands CommandsFor(const Takeover& action) {
-  NodeCommands result{&action.replica, {{"CLUSTER", "FAILOVER", "TAKEOVER"}}, ""};
-  if (!action.unknown_slots.empty()) result.commands.push_back(AddSlots(action.unknown_slots));
-  return result;
+  if (!action.missing_pod.empty()) return {};
+  return {&action.replica, CommandsOf(action), ""};
 }
 
 constexpr const char* kPodRefused = "PodRefused";
@@ -282,9 +288,10 @@ void Executor::Evict(const EvictPod& action, const RedisCluster& cluster, Outcom
     }
   }
   if (action.successor && !WouldBeTaken(*action.successor, outcome)) return;
-  auto evicted = Gone(client_.Evict({cluster.ns, action.name}, action.uid));
+  auto evicted = Gone(client_.Evict({cluster.ns, action.name}, action.uid, action.grace_period));
   if (!evicted && evicted.error().kind == ErrorKind::kTooManyRequests && WasGranted(action, cluster, place->first)) {
-    evicted = Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, action.name}, {.uid = action.uid}));
+    evicted = Gone(client_.Delete(reconciler::types::kPods, {cluster.ns, action.name},
+                                  {.uid = action.uid, .grace_period = action.grace_period}));
   }
   if (!evicted) outcome.error = evicted.error().message;
 }
@@ -389,6 +396,15 @@ std::string Executor::WhyNotToTrust(const NodeRef& node, const RedisCluster& clu
   return "";
 }
 
+// The same of a pod of which the cache knows nothing: one without our labels may run, and serve.
+std::string Executor::WhyNotGone(const std::string& name, const RedisCluster& cluster) const {
+  if (name.empty()) return "";
+  const auto pod = client_.Get(reconciler::types::kPods, {cluster.ns, name});
+  if (!pod) return pod.error().kind == ErrorKind::kNotFound ? "" : pod.error().message;
+  const bool never_started = reconciler::StringAt(*pod, {"status", "podIP"}).empty();
+  return never_started && !reconciler::IsBeingDeleted(*pod) ? "" : fmt::format("Pod {} is there", name);
+}
+
 std::string Executor::TooLargeToMove(const MigrateSlots& move) {
   const std::lock_guard lock(mutex_);
   const auto known = too_large_.find({move.from.id, move.to.id});
@@ -426,8 +442,15 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
     Move(*move, cluster, password, outcome);
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = WhyNotToTrust(failover->replica, cluster);
+    if (outcome.error.empty()) outcome.error = WhyNotGone(failover->missing_pod, cluster);
     if (!outcome.error.empty()) return;
     outcome.error = FailOver(commander_, clock_, password, *failover, NodeTimeout(cluster), stop);
+  } else if (const auto* takeover = std::get_if<Takeover>(&action)) {
+    outcome.error = WhyNotGone(takeover->missing_pod, cluster);
+    if (!outcome.error.empty()) return;
+    const NodeRef& replica = takeover->replica;
+    const auto results = commander_.Run({{replica.endpoint, password, CommandsOf(*takeover), replica.id}}, kBudget);
+    outcome.error = ErrorOf(results[0]);
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);
   } else {

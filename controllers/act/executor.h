@@ -54,6 +54,8 @@ class Executor {
                        Outcome& outcome) const;
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
   [[nodiscard]] std::string WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const;
+  /// Empty if no pod of that name runs, or none is named; else why not.
+  [[nodiscard]] std::string WhyNotGone(const std::string& name, const RedisCluster& cluster) const;
   void ApplyConfig(const SetConfig& action, const RedisCluster& cluster, const std::string& password,
                    Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;

@@ -5,14 +5,17 @@
 #include <optional>
 #include <string>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/kube/types.h"
 
 namespace slotwright {
 
 /// What one slice of a migration did.
 struct MoveProgress {
-  int slots = 0;           ///< Wholly moved.
-  std::int64_t keys = 0;   ///< Moved, also of slots that are not finished.
+  int slots = 0;          ///< Wholly moved.
+  std::int64_t keys = 0;  ///< Moved, also of slots that are not finished.
+  /// What that took, if it began before this slice: a server's own job tells nothing until it is done.
+  reconciler::Duration took{0};
   std::string error;       ///< Empty: as far as the time allowed.
   bool too_large = false;  ///< That is so because of a key that takes too long; it is named.
 };

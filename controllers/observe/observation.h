@@ -76,9 +76,9 @@ struct NodeView {
 
 /// The state of the password's Secret. The password itself is not part of an Observation.
 struct PasswordView {
-  enum class State { kUsable, kMissingSecret, kMissingKey, kRefused };
+  enum class State { kUsable, kMissingSecret, kMissingKey, kRefused, kUnreadable };
   State state = State::kMissingSecret;
-  std::string problem;  ///< For kRefused: why.
+  std::string problem;  ///< For kRefused and kUnreadable: why.
 };
 
 struct Observation {

@@ -101,9 +101,11 @@ Observer::Observer(const reconciler::Client& client, const Caches& caches, Comma
                    reconciler::Clock& clock)
     : client_(client), caches_(caches), commander_(commander), clock_(clock) {}
 
-Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& cluster) {
+Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   const reconciler::ObjectKey key{cluster.ns, cluster.name};
   const std::string secret_name = cluster.password_secret();
+  // Whoever is to be healed must not wait until Secrets can be read again. Servers refuse one that is wrong by now.
+  std::optional<CachedPassword> known;
   {
     const std::lock_guard lock(mutex_);
     const auto cached = passwords_.find(key);
@@ -114,6 +116,7 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
       if (age < (trusted ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
         return cached->second;
       }
+      if (cached->second.view.state == PasswordView::State::kUsable) known = cached->second;
     }
   }
   CachedPassword fresh{.view = {},
@@ -125,10 +128,10 @@ Result<Observer::CachedPassword> Observer::ReadPassword(const RedisCluster& clus
                        .key = cluster.spec.auth.key};
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
-    if (secret.error().kind != ErrorKind::kNotFound) {
-      return std::unexpected(secret.error().Within("reading the password"));
-    }
-    return fresh;  // not kept: the next round may be about to create it
+    if (secret.error().kind == ErrorKind::kNotFound) return fresh;  // not kept: the next round may create it
+    if (known) return *known;
+    fresh.view = {.state = PasswordView::State::kUnreadable, .problem = secret.error().message};
+    return fresh;
   }
   // The generated one of a namesake that was deleted goes with it in a moment.
   const std::string owner = reconciler::ControllerUidOf(*secret);
@@ -278,9 +281,8 @@ void Observer::CountMigrations(Look& look, std::chrono::milliseconds budget) {
 
 Result<Look> Observer::Observe(const RedisCluster& cluster, std::chrono::milliseconds budget) {
   auto password = ReadPassword(cluster);
-  if (!password) return std::unexpected(password.error());
-  Look look{.observation = {.cluster = cluster, .now = clock_.WallNow(), .password = password->view},
-            .password = std::move(password->password)};
+  Look look{.observation = {.cluster = cluster, .now = clock_.WallNow(), .password = password.view},
+            .password = std::move(password.password)};
   CollectObjects(look.observation);
   CollectPods(look.observation);
   if (look.observation.password.state == PasswordView::State::kUsable) {

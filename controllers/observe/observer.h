@@ -55,7 +55,7 @@ class Observer {
     std::string key;
   };
   void DoubtPassword(const reconciler::ObjectKey& cluster);
-  [[nodiscard]] reconciler::Result<CachedPassword> ReadPassword(const RedisCluster& cluster);
+  [[nodiscard]] CachedPassword ReadPassword(const RedisCluster& cluster);
   void CollectObjects(Observation& observation) const;
   void CollectPods(Observation& observation) const;
   [[nodiscard]] reconciler::Result<void> AskNodes(Look& look, std::chrono::milliseconds budget);

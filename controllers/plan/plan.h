@@ -93,12 +93,16 @@ struct Failover {
   NodeRef replica;
   std::string master_pod;
   bool forced = false;
+  std::string missing_pod;  ///< As in Takeover.
 };
 /// Takes over from a dead master without the votes that cannot be had any more.
 struct Takeover {
   NodeRef replica;
   NodeId master;
   SlotSet unknown_slots;  ///< Of the master, whose owner the replica never heard of: it claims them itself.
+  /// The master's, if no cache shows it: only if the API server says too that it is not there, or that another one is
+  /// which has never started. (A pod without our labels is in no cache.)
+  std::string missing_pod;
 };
 /// Deletes that very pod, and no later one of the same name.
 struct DeletePod {
@@ -115,7 +119,8 @@ struct EvictPod {
   std::string uid;
   /// What is to come instead: only if the API server would take that.
   std::optional<reconciler::Json> successor = std::nullopt;
-  std::optional<NodeRef> leaving = std::nullopt;  ///< As in DeletePod.
+  std::optional<NodeRef> leaving = std::nullopt;                    ///< As in DeletePod.
+  std::optional<std::chrono::seconds> grace_period = std::nullopt;  ///< Until it is killed; nothing: as the pod says.
 };
 struct DeleteObject {
   reconciler::ResourceType type;

@@ -33,6 +33,7 @@ constexpr auto kSteps = std::to_array<Urgency>({
     {steps::AssignInitialSlots},
     {steps::TakeOver, kAtOnce},
     {steps::JoinNodes, kAtOnce},
+    {steps::AwaitBetterReplicas, kAtOnce},
     {steps::ReportLostShards},
     {steps::ForgetGhosts},
     {steps::ReturnDeniedSlots},

@@ -22,19 +22,25 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
-// A later life of the same pod answers; or the pod is a new one that has not started, has ended, or is gone and not to
-// be made again, and has nothing to start from: then no process with the old id can come back with writes. With a
-// volume it can, and then it should.
+// A later life of the same pod answers; or the pod is a new one that has not started, has ended, or is gone, and has
+// nothing to start from: then no process with the old id can come back with writes. With a volume it can, and then it
+// should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
   if (!place) return false;
   const bool has_volume = HasVolume(observation, place->first, place->second);
   const PodView* pod = observation.FindPod(PodBehind(observation, lost));
-  if (pod == nullptr) return !has_volume && !IsWanted(observation, place->first, place->second);
+  if (pod == nullptr) return !has_volume;  // or not made again yet, which may take its time (a quota, a webhook)
   if (pod->terminating) return false;
   if (std::ranges::any_of(view.answering, [&](const NodeView* node) { return node->pod == pod->name; })) return true;
   return (pod->phase == "Pending" || pod->HasEnded()) && !has_volume;
+}
+
+// Its pod, if there seems to be none.
+std::string MissingPod(const Observation& observation, const ClusterView::Absent& lost) {
+  const std::string name = PodBehind(observation, lost);
+  return observation.FindPod(name) == nullptr ? name : "";
 }
 
 std::vector<const ClusterView::Absent*> LostMasters(const ClusterView& view) {
@@ -56,6 +62,10 @@ bool KnowsTheSlotsOf(const NodeView& replica, const NodeId& master) {
 // An empty replica that never had a link to its master: unlike one that is in sync with an empty master it knows
 // nothing.
 bool KnowsNothing(const NodeView& replica) { return replica.server.keys == 0 && replica.server.NeverHadALink(); }
+
+bool IsOfUse(const Observation& observation, const NodeView& replica) {
+  return !KnowsNothing(replica) || MayServeEmpty(observation);
+}
 
 // After a restart from append-only files the offset says little.
 const NodeView* BestReplicaOf(const ClusterView& view, const NodeId& master) {
@@ -80,15 +90,15 @@ const NodeView* WhoMayHaveMore(const Observation& observation, const ClusterView
 }
 
 // Nothing once that has been waited for for long enough: the slots are not served meanwhile.
-std::optional<Plan> WaitForABetterOne(const Observation& observation, const ClusterView& view, const NodeView& replica,
-                                      const std::string& what) {
+std::optional<Plan> WaitForABetterOne(const Observation& observation, const ClusterView& view,
+                                      const NodeView& replica) {
   const NodeView* other = WhoMayHaveMore(observation, view, replica);
   if (other == nullptr) return std::nullopt;
   const std::chrono::seconds patience = other->loading ? std::chrono::minutes(5) : std::chrono::seconds(30);
   Plan wait = WaitForRedis(
       observation, "takeover", "AwaitingReplica",
-      fmt::format("{}; {} can take over, but {} {}, and may have more: it is waited for, for {} s", what, replica.pod,
-                  other->pod, other->loading ? "loads its data" : "does not answer", patience.count()));
+      fmt::format("{} can take over from its dead master, but {} {}, and may have more: it is waited for, for {} s",
+                  replica.pod, other->pod, other->loading ? "loads its data" : "does not answer", patience.count()));
   wait.until_it_stands = true;
   if (Stands(observation, wait, patience)) return std::nullopt;
   return wait;
@@ -178,7 +188,7 @@ std::optional<Plan> TakeOverFromSlotless(const Observation& observation, const C
     });
     if (master == view.absent.end() || !IsFenced(observation, view, *master)) continue;
     return Do("takeover", "TakingOver", fmt::format("{} is dead and owned no slots", master->hostname),
-              {Takeover{RefTo(*node), master->id}});
+              {Takeover{RefTo(*node), master->id, {}, MissingPod(observation, *master)}});
   }
   return std::nullopt;
 }
@@ -189,7 +199,6 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   const auto lost = LostMasters(view);
   if (lost.empty()) return TakeOverFromSlotless(observation, view);
   const std::string what = HowManyAreLost(view, lost);
-  std::optional<Plan> wait;
   for (const auto* master : lost) {
     const bool can_elect = CanBeReplacedByVotes(view, *master);
     const NodeView* replica = BestReplicaOf(view, master->id);
@@ -197,10 +206,11 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
       const NodeView* unaware = UnawareReplicaOf(observation, view, *master);
       if (unaware == nullptr || observation.cluster.spec.takeover == TakeoverPolicy::kNever) continue;
       if (!IsFenced(observation, view, *master)) continue;
-      return Do("takeover", "TakingOver",
-                fmt::format("{}; {} has a copy of what {} had, and never heard of its slots", what, unaware->pod,
-                            master->hostname),
-                {Takeover{RefTo(*unaware), master->id, master->slots - view.covered}});
+      return Do(
+          "takeover", "TakingOver",
+          fmt::format("{}; {} has a copy of what {} had, and never heard of its slots", what, unaware->pod,
+                      master->hostname),
+          {Takeover{RefTo(*unaware), master->id, master->slots - view.covered, MissingPod(observation, *master)}});
     }
     if (!can_elect && observation.cluster.spec.takeover == TakeoverPolicy::kNever) {
       return Refuse("takeover", "MajorityLost",
@@ -209,26 +219,32 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
                                 what, replica->pod));
     }
     if (!IsFenced(observation, view, *master)) continue;
-    if (KnowsNothing(*replica) && !MayServeEmpty(observation)) continue;
-    if (auto first = WaitForABetterOne(observation, view, *replica, what)) {
-      wait = std::move(first);
-      continue;
-    }
+    if (!IsOfUse(observation, *replica)) continue;
+    if (WaitForABetterOne(observation, view, *replica)) continue;
     // One at a time: each takes an epoch of its own.
     if (!can_elect) {
       if (WouldTakeFromOthers(view, *replica, master->id)) continue;
       return Do("takeover", "TakingOver",
                 fmt::format("{}, no majority is left that could elect {}; {} cannot come back with writes", what,
                             replica->pod, master->hostname),
-                {Takeover{RefTo(*replica), master->id}});
+                {Takeover{RefTo(*replica), master->id, {}, MissingPod(observation, *master)}});
     }
     // Those that do not reach each other have to be introduced first: a vote that cannot be asked for never comes.
     if (VotesWithinReachOf(view, *replica) <= MastersOf(view) / 2) continue;
     // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are.
     return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
-              {Failover{RefTo(*replica), master->hostname, true}});
+              {Failover{RefTo(*replica), master->hostname, true, MissingPod(observation, *master)}});
   }
-  return wait;
+  return std::nullopt;
+}
+
+std::optional<Plan> AwaitBetterReplicas(const Observation& observation, const ClusterView& view) {
+  for (const auto* master : LostMasters(view)) {
+    const NodeView* replica = BestReplicaOf(view, master->id);
+    if (replica == nullptr || !IsFenced(observation, view, *master) || !IsOfUse(observation, *replica)) continue;
+    if (auto wait = WaitForABetterOne(observation, view, *replica)) return wait;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> DescribeLostMajority(const Observation& observation, const ClusterView& view) {

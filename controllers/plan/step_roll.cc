@@ -82,12 +82,22 @@ EvictPod Replace(const Observation& observation, const PodView& pod) {
 // How many shards do without a replica at the same time.
 int ShardsAtOnce(const Observation& observation) { return std::max(1, observation.cluster.spec.masters / 3); }
 
+bool HasKeysThatNobodyOwns(const ClusterView& view, const NodeView& master) {
+  return !view.owned.contains(master.id()) && master.server.keys > 0;
+}
+
 std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterView& view, const NodeView& master,
                                   size_t outdated) {
   const std::string why = Old(outdated);
   if (auto plan = HandOver(observation, view, master, "UpdatingPods", why)) return plan;
   const PodView* pod = observation.FindPod(master.pod);
-  if (!view.owned.contains(master.id()) && master.server.keys == 0) {
+  if (HasKeysThatNobodyOwns(view, master)) {
+    return Refuse(kStep, "NodesNotEmpty",
+                  fmt::format("{}; {} owns no slots, but holds keys that no other node may have; save them if they are "
+                              "needed, then empty it with FLUSHALL",
+                              why, master.pod));
+  }
+  if (!view.owned.contains(master.id())) {
     return Do(kStep, "UpdatingPods", fmt::format("{}; {} owns no slots", why, master.pod),
               {Replace(observation, *pod)});
   }
@@ -100,8 +110,11 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
                               pod->name, ClaimNameOf(observation.cluster.name, pod->shard, pod->index)));
   }
   if (auto wait = WaitForAppendOnlyFiles(observation, kStep, "UpdatingPods", master)) return wait;
+  // Without append-only files it writes all that it has as it ends.
+  EvictPod replace = Replace(observation, *pod);
+  replace.grace_period = std::chrono::hours(1);
   return Do(kStep, "UpdatingPods", fmt::format("{}; {} has no replica and comes back with its volume", why, master.pod),
-            {Replace(observation, *pod)});
+            {std::move(replace)});
 }
 
 }  // namespace
@@ -184,7 +197,8 @@ std::optional<Plan> RollPods(const Observation& observation, const ClusterView& 
   for (const PodView* pod : outdated) {
     const NodeView* head = view.HeadOf(pod->shard);
     if (head != nullptr && head->pod == pod->name) {
-      if (master == nullptr) master = head;
+      // One that only a person can do something about holds up no other one.
+      if (master == nullptr || HasKeysThatNobodyOwns(view, *master)) master = head;
     } else {
       replicas.try_emplace(pod->shard, pod);
     }

@@ -52,6 +52,14 @@ std::set<const NodeView*> OverruledOwners(const ClusterView& view) {
   return overruled;
 }
 
+// Who has the highest epoch of all is not given another one (BUMPEPOCH says STILL): somebody else has to take a higher
+// one first. Null if there is nobody.
+const NodeView* WhoTakesAnEpoch(const ClusterView& view, const NodeView& owner) {
+  if (owner.me().config_epoch < view.HighestEpoch()) return &owner;
+  const auto other = std::ranges::find_if(view.owned, [&](const auto& entry) { return entry.first != owner.id(); });
+  return other == view.owned.end() ? nullptr : view.by_id.at(other->first);
+}
+
 }  // namespace
 
 std::optional<Plan> UpdateStaleViews(const Observation& observation, const ClusterView& view) {
@@ -65,8 +73,12 @@ std::optional<Plan> UpdateStaleViews(const Observation& observation, const Clust
   Plan wait = WaitForRedis(observation, "stale-views", kReason, message);
   wait.until_it_stands = true;
   if (!Stands(observation, wait, kPatience)) return wait;
+  std::set<const NodeView*> taking;
+  for (const NodeView* owner : owners) taking.insert(WhoTakesAnEpoch(view, *owner));
+  taking.erase(nullptr);
+  if (taking.empty()) return wait;
   std::vector<Action> actions;
-  for (const NodeView* owner : owners) actions.emplace_back(TakeNewEpoch{RefTo(*owner)});
+  for (const NodeView* node : taking) actions.emplace_back(TakeNewEpoch{RefTo(*node)});
   return DoAndPoll(observation, "stale-views", kReason, message, std::move(actions));
 }
 

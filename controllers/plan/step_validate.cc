@@ -37,6 +37,9 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
       return refuse("SecretKeyNotFound",
                     fmt::format("spec.auth.key: \"{}\": Secret {} has no such key; add it or name one that it has",
                                 auth.key, cluster.password_secret()));
+    case PasswordView::State::kUnreadable:
+      return refuse("SecretUnreadable", fmt::format("Secret {} with the password cannot be read: {}",
+                                                    cluster.password_secret(), observation.password.problem));
     case PasswordView::State::kRefused:
       break;
   }

@@ -35,17 +35,23 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
 
 void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Duration took, Plan& plan) {
   if (!plan.migration) return;
-  int slots = 0;
-  std::int64_t keys = 0;
+  const auto seconds_of = [](reconciler::Duration time) {
+    return std::max(std::chrono::duration<double>(time).count(), 0.001);
+  };
+  double slots_per_second = 0;
+  double keys_per_second = 0;
   for (const auto& outcome : outcomes) {
-    slots += outcome.moved.slots;
-    keys += outcome.moved.keys;
+    const auto& moved = outcome.moved;
+    const double seconds = seconds_of(std::max(took, moved.took));
+    plan.migration->slots_left -= moved.slots;
+    slots_per_second += moved.slots / seconds;
+    keys_per_second += static_cast<double>(moved.keys) / seconds;
   }
-  if (slots == 0 && keys == 0) return;
-  const double seconds = std::max(std::chrono::duration<double>(took).count(), 0.001);
-  plan.migration->slots_left -= slots;
-  plan.migration->keys_per_second = static_cast<std::int64_t>(static_cast<double>(keys) / seconds);
-  if (slots > 0) plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left * seconds / slots);
+  if (slots_per_second == 0 && keys_per_second == 0) return;
+  plan.migration->keys_per_second = static_cast<std::int64_t>(keys_per_second);
+  if (slots_per_second > 0) {
+    plan.migration->seconds_left = static_cast<std::int64_t>(plan.migration->slots_left / slots_per_second);
+  }
 }
 
 }  // namespace slotwright

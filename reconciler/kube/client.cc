@@ -258,11 +258,14 @@ Result<void> Client::Delete(const ResourceType& type, const ObjectKey& key, cons
   return {};
 }
 
-Result<void> Client::Evict(const ObjectKey& pod, const std::string& uid) const {
+Result<void> Client::Evict(const ObjectKey& pod, const std::string& uid,
+                           std::optional<std::chrono::seconds> grace_period) const {
+  Json delete_options = {{"preconditions", {{"uid", uid}}}};
+  if (grace_period) delete_options["gracePeriodSeconds"] = grace_period->count();
   const Json body = {{"apiVersion", "policy/v1"},
                      {"kind", "Eviction"},
                      {"metadata", {{"name", pod.name}, {"namespace", pod.ns}}},
-                     {"deleteOptions", {{"preconditions", {{"uid", uid}}}}}};
+                     {"deleteOptions", std::move(delete_options)}};
   const auto evicted = Send({.method = "POST",
                              .target = PathOf(types::kPods, pod, "eviction"),
                              .headers = {{"Content-Type", kJsonType}},

@@ -99,8 +99,9 @@ class Client {
                                     const DeleteOptions& options = {}) const;
 
   /// Deletes a pod, and no later one of its name, if its disruption budget allows that now; else kTooManyRequests,
-  /// which is not waited for here.
-  [[nodiscard]] Result<void> Evict(const ObjectKey& pod, const std::string& uid) const;
+  /// which is not waited for here. It is killed after `grace_period`, by default what its specification says.
+  [[nodiscard]] Result<void> Evict(const ObjectKey& pod, const std::string& uid,
+                                   std::optional<std::chrono::seconds> grace_period = std::nullopt) const;
 
   /// Blocks until the server ends the watch (then the value is void), an error occurs or `stop` fires. 410, as status
   /// or inside the stream, is kExpired.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controllers/api/names.h"
+#include "controllers/topology/text.h"
 #include "tests/simulation/operator_life.h"
 #include "tests/simulation/world.h"
 
@@ -163,6 +164,18 @@ void World::SlowDown(const std::string& pod, Duration by, Duration duration) {
     Node* again = bus_.ById(id);
     if (again != nullptr) again->answer_delay = {};
   });
+}
+
+bool World::TakesOverByHand() {
+  static constexpr std::string_view kAdvice = "spec.healing.takeover is Never: bring them back, or run ";
+  const std::string said = ReadyMessage();
+  const auto at = said.find(kAdvice);
+  if (at == std::string::npos) return false;
+  auto words = text::Split(std::string_view(said).substr(at + kAdvice.size()), ' ');  // CLUSTER FAILOVER … on POD
+  Node* node = NodeOf(std::string(text::NextField(words.at(4), '"')));
+  if (effects.trace) effects.trace(fmt::format("a person takes over on {}", words[4]));
+  return node != nullptr && node->works() &&
+         !node->Execute({"CLUSTER", "FAILOVER", std::string(words[2])}, false).IsError();
 }
 
 void World::MoveSlotsByHand(int count, bool leaves_one_open) {

@@ -266,11 +266,7 @@ class Story {
     // Whoever died is back by then, the operator included: what the status says is no older.
     world_.Run(seconds(14));
     bool converged = world_.Converges(seconds(300));
-    // A person decides.
-    if (!converged && world_.ReadyMessage().find("spec.healing.takeover is Never") != std::string::npos) {
-      world_.Apply({{"healing", {{"takeover", "Fenced"}}}});
-      converged = world_.Converges(seconds(300));
-    }
+    while (!converged && world_.TakesOverByHand()) converged = world_.Converges(seconds(300));
     if (!world_.violations().empty()) {
       problem_ = "broken promise " + world_.violations()[0];
     } else if (!converged && harmed_ && world_.ReadyMessage().find("NodesNotEmpty") != std::string::npos) {

@@ -39,6 +39,8 @@ class World {
   void Pause(bool paused);
   /// As redis-cli --cluster reshard does it, from one master to another; the last slot may stay open.
   void MoveSlotsByHand(int count, bool leaves_one_open);
+  /// If the operator leaves that to a person: who runs what its message says.
+  [[nodiscard]] bool TakesOverByHand();
   /// Kubernetes collects what it owns. Clients that still wrote to it would lose that, and stop.
   void DeleteCluster();
   /// With the specification that it had; with `empty`, what was written before is gone on purpose.

@@ -47,7 +47,7 @@ class EvictionTest : public ::testing::Test {
     cluster.spec.replicas_per_master = 1;
     const Json successor = {{"metadata", {{"name", "demo-0-1"}, {"namespace", "default"}}}};
     Plan plan;
-    plan.actions = {EvictPod{"demo-0-1", "uid", successor}};
+    plan.actions = {EvictPod{"demo-0-1", "uid", successor, std::nullopt, grace_period_}};
     const reconciler::Client client(api_, {}, clock_);
     NoRedis no_redis;
     return Executor(client, no_redis, clock_, {}).Carry(plan, cluster, "").at(0);
@@ -58,6 +58,7 @@ class EvictionTest : public ::testing::Test {
     });
   }
 
+  std::optional<std::chrono::seconds> grace_period_;
   Json pods_ = {{{"metadata", {{"name", "demo-0-0"}}}}, {{"metadata", {{"name", "demo-0-1"}}}}};
   std::shared_ptr<reconciler::FakeTransport> api_ = std::make_shared<reconciler::FakeTransport>();
   reconciler::FakeClock clock_;
@@ -161,6 +162,13 @@ TEST_F(EvictionTest, ThatWasGrantedAndNotCarriedOutIsCarriedOut) {
   EXPECT_EQ(evict(nullptr, 1, "uid"), "") << "a new budget has no status";
 }
 
+// A master that writes all its data as it ends (replicasPerMaster 0).
+TEST_F(EvictionTest, GivesAPodTheTimeThatItNeedsToEnd) {
+  grace_period_ = std::chrono::hours(1);
+  EXPECT_THAT(Evict({.status = 201, .body = "{}"}).error, IsEmpty());
+  EXPECT_EQ(Json::parse(api_->Requests().back().body)["deleteOptions"]["gracePeriodSeconds"], 3600);
+}
+
 // Answers every command with the same.
 class OneAnswer final : public Commander {
  public:
@@ -177,6 +185,29 @@ class OneAnswer final : public Commander {
  private:
   std::string error_;
 };
+
+// No cache shows a pod without our labels, and it may run and serve.
+TEST(TakeoverTest, OfAMasterWhosePodSeemsToBeMissingAsksTheApiServerFirst) {
+  const auto carry = [](const HttpResponse& pod) {
+    auto api = std::make_shared<reconciler::FakeTransport>();
+    api->on_send = [&](const HttpRequest&, std::stop_token) { return pod; };
+    reconciler::FakeClock clock;
+    const reconciler::Client client(api, {}, clock);
+    OneAnswer redis("ERR it was told");
+    const NodeRef replica{.pod = "demo-0-1", .id = {}, .endpoint = {"10.0.0.1", 6379}};
+    Plan plan;
+    plan.actions = {Takeover{replica, {}, {}, "demo-0-0"}};
+    RedisCluster cluster;
+    cluster.ns = "default";
+    return Executor(client, redis, clock, {}).Carry(plan, cluster, "").at(0).error;
+  };
+  const auto pod = [](const Json& object) { return HttpResponse{.status = 200, .body = object.dump()}; };
+  EXPECT_EQ(carry(reconciler::StatusResponse(404, "NotFound", "pods \"demo-0-0\" not found")), "ERR it was told");
+  EXPECT_EQ(carry(pod({{"status", {{"phase", "Pending"}}}})), "ERR it was told") << "it was made this very moment";
+  EXPECT_EQ(carry(pod({{"status", {{"podIP", "10.0.0.2"}}}})), "Pod demo-0-0 is there");
+  EXPECT_EQ(carry(pod({{"metadata", {{"deletionTimestamp", "2026-11-30T15:00:00Z"}}}})), "Pod demo-0-0 is there");
+  EXPECT_THAT(carry(reconciler::StatusResponse(500, "InternalError", "etcd is away")), HasSubstr("etcd"));
+}
 
 class LoadingTest : public ::testing::Test {
  protected:

@@ -86,5 +86,26 @@ TEST_F(ObserverTest, TakesNoPasswordOfANamesakeThatWasDeleted) {
   EXPECT_EQ(observer.Observe(cluster_)->password, "");
 }
 
+// Encrypted at rest with a key that is away, or forbidden by now: whoever is to be healed must not wait for that.
+TEST_F(ObserverTest, GoesOnWithThePasswordThatItKnowsWhileSecretsCannotBeRead) {
+  const auto is_usable = [](const auto& look) {
+    return look->observation.password.state == PasswordView::State::kUsable && look->password == "sixteen characters";
+  };
+  bool readable = true;
+  api_->on_send = [&](const HttpRequest&, std::stop_token) {
+    return readable ? HttpResponse{.status = 200, .body = secret_.dump()}
+                    : reconciler::StatusResponse(403, "Forbidden", "secrets \"demo-auth\" is forbidden");
+  };
+  Observer observer(client_, caches_, nobody_, clock_);
+  EXPECT_TRUE(is_usable(observer.Observe(cluster_)));
+  readable = false;
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_TRUE(is_usable(observer.Observe(cluster_)));
+  cluster_.uid = "second";
+  const auto look = observer.Observe(cluster_);
+  EXPECT_EQ(look->observation.password.state, PasswordView::State::kUnreadable);
+  EXPECT_NE(look->observation.password.problem.find("forbidden"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace slotwright

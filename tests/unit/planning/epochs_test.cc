@@ -214,6 +214,12 @@ TEST(StaleViews, OfANodeThatIsGoneAreOvercomeToo) {
   world.observation.cluster.status["operation"] = {
       {"step", "UpdatingViews"}, {"reason", world.MakePlan().message}, {"stepSince", "2026-11-23T05:59:57Z"}};
   EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-1-0 ")));
+  // Of the highest epoch that there is BUMPEPOCH gives nobody a higher one.
+  for (auto& node : world.observation.nodes) world.Line(node.pod, "demo-1-0").config_epoch = 9;
+  world.Node("demo-2-1").table->lines.back().config_epoch = 9;
+  EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-0-0 ")));
+  world.Line("demo-0-0", "demo-0-0").config_epoch = 10;
+  EXPECT_THAT(world.Actions(), ElementsAre(StartsWith("give demo-1-0 ")));
   world.Line("demo-1-0", "demo-1-0").config_epoch += 1;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its claim will be heard";
 }

@@ -94,6 +94,23 @@ TEST(MajorityLost, IsTakenOverWhenTheNextPodOfAMasterHasNothingToStartFrom) {
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its volume may have more than the replica";
 }
 
+// Who makes pods may be long in coming to it (a quota, a webhook), and what is gone writes no more.
+TEST(MajorityLost, IsTakenOverThoughThePodsOfItCannotBeMadeAgain) {
+  World world = World::Healthy(3, 1);
+  for (const char* pod : {"demo-0-0", "demo-1-0"}) {
+    world.Kill(pod);
+    world.RemovePod(pod);
+  }
+  const Plan plan = world.MakePlan();
+  ASSERT_FALSE(plan.actions.empty()) << plan.message;
+  const auto* takeover = std::get_if<Takeover>(&plan.actions[0]);
+  ASSERT_NE(takeover, nullptr) << ToString(plan.actions[0]);
+  EXPECT_EQ(takeover->missing_pod, "demo-0-0") << "the API server has the last word";
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.TakeObjectsAsDesired();
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over")))) << "its volume may have more than the replica";
+}
+
 TEST(MajorityLost, IsNotAssumedWhileTheOthersCanElect) {
   World world = World::Healthy(3, 1);
   world.Reincarnate("demo-0-0");
@@ -164,6 +181,18 @@ TEST(LostMaster, IsNotReplacedBeforeABetterReplicaCouldAnswer) {
   operation = {};
   world.Kill("demo-0-2");
   EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("let demo-0-1"), HasSubstr("take over"))));
+}
+
+TEST(LostMaster, WhoseBestReplicaIsWaitedForKeepsNobodyFromBeingIntroduced) {
+  World world = World::Healthy(3, 2);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  world.Node("demo-0-1").server.master_link_down_seconds = 600;
+  world.Node("demo-0-2").table.reset();
+  world.Node("demo-0-2").loading = true;
+  EXPECT_EQ(world.MakePlan().reason, "AwaitingReplica");
+  world.Line("demo-1-0", "demo-2-0").flags.noaddr = true;
+  EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("introduce"), HasSubstr("demo-1-0"))));
 }
 
 TEST(LostMaster, IsNotReplacedByAnEmptyReplicaWhileThereIsAnother) {

@@ -95,6 +95,17 @@ TEST(AccountForMigration, SaysHowFastTheSliceWasAndHowLongTheRestTakes) {
   EXPECT_EQ(plan.migration->seconds_left, 2);
 }
 
+// A server's own job tells what it has done when it is done, also with what it did in slices before.
+TEST(AccountForMigration, CountsTheTimeOfAJobThatBeganBeforeTheSlice) {
+  Plan plan = Moving();
+  plan.migration = MigrationProgress{.slots_left = 100};
+  Outcome slice = Done();
+  slice.moved = {.slots = 20, .keys = 5000, .took = std::chrono::seconds(10)};
+  AccountForMigration({slice}, std::chrono::milliseconds(500), plan);
+  EXPECT_EQ(plan.migration->keys_per_second, 500);
+  EXPECT_EQ(plan.migration->seconds_left, 40);
+}
+
 TEST(AccountForMigration, DoesNotGuessFromASliceThatMovedNothing) {
   Plan plan = Moving();
   plan.migration = MigrationProgress{.slots_left = 100};

@@ -271,6 +271,9 @@ TEST(Roll, ReplacesAMasterWithoutSlotsThatCannotHandOver) {
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-3-0"));
   world.Node("demo-3-0").server.keys = 1;
   EXPECT_THAT(world.Actions(), IsEmpty()) << "nobody else may have it";
+  EXPECT_EQ(world.MakePlan().reason, "NodesNotEmpty");
+  world.Pod("demo-2-0").hash = "older";
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("demo-2-0"))) << "it holds up no other one";
 }
 
 // Made again while a specification was in force with which no server starts; reverted, and scaled in meanwhile.
