@@ -59,9 +59,10 @@ struct AtomicLink {
 [[nodiscard]] MoveProgress MoveByImport(const AtomicLink& link, const MigrateSlots& move,
                                         reconciler::MonotonicTime deadline);
 
-/// Cancels what MoveByImport or a person left at both ends and what moves nothing at the moment: Redis refuses the
-/// classic way for slots that any task names, a failed one too. Empty, or what went wrong.
-[[nodiscard]] std::string CancelIdleImports(const AtomicLink& link, const MigrateSlots& move);
+/// Cancels what MoveByImport or a person left on a node of Redis and what moves nothing at the moment: Redis tries it
+/// again for ever, and refuses the classic way for slots that any task names, a failed one too. Empty, or what went
+/// wrong.
+[[nodiscard]] std::string CancelIdleImports(const AtomicLink& link, const NodeRef& node);
 
 /// Of these slots on that node; 0 if it does not answer.
 [[nodiscard]] std::int64_t CountKeys(const AtomicLink& link, const NodeRef& node, const SlotSet& slots);

@@ -48,38 +48,42 @@ Command StatusOf(std::vector<std::string> which) {
   return command;
 }
 
+std::expected<std::vector<Task>, std::string> ReadTasks(const Reply& reply, const NodeRef& node, bool at_target) {
+  if (reply.IsError()) return std::unexpected(fmt::format("{}: {}", node.pod, reply.text));
+  std::vector<Task> tasks;
+  for (const Reply& entry : reply.elements) {
+    auto slots = ParseSlotRanges(FieldOf(entry, "slots").text);
+    if (!slots) {
+      return std::unexpected(fmt::format("{}: a migration of the slots \"{}\" makes no sense", node.pod,
+                                         text::ForMessage(FieldOf(entry, "slots").text)));
+    }
+    tasks.push_back({.at_target = at_target,
+                     .id = FieldOf(entry, "id").text,
+                     .slots = *std::move(slots),
+                     .source = FieldOf(entry, "source").text,
+                     .import = FieldOf(entry, "operation").text == "import",
+                     .state = FieldOf(entry, "state").text,
+                     .last_error = FieldOf(entry, "last_error").text,
+                     .retries = FieldOf(entry, "retries").integer});
+  }
+  return tasks;
+}
+
 // What both ends say, the source first.
 std::expected<std::vector<Task>, std::string> Look(const AtomicLink& link, const MigrateSlots& move,
                                                    std::vector<std::string> which) {
   const auto replies = link.AskBoth(move, StatusOf(std::move(which)));
   if (!replies) return std::unexpected(replies.error());
-  std::vector<Task> tasks;
-  for (const bool at_target : {false, true}) {
-    const Reply& reply = (*replies)[at_target ? 1 : 0];
-    const std::string& pod = (at_target ? move.to : move.from).pod;
-    if (reply.IsError()) return std::unexpected(fmt::format("{}: {}", pod, reply.text));
-    for (const Reply& entry : reply.elements) {
-      auto slots = ParseSlotRanges(FieldOf(entry, "slots").text);
-      if (!slots) {
-        return std::unexpected(fmt::format("{}: a migration of the slots \"{}\" makes no sense", pod,
-                                           text::ForMessage(FieldOf(entry, "slots").text)));
-      }
-      tasks.push_back({.at_target = at_target,
-                       .id = FieldOf(entry, "id").text,
-                       .slots = *std::move(slots),
-                       .source = FieldOf(entry, "source").text,
-                       .import = FieldOf(entry, "operation").text == "import",
-                       .state = FieldOf(entry, "state").text,
-                       .last_error = FieldOf(entry, "last_error").text,
-                       .retries = FieldOf(entry, "retries").integer});
-    }
-  }
+  auto tasks = ReadTasks((*replies)[0], move.from, false);
+  if (!tasks) return tasks;
+  auto at_target = ReadTasks((*replies)[1], move.to, true);
+  if (!at_target) return at_target;
+  std::ranges::move(*at_target, std::back_inserter(*tasks));
   return tasks;
 }
 
 // Empty, or what went wrong. One that has ended meanwhile is not found, which is fine.
-std::string Cancel(const AtomicLink& link, const MigrateSlots& move, const Task& task) {
-  const NodeRef& node = task.at_target ? move.to : move.from;
+std::string Cancel(const AtomicLink& link, const NodeRef& node, const Task& task) {
   const auto reply = link.Tell(node, {"CLUSTER", "MIGRATION", "CANCEL", "ID", task.id});
   if (!reply) return reply.error();
   return reply->IsError() ? fmt::format("{}: {}", node.pod, reply->text) : "";
@@ -156,7 +160,7 @@ std::optional<MoveProgress> WhatIsThere(const AtomicLink& link, const MigrateSlo
     if (!task.import || !task.idle()) continue;
     const bool hopeless = task.retries >= kMostRetries && !SaysLater(task.last_error);
     if (!hopeless && !Contradicts(move, task)) continue;
-    auto problem = Cancel(link, move, task);
+    auto problem = Cancel(link, task.at_target ? move.to : move.from, task);
     if (problem.empty() && hopeless) {
       problem = fmt::format("{} could not take the slots {} over in {} attempts and is told to give up: {}",
                             (task.at_target ? move.to : move.from).pod, task.slots.ToString(), kMostRetries,
@@ -185,12 +189,14 @@ MoveProgress MoveByImport(const AtomicLink& link, const MigrateSlots& move, reco
   return WhatIsThere(link, move, deadline).value_or(MoveProgress{});
 }
 
-std::string CancelIdleImports(const AtomicLink& link, const MigrateSlots& move) {
-  const auto tasks = Look(link, move, {"ALL"});
+std::string CancelIdleImports(const AtomicLink& link, const NodeRef& node) {
+  const auto reply = link.Ask(node, StatusOf({"ALL"}));
+  if (!reply) return reply.error();
+  const auto tasks = ReadTasks(*reply, node, true);
   if (!tasks) return tasks.error();
   for (const Task& task : *tasks) {
     if (!task.idle()) continue;
-    if (auto problem = Cancel(link, move, task); !problem.empty()) return problem;
+    if (auto problem = Cancel(link, node, task); !problem.empty()) return problem;
   }
   return "";
 }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <thread>
 
+#include "controllers/act/atomic_migration.h"
 #include "controllers/act/migrate.h"
 #include "controllers/act/orderly_failover.h"
 #include "controllers/api/names.h"
@@ -310,21 +311,17 @@ void Executor::LetLeave(const std::optional<NodeRef>& node, const reconciler::Ob
 }
 
 void Executor::ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
-                               Outcome& outcome) const {
+                               Outcome& outcome) {
   const auto error_of = [](const auto& result) { return result ? "" : result.error().message; };
   if (const auto* ensure = std::get_if<EnsureObject>(&action)) {
     const auto& [type, object] = ensure->desired;
     if (!ensure->exists) return Create(type, object, cluster, outcome);
+    if (type == reconciler::types::kPersistentVolumeClaims && object.contains("spec")) {
+      return GrowClaim(ensure->desired, cluster, outcome);
+    }
     auto patched = client_.Patch(type, reconciler::KeyOf(object), reconciler::PatchType::kMerge, object);
     outcome.error = error_of(patched);
-    if (patched) {
-      outcome.written = *std::move(patched);
-    } else if (type == reconciler::types::kPersistentVolumeClaims && object.contains("spec") &&
-               IsForGood(patched.error())) {
-      outcome.refusal = "StorageCannotGrow";
-      outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed",
-                                  cluster.spec.storage ? cluster.spec.storage->size : "", outcome.error);
-    }
+    if (patched) outcome.written = *std::move(patched);
   } else if (const auto* create = std::get_if<CreatePod>(&action)) {
     if (WouldMountAnothersVolume(create->name, cluster, outcome)) return;
     // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
@@ -405,19 +402,45 @@ std::string Executor::WhyNotGone(const std::string& name, const RedisCluster& cl
   return never_started && !reconciler::IsBeingDeleted(*pod) ? "" : fmt::format("Pod {} is there", name);
 }
 
-std::string Executor::TooLargeToMove(const MigrateSlots& move) {
+std::string Executor::RefusedBefore(const std::string& what) {
   const std::lock_guard lock(mutex_);
-  const auto known = too_large_.find({move.from.id, move.to.id});
-  if (known == too_large_.end()) return "";
+  const auto known = refused_.find(what);
+  if (known == refused_.end()) return "";
   if (clock_.Now() < known->second.until) return known->second.error;
-  too_large_.erase(known);
+  refused_.erase(known);
   return "";
+}
+
+void Executor::NoteRefused(const std::string& what, const std::string& error) {
+  constexpr std::chrono::seconds kNotBefore{30};
+  const std::lock_guard lock(mutex_);
+  refused_[what] = {.error = error, .until = clock_.Now() + kNotBefore};
+}
+
+void Executor::GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome) {
+  const std::string size = cluster.spec.storage ? cluster.spec.storage->size : "";
+  const std::string what = fmt::format("{}/{} {}", cluster.ns, reconciler::KeyOf(claim.object).name, size);
+  outcome.error = RefusedBefore(what);
+  if (outcome.error.empty()) {
+    auto grown =
+        client_.Patch(claim.type, reconciler::KeyOf(claim.object), reconciler::PatchType::kMerge, claim.object);
+    if (grown) {
+      outcome.written = *std::move(grown);
+      return;
+    }
+    outcome.error = grown.error().message;
+    if (!IsForGood(grown.error())) return;
+    outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed", size,
+                                outcome.error);
+    NoteRefused(what, outcome.error);
+  }
+  outcome.refusal = "StorageCannotGrow";
 }
 
 void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password,
                     Outcome& outcome) {
-  constexpr std::chrono::seconds kNotBefore{30};
-  outcome.error = TooLargeToMove(move);
+  const std::string what = move.from.id.ToString() + " to " + move.to.id.ToString();
+  outcome.error = RefusedBefore(what);
   if (outcome.error.empty()) {
     const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
     outcome.moved = Migrate({.commander = commander_,
@@ -428,8 +451,7 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
                             move, clock_.Now() + options_.migration_slice);
     outcome.error = outcome.moved.error;
     if (!outcome.moved.too_large) return;
-    const std::lock_guard lock(mutex_);
-    too_large_[{move.from.id, move.to.id}] = {.error = outcome.error, .until = clock_.Now() + kNotBefore};
+    NoteRefused(what, outcome.error);
   }
   outcome.refusal = "KeyTooLarge";
 }
@@ -451,6 +473,10 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
     const NodeRef& replica = takeover->replica;
     const auto results = commander_.Run({{replica.endpoint, password, CommandsOf(*takeover), replica.id}}, kBudget);
     outcome.error = ErrorOf(results[0]);
+  } else if (const auto* cancel = std::get_if<CancelImports>(&action)) {
+    const SlotMover::EffectHook none;
+    outcome.error = CancelIdleImports(
+        {.commander = commander_, .clock = clock_, .password = password, .after_effect = none}, cancel->node);
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);
   } else {

@@ -51,7 +51,8 @@ class Executor {
   void ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome,
                 const std::stop_token& stop);
   void ActOnKubernetes(const Action& action, const RedisCluster& cluster, const std::string& password,
-                       Outcome& outcome) const;
+                       Outcome& outcome);
+  void GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome);
   /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
   [[nodiscard]] std::string WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const;
   /// Empty if no pod of that name runs, or none is named; else why not.
@@ -74,21 +75,22 @@ class Executor {
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                   std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
-  /// Each try keeps clients waiting, so it is not repeated at once, nor is anything else moved between these two. Said
-  /// again until then; empty if it may be tried.
-  [[nodiscard]] std::string TooLargeToMove(const MigrateSlots& move);
+  /// What was refused, or takes too long, is not tried again at once: it is said again until then. Empty if it may be
+  /// tried.
+  [[nodiscard]] std::string RefusedBefore(const std::string& what);
+  void NoteRefused(const std::string& what, const std::string& error);
   void Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
 
   const reconciler::Client& client_;
   Commander& commander_;
   reconciler::Clock& clock_;
   const Options options_;
-  struct TooLarge {
+  struct KnownRefusal {
     std::string error;
     reconciler::MonotonicTime until;
   };
   std::mutex mutex_;
-  std::map<std::pair<NodeId, NodeId>, TooLarge> too_large_;  // by source and target
+  std::map<std::string, KnownRefusal> refused_;  // moves of keys that are too large, claims that cannot grow
 };
 
 }  // namespace slotwright

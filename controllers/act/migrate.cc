@@ -13,7 +13,9 @@ MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconc
   // Redis refuses SETSLOT for slots of a migration of its own, and tries one that fails for ever. Whoever chose Keys
   // because of that must not be stuck behind it.
   if (progress.error.find("active atomic slot migration") != std::string::npos) {
-    if (const auto problem = CancelIdleImports(link, move); !problem.empty()) progress.error = problem;
+    for (const NodeRef& node : {move.from, move.to}) {
+      if (const auto problem = CancelIdleImports(link, node); !problem.empty()) progress.error = problem;
+    }
   }
   return progress;
 }

@@ -87,6 +87,10 @@ struct SettleSlots {
 struct TakeNewEpoch {
   NodeRef node;
 };
+/// Ends what a node of Redis (8.4) was told to import and tries again and again, in vain.
+struct CancelImports {
+  NodeRef node;
+};
 /// An orderly failover: `replica` takes over from its live master without losing a write. Forced: its master is dead,
 /// and the others are asked for their votes at once.
 struct Failover {
@@ -146,8 +150,8 @@ struct SetConfig {
 };
 
 using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate,
-                            EndQuarantine, Forget, MigrateSlots, SettleSlots, TakeNewEpoch, Failover, Takeover,
-                            DeletePod, EvictPod, DeleteObject, NotePod, SetConfig>;
+                            EndQuarantine, Forget, MigrateSlots, SettleSlots, TakeNewEpoch, CancelImports, Failover,
+                            Takeover, DeletePod, EvictPod, DeleteObject, NotePod, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"
 [[nodiscard]] std::string ToString(const Action& action);

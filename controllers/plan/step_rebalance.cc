@@ -61,14 +61,23 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
 }
 
 std::optional<Plan> AwaitMigrations(const Observation& observation, const ClusterView& view) {
+  constexpr std::chrono::seconds kPatience{10};
+  std::vector<Action> cancelling;
+  const NodeView* first = nullptr;
   for (const NodeView* node : view.answering) {
     if (node->active_migrations == 0) continue;
-    return WaitForRedis(observation, "rebalance", "Rebalancing",
-                        fmt::format("{} takes part in a slot migration of the servers' own that nothing asks for any "
-                                    "more; waiting for its end",
-                                    node->pod));
+    if (first == nullptr) first = node;
+    if (node->server.engine == "redis") cancelling.emplace_back(CancelImports{RefTo(*node)});
   }
-  return std::nullopt;
+  if (first == nullptr) return std::nullopt;
+  Plan wait = WaitForRedis(observation, "rebalance", "Rebalancing",
+                           fmt::format("{} takes part in a slot migration of the servers' own that nothing asks for "
+                                       "any more; waiting for its end",
+                                       first->pod));
+  wait.until_it_stands = true;
+  // Redis tries one that fails again every second, for ever.
+  if (cancelling.empty() || !Stands(observation, wait, kPatience)) return wait;
+  return DoAndPoll(observation, "rebalance", wait.reason, wait.message, std::move(cancelling));
 }
 
 }  // namespace slotwright::steps

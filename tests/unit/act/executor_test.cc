@@ -452,6 +452,32 @@ class SourceOfALargeKey final : public Commander {
   }
 };
 
+// One for each claim of a large cluster, at each look, would be hundreds in a second.
+TEST(GrowthTest, OfAClaimThatCannotGrowIsNotAskedToAgainForHalfAMinute) {
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [](const HttpRequest&, std::stop_token) {
+    return reconciler::StatusResponse(403, "Forbidden", "only dynamically provisioned pvc can be resized");
+  };
+  SteppingClock clock;
+  const reconciler::Client client(api, {}, clock);
+  OneAnswer redis("");
+  Executor executor(client, redis, clock, {});
+  const Json claim = {{"metadata", {{"name", "data-demo-0-0"}, {"namespace", "default"}}}, {"spec", Json::object()}};
+  Plan plan;
+  plan.actions = {EnsureObject{{reconciler::types::kPersistentVolumeClaims, claim}, true}};
+  RedisCluster cluster;
+  cluster.spec.storage = StorageSpec{.size = "2Gi"};
+  for (int i = 0; i < 3; ++i) {
+    const auto outcome = executor.Carry(plan, cluster, "").at(0);
+    EXPECT_EQ(outcome.refusal, "StorageCannotGrow");
+    EXPECT_THAT(outcome.error, AllOf(HasSubstr("\"2Gi\""), HasSubstr("can be resized")));
+    EXPECT_EQ(api->Requests().size(), 1U);
+  }
+  cluster.spec.storage->size = "3Gi";
+  EXPECT_THAT(executor.Carry(plan, cluster, "").at(0).error, HasSubstr("\"3Gi\""));
+  EXPECT_EQ(api->Requests().size(), 2U) << "that is another question";
+}
+
 // Each try stops the shard for seconds.
 TEST(LargeKeyTest, IsNamedAndNotTriedAgainForHalfAMinute) {
   const auto api = std::make_shared<reconciler::FakeTransport>();

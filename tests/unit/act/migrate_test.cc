@@ -220,6 +220,22 @@ TEST_F(MigrateTest, FailedTaskOfAnEarlierGoalIsCancelledAtOnce) {
   EXPECT_TRUE((b_.owned & Slots(100, 199)).empty()) << "what is no longer wanted stays";
 }
 
+TEST_F(MigrateTest, OnlyWhatIsTriedInVainIsEndedForAGoalThatAsksForNothing) {
+  Tell(b_, {"CLUSTER", "MIGRATION", "IMPORT", "0", "500"});
+  clock_.RunFor(milliseconds(50));
+  EXPECT_EQ(CancelIdleImports(link_, b_.ref), "");
+  EXPECT_TRUE(b_.task) << "it is under way";
+  model_.attempts_that_fail = 1'000'000;
+  clock_.RunFor(milliseconds(300));
+  Tell(c_, {"CLUSTER", "MIGRATION", "IMPORT", "600", "700"});
+  clock_.RunFor(milliseconds(700));
+  ASSERT_TRUE(c_.task);
+  EXPECT_EQ(CancelIdleImports(link_, c_.ref), "");
+  EXPECT_FALSE(c_.task);
+  clock_.RunFor(seconds(5));
+  EXPECT_FALSE(c_.task) << "it is not tried again";
+}
+
 TEST_F(MigrateTest, TaskOfAnEarlierGoalThatIsUnderWayMayFinish) {
   Tell(b_, {"CLUSTER", "MIGRATION", "IMPORT", "0", "500"});
   clock_.RunFor(milliseconds(50));

@@ -258,6 +258,19 @@ TEST(Roll, WaitsForTheEndOfAMigrationOfTheServersOwn) {
   EXPECT_FALSE(world.MakePlan().settled);
 }
 
+// Redis (8.4) tries an import that fails again for ever; a goal that has changed takes nobody back to it.
+TEST(Imports, ThatNothingAsksForAnyMoreAreEndedIfTheyDoNotEndByThemselves) {
+  World world = WhileTheNewMasterIsATarget();
+  world.Node("demo-3-0").active_migrations = 1;
+  const Plan wait = world.MakePlan();
+  EXPECT_THAT(wait.actions, IsEmpty());
+  auto& operation = world.observation.cluster.status["operation"];
+  operation = {{"step", wait.reason}, {"reason", wait.message}, {"stepSince", "2026-11-23T05:59:50Z"}};
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the imports that demo-3-0")));
+  world.Node("demo-3-0").server.engine = "valkey";
+  EXPECT_THAT(world.Actions(), IsEmpty()) << "its own end by themselves";
+}
+
 TEST(ScaleInReplicas, EvictsOneOfEachShard) {
   World world = World::Healthy(3, 2);
   world.observation.cluster.spec.replicas_per_master = 0;
