@@ -19,6 +19,7 @@ using reconciler::Json;
 using std::chrono::seconds;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // Every field set, so that each can be removed.
 const Json kFull = Json::parse(R"({
@@ -31,7 +32,7 @@ const Json kFull = Json::parse(R"({
   "placement": {"topologyKeys": ["topology.kubernetes.io/zone"], "spreadMasters": false, "nodeSelector": {"disk": "ssd"},
     "tolerations": [{"key": "redis", "operator": "Exists"}], "affinity": {"nodeAffinity": {}}, "priorityClassName": "high"},
   "podTemplate": {"metadata": {"labels": {"team": "a"}, "annotations": {"note": "b"}}},
-  "rebalance": {"mode": "Manual", "method": "Keys", "thresholdPercent": 10},
+  "rebalance": {"mode": "Automatic", "method": "Keys", "thresholdPercent": 10},
   "update": {"strategy": "Rolling"}, "healing": {"takeover": "Never", "lostShard": "AssignEmpty"}
 })");
 
@@ -79,7 +80,7 @@ const std::vector<Leaf>& Leaves() {
       {"/placement/priorityClassName", {"low", ""}},
       {"/podTemplate/metadata/labels", {{{"team", "c"}}, Json::object()}},
       {"/podTemplate/metadata/annotations", {{{"note", "c"}}, Json::object()}},
-      {"/rebalance/mode", {"Automatic"}},
+      {"/rebalance/mode", {"Manual"}},
       {"/rebalance/method", {"Auto"}, {}, true},
       {"/rebalance/thresholdPercent", {1, 100}},
       {"/update/strategy", {"Manual"}},
@@ -172,6 +173,7 @@ class SchemaWalk : public ::testing::TestWithParam<Leaf> {
       if (::testing::Test::HasFailure()) return;
     }
     EXPECT_EQ(actual.size(), expected.size()) << "something is left over";
+    EXPECT_EQ(changed.Topology(), made.Topology());
   }
 };
 
@@ -181,9 +183,13 @@ TEST_P(SchemaWalk, AChangedClusterEndsAsOneThatWasMadeSo) {
   for (const Json& value : values) {
     SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
     const auto changed = Made(kFull);
+    changed->StartClients();
+    changed->Run(seconds(2));
     const Json spec = With(GetParam().path, value);
     changed->Apply(Difference(GetParam().path, kFull, spec));
     const bool held_back = !Settles(*changed);
+    changed->StopClients();
+    EXPECT_THAT(changed->LostWrites(), IsEmpty());
     const auto made = Made(spec);
     ExpectSame(*changed, *made);
     EXPECT_TRUE(held_back || changed->Differences().empty()) << changed->Differences().front();
@@ -205,7 +211,7 @@ TEST_P(SchemaWalk, ABadValueIsSaidHarmsNothingAndCanBePutRight) {
     world->Apply(Difference(GetParam().path, spec, kFull));
     Settles(*world);
     world->StopClients();
-    EXPECT_TRUE(world->LostWrites().empty());
+    EXPECT_THAT(world->LostWrites(), IsEmpty());
     const auto made = Made(kFull);
     ExpectSame(*world, *made);
     if (HasFailure()) return;

@@ -7,7 +7,6 @@
 
 #include "controllers/api/conditions.h"
 #include "controllers/api/names.h"
-#include "controllers/plan/slot_moves.h"
 #include "controllers/resources/configuration.h"
 #include "operator/crd.h"
 #include "reconciler/base/base64.h"
@@ -567,18 +566,21 @@ std::map<std::string, Json> World::Objects() {
   return objects;
 }
 
-std::string World::EndState() {
+std::string World::Topology() {
   std::string text;
   for (const auto& [pod, process] : processes_) {
     const Node* node = NodeOf(pod);
     if (node != nullptr) text += fmt::format("{} knows {} nodes\n", pod, node->disk().table.size());
   }
-  std::map<NodeId, SlotSet> owners;
-  for (const Node* node : Ours()) {
-    if (node->me().master) owners[node->id()] = node->me().slots;
-  }
-  // One of several moves may be left undone at the end: the rest is even enough then.
-  const bool even = IsEven(owners, RedisClusterSpec().rebalance.threshold_percent);
+  // One of several moves may be left undone at the end: the rest is even enough then. That is not for the operator's
+  // own reckoning to say.
+  const auto cluster = ParseRedisCluster(*server_.Stored(kRedisClusters, kCluster));
+  const int share = kSlotCount / cluster->spec.masters;
+  const int tolerance = std::max(1, share * cluster->spec.rebalance.threshold_percent / 100);
+  const bool even = std::ranges::all_of(Ours(), [&](const Node* node) {
+    const int size = node->me().slots.size();
+    return !node->me().master || (size > 0 && std::abs(size - share) <= tolerance);
+  });
   std::set<std::string> shards;
   for (const Node* node : Ours()) {
     const Peer& master = node->me();
@@ -591,6 +593,11 @@ std::string World::EndState() {
                               node->disk().importing.size() + node->disk().migrating.size()));
   }
   for (const auto& shard : shards) text += shard;
+  return text;
+}
+
+std::string World::EndState() {
+  std::string text = Topology();
   for (const auto& [name, object] : Objects()) text += name + " " + object.dump() + "\n";
   return text;
 }

@@ -96,7 +96,10 @@ class World {
   [[nodiscard]] std::vector<std::string> Differences();
   /// Servers that do not run with what the specification says, though they have run for that long.
   [[nodiscard]] std::vector<std::string> MisconfiguredServers(Duration since);
-  /// All objects, and of each shard how many slots, replicas and open slots it has, without ids, addresses and times.
+  /// Of each shard its masters, and how many slots (or that it has its share), replicas and open slots they have; of
+  /// each pod how many nodes it knows.
+  [[nodiscard]] std::string Topology();
+  /// That and all objects, without ids, addresses and times.
   [[nodiscard]] std::string EndState();
   /// All objects of the cluster by "Kind name", without what is this life's own: ids, times, status, secrets, and notes
   /// of what was changed live.
