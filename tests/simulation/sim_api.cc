@@ -65,7 +65,10 @@ Result<HttpResponse> SimApi::Forward(HttpRequest request, std::stop_token stop) 
   if (request.method == "POST" && target.plural == "pods" && target.key.name.empty()) {
     // As if a scheduler had been quick.
     Json pod = Json::parse(request.body);
-    pod["spec"]["nodeName"] = "machine-" + std::to_string(MachineOf(reconciler::KeyOf(pod).name));
+    const Json selector = pod["spec"].value("nodeSelector", Json::object());
+    if (std::ranges::find(selector, Json(kNowhere)) == selector.end()) {
+      pod["spec"]["nodeName"] = "machine-" + std::to_string(MachineOf(reconciler::KeyOf(pod).name));
+    }
     request.body = pod.dump();
   }
   auto response = inner_->Send(request, stop);

@@ -16,6 +16,8 @@ namespace slotwright::simulation {
 /// ones.
 constexpr int kMachines = 4;
 [[nodiscard]] int MachineOf(const std::string& pod);
+/// No machine has a label with this value; each other nodeSelector fits all of them.
+inline constexpr const char* kNowhere = "nowhere";
 
 class SimApi final : public reconciler::Transport {
  public:

@@ -179,7 +179,7 @@ void World::Feed(const std::string& plural, const ObjectKey& key, std::uint64_t 
 void World::OnPod(const ObjectKey& key) {
   const auto pod = server_.Stored(types::kPods, key);
   Process& process = processes_[key.name];
-  if (!pod && process.has_ended) process = {};  // one that ended is gone at once
+  if (!pod && (process.has_ended || process.endpoint.host.empty())) process = {};  // nobody is there to be ended
   if (!pod) return;
   const std::string uid = reconciler::UidOf(*pod);
   if (process.uid != uid) {
@@ -274,6 +274,10 @@ std::string World::PasswordOf(const std::string& pod) {
 void World::StartPod(const ObjectKey& key, const std::string& uid) {
   Process& process = processes_[key.name];
   if (process.uid != uid || process.terminating) return;
+  const auto object = server_.Stored(types::kPods, key);
+  if (!object) return;
+  if (reconciler::StringAt(*object, {"spec", "nodeName"}).empty()) return;  // Pending for good, as the scheduler says
+  if (process.container.at("image") == kMissingImage) return ReportMissingImage(key.name);
   if ((process.has_volume && ClaimUidOf(key.name).empty()) || PasswordOf(key.name).empty()) {
     simulator.After(milliseconds(100), [this, key, uid] { StartPod(key, uid); });  // Pending
     return;
@@ -355,6 +359,18 @@ void World::ReportContainer(const std::string& pod) {
       {"podIP", process.endpoint.host},
       {"containerStatuses", Json::array({container})},
       {"conditions", Json::array({{{"type", "Ready"}, {"status", process.ready ? "True" : "False"}}})}};
+  ReportStatus(pod, status);
+}
+
+void World::ReportMissingImage(const std::string& pod) {
+  const Json waiting = {{"reason", "ErrImagePull"}, {"message", "manifest unknown"}};
+  const Json container = {{"name", "redis"}, {"restartCount", 0}, {"state", {{"waiting", waiting}}}};
+  ReportStatus(pod, {{"phase", "Pending"},
+                     {"containerStatuses", Json::array({container})},
+                     {"conditions", Json::array({{{"type", "Ready"}, {"status", "False"}}})}});
+}
+
+void World::ReportStatus(const std::string& pod, const Json& status) {
   (void)user_->Patch(types::kPods, {kCluster.ns, pod}, reconciler::PatchType::kMerge, {{"status", status}},
                      {.subresource = "status", .field_manager = "", .force = false});
 }

@@ -21,6 +21,9 @@ namespace slotwright::simulation {
 /// Named only by specifications that are refused.
 inline constexpr const char* kRefusedImage = "redis:refused";
 
+/// No registry has it.
+inline constexpr const char* kMissingImage = "redis:missing";
+
 /// How long it takes until Kubernetes knows that a container has started again, at most.
 inline constexpr milliseconds kReportDelay{1000};
 
@@ -182,6 +185,8 @@ class World {
   void RestartContainer(const std::string& pod, Duration after);
   [[nodiscard]] Directives RedisConfNow();
   void ReportContainer(const std::string& pod);
+  void ReportMissingImage(const std::string& pod);
+  void ReportStatus(const std::string& pod, const reconciler::Json& status);
   void Probe(const std::string& pod, const std::string& uid);
   void SetReady(const std::string& pod, bool ready);
   [[nodiscard]] static bool IsFit(const Node& node);
