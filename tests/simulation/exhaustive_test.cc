@@ -2,6 +2,10 @@
 // is as if nothing had been.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
+
 #include "reconciler/base/log.h"
 #include "tests/simulation/world.h"
 
@@ -17,6 +21,7 @@ struct Workload {
   Json after;  ///< null: the creation itself is the workload, or what happens.
   bool valkey = false;
   void (*happens)(World&) = nullptr;
+  const char* reaches = "";  ///< One of its effects, without which it were not what it is for.
 };
 
 enum class Fault { kNone, kCrash, kLostReply };
@@ -53,11 +58,16 @@ class Exhaustive : public ::testing::TestWithParam<Workload> {
       EXPECT_TRUE(lost.empty()) << lost.front();
     }
     const int count = world.effects.count() - before;
+    const auto& log = world.effects.log();
+    EXPECT_TRUE(std::any_of(log.begin() + before, log.end(),
+                            [&](const auto& what) { return what.find(workload.reaches) != std::string::npos; }))
+        << "it does not come to " << workload.reaches;
     world.Run(seconds(12));
     EXPECT_TRUE(world.StaysSilent(seconds(10))) << world.effects.log().back();
     EXPECT_TRUE(world.violations().empty()) << world.violations().front();
-    const auto differences = world.Differences();
-    EXPECT_TRUE(differences.empty()) << differences.front();
+    auto wrong = world.Differences();
+    std::ranges::copy(world.MisconfiguredServers(seconds(0)), std::back_inserter(wrong));
+    EXPECT_TRUE(wrong.empty()) << wrong.front();
     end_state = world.EndState();
     return count;
   }
@@ -82,6 +92,30 @@ const Json kThree = {{"masters", 3}, {"replicasPerMaster", 1}};
 const Json kAlone = {{"masters", 3}, {"replicasPerMaster", 0}};
 const Json kFour = {{"masters", 4}, {"replicasPerMaster", 1}};
 const Json kStored = {{"masters", 3}, {"replicasPerMaster", 0}, {"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}};
+const Json kCopied = {{"masters", 3}, {"replicasPerMaster", 1}, {"storage", {{"size", "1Gi"}, {"retain", "Delete"}}}};
+const Json kOne = {{"masters", 1}, {"replicasPerMaster", 1}};
+const Json kForgiving = {{"masters", 3}, {"replicasPerMaster", 0}, {"healing", {{"lostShard", "AssignEmpty"}}}};
+
+void Await(World& world, const std::function<bool()>& happened) {
+  for (int i = 0; i < 10'000 && !happened(); ++i) world.Run(milliseconds(5));
+}
+
+void PauseInTheMiddle(World& world) {
+  world.Apply({{"masters", 4}});
+  Await(world, [&] { return world.NodeOf("demo-3-0") != nullptr; });
+  // Else one slice moves all slots before the operator hears of the pause.
+  world.SlowDown("demo-3-0", milliseconds(250), seconds(30));
+  Await(world, [&] { return world.Topology().find("shard 3: 0 slots") == std::string::npos; });
+  world.Pause(true);
+  world.Run(seconds(6));  // the slice ends
+  EXPECT_EQ(world.Topology().find("its share"), std::string::npos) << "it was paused too late";
+  const int begun = world.effects.count();
+  world.Run(seconds(8));
+  const auto& log = world.effects.log();
+  EXPECT_TRUE(std::all_of(log.begin() + begun, log.end(), [](const auto& what) { return what.ends_with("/status"); }))
+      << log.back();
+  world.Pause(false);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Workloads, Exhaustive,
@@ -106,7 +140,20 @@ INSTANTIATE_TEST_SUITE_P(
                  }},
         Workload{"MasterDies", kThree, nullptr, false, [](World& world) { world.KillContainer("demo-0-0"); }},
         Workload{"AllPodsGo", kStored, nullptr, false, [](World& world) { world.DeleteAllPods(); }},
-        Workload{"SlotsMovedByHand", kThree, nullptr, false, [](World& world) { world.MoveSlotsByHand(600, true); }}),
+        Workload{"SlotsMovedByHand", kThree, nullptr, false, [](World& world) { world.MoveSlotsByHand(600, true); }},
+        Workload{"MajorityDies", kThree, nullptr, false,
+                 [](World& world) {
+                   world.KillContainer("demo-0-0");
+                   world.KillContainer("demo-1-0");
+                 },
+                 "CLUSTER FAILOVER TAKEOVER"},
+        Workload{"LostShardIsServedEmpty", kForgiving, nullptr, false,
+                 [](World& world) { world.KillContainer("demo-0-0"); }, "CLUSTER ADDSLOTSRANGE"},
+        Workload{"MasterLosesItsVolume", kCopied, nullptr, false,
+                 [](World& world) { world.KillContainer("demo-0-0", true); }, "CLUSTER REPLICATE"},
+        Workload{"PausedScaleOut", kAlone, nullptr, false, PauseInTheMiddle},
+        Workload{"MoreStorage", kStored, {{"storage", {{"size", "2Gi"}}}}, false, nullptr, "persistentvolumeclaims"},
+        Workload{"ConfigThatNeedsARestart", kOne, {{"config", {{"databases", "20"}}}}, false, nullptr, "eviction"}),
     [](const auto& param_info) { return param_info.param.name; });
 
 }  // namespace

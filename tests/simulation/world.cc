@@ -613,7 +613,10 @@ std::string World::Topology() {
 }
 
 std::string World::EndState() {
-  std::string text = Topology();
+  const Json status = server_.Stored(kRedisClusters, kCluster)->value("status", Json::object());
+  const Json ready = FindCondition(status.value("conditions", Json::array()), "Ready");
+  std::string text = Topology() + fmt::format("Ready {} {}, {}formed\n", ready.value("status", ""),
+                                              ready.value("reason", ""), status.contains("formedAt") ? "" : "not ");
   for (const auto& [name, object] : Objects()) text += name + " " + object.dump() + "\n";
   return text;
 }

@@ -102,7 +102,7 @@ class World {
   /// Of each shard its masters, and how many slots (or that it has its share), replicas and open slots they have; of
   /// each pod how many nodes it knows.
   [[nodiscard]] std::string Topology();
-  /// That and all objects, without ids, addresses and times.
+  /// That, what the status says of it, and all objects, without ids, addresses and times.
   [[nodiscard]] std::string EndState();
   /// All objects of the cluster by "Kind name", without what is this life's own: ids, times, status, secrets, and notes
   /// of what was changed live.
