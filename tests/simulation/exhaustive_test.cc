@@ -147,6 +147,12 @@ INSTANTIATE_TEST_SUITE_P(
                    world.KillContainer("demo-1-0");
                  },
                  "CLUSTER FAILOVER TAKEOVER"},
+        Workload{"MachinesOfTheMajorityAreLost", kThree, nullptr, false,
+                 [](World& world) {
+                   world.LoseMachine(0);
+                   world.LoseMachine(2);
+                 },
+                 "CLUSTER FAILOVER TAKEOVER"},
         Workload{"LostShardIsServedEmpty", kForgiving, nullptr, false,
                  [](World& world) { world.KillContainer("demo-0-0"); }, "CLUSTER ADDSLOTSRANGE"},
         Workload{"MasterLosesItsVolume", kCopied, nullptr, false,
