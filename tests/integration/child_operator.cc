@@ -8,9 +8,10 @@
 
 namespace slotwright::testing {
 
-ChildOperator::ChildOperator(const std::string& kubeconfig, int dies_after_effect) {
-  const std::string effects = std::to_string(dies_after_effect);
-  const char* const arguments[] = {CRASHING_OPERATOR, kubeconfig.c_str(), effects.c_str(), nullptr};
+ChildOperator::ChildOperator(const std::string& kubeconfig, int dies_after_effect, Effects effects) {
+  const std::string number = std::to_string(dies_after_effect);
+  const char* const order = effects == Effects::kInOrder ? "in-order" : nullptr;
+  const char* const arguments[] = {CRASHING_OPERATOR, kubeconfig.c_str(), number.c_str(), order, nullptr};
   EXPECT_EQ(::posix_spawn(&pid_, CRASHING_OPERATOR, nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
 }
 

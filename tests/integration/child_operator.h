@@ -10,9 +10,12 @@ namespace slotwright::testing {
 class ChildOperator {
  public:
   static constexpr int kNever = 0;
+  /// One after another, so that "the n-th" is the same one in every run, or as users have it.
+  enum class Effects { kInOrder, kInParallel };
 
   /// Dies by SIGKILL right after its n-th effect.
-  explicit ChildOperator(const std::string& kubeconfig, int dies_after_effect = kNever);
+  explicit ChildOperator(const std::string& kubeconfig, int dies_after_effect = kNever,
+                         Effects effects = Effects::kInParallel);
   ~ChildOperator() { Kill(); }
   ChildOperator(const ChildOperator&) = delete;
   ChildOperator& operator=(const ChildOperator&) = delete;

@@ -1,5 +1,5 @@
 // The operator, dying like a process that gets SIGKILL right after its n-th effect, with 0 never.
-// Usage: crashing_operator KUBECONFIG N
+// Usage: crashing_operator KUBECONFIG N [in-order]
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@
 #include "reconciler/kube/kube_config.h"
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
   reconciler::InitializeHttp();
   reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText);
   const auto access = reconciler::LoadKubeConfig(argv[1]);
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   options.metrics_address = "0";
   options.health_address = "0";
   options.workers = 1;
-  options.executor.parallel_requests = 1;  // so that "the n-th effect" is the same one in every run
+  if (argc == 4) options.executor.parallel_requests = 1;  // "the n-th effect" is the same one in every run
   options.executor.after_effect = [&left](const std::string&) {
     if (--left == 0) ::kill(::getpid(), SIGKILL);
   };
