@@ -60,6 +60,21 @@ TEST(Rolling, OfMastersThatHoldTheOnlyCopyLosesNothing) {
   for (const auto& node : look.observation.nodes) EXPECT_THAT(node.server.version, StartsWith("8.2."));
 }
 
+// Three quarters of the limit are for keys, and a limit is nothing that a pod can be given later.
+TEST(Rolling, ChangeOfTheMemoryLimitLosesNothingAndMovesMaxmemory) {
+  Life life(3, 1, {{"resources", {{"limits", {{"memory", "256Mi"}}}}}});
+  const auto expect_everywhere = [&](const char* bytes) {
+    for (const auto& node : life.harness.Look().observation.nodes) {
+      EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "maxmemory"}).elements.at(1).text, bytes) << node.pod;
+    }
+  };
+  expect_everywhere("201326592");
+  life.StartWriters();
+  life.harness.PatchSpec({{"resources", {{"limits", {{"memory", "512Mi"}}}}}});
+  life.ExpectAllIsWell(90s);
+  expect_everywhere("402653184");
+}
+
 TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
   Life life(3, 0, {{"storage", {{"size", "1Gi"}}}});
   life.StartWriters();
