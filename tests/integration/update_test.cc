@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -257,6 +258,31 @@ TEST(LiveConfig, ChangesEverywhereWithoutARestart) {
     EXPECT_EQ(node.server.run_id, runs[node.pod]) << node.pod;
     EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25") << node.pod;
   }
+}
+
+// Not by another live change: its file has them.
+TEST(LiveConfig, OfBeforeIsWhatAnotherPodStartsWith) {
+  Life life;
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "allkeys-lru"}, {"hz", "25"}}}});
+  life.ExpectAllIsWell();
+  life.harness.StopOperator();
+  std::atomic<int> sets = 0;
+  life.harness.options().executor.after_effect = [&](const std::string& action) {
+    if (action.find("hz") != std::string::npos || action.find("maxmemory-policy") != std::string::npos) ++sets;
+  };
+  life.harness.StartOperator();
+  const NodeId deleted = life.NodeOf("demo-1-1").id();
+  life.StartWriters();
+  life.DeletePod("demo-1-1");
+  ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
+  life.ExpectAllIsWell();
+  const NodeView made = life.NodeOf("demo-1-1");
+  EXPECT_NE(made.id(), deleted);
+  for (const auto& [name, value] : {std::pair("hz", "25"), {"maxmemory-policy", "allkeys-lru"}}) {
+    EXPECT_EQ(life.harness.Ask(made.endpoint, {"CONFIG", "GET", name}).elements.at(1).text, value);
+  }
+  life.harness.StopOperator();
+  EXPECT_EQ(sets, 0);
 }
 
 // Whether the kubelet has given a redis.conf with that text to the pod.
