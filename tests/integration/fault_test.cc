@@ -9,12 +9,13 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/cluster_view.h"
 #include "reconciler/kube/http_transport.h"
-#include "tests/integration/harness.h"
+#include "tests/integration/life.h"
 
 namespace slotwright::testing {
 namespace {
 
 using reconciler::Json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace types = reconciler::types;
@@ -314,6 +315,35 @@ TEST(BusyServer, IsNamedAndNeitherReplacedNorTakenForDead) {
   EXPECT_EQ(after.nodes[0].server.run_id, before.nodes[0].server.run_id);
   EXPECT_EQ(after.nodes[0].me().slots, before.nodes[0].me().slots);
   EXPECT_EQ(after.pods[0].uid, before.pods[0].uid);
+}
+
+// As if an administrator had taken a right away that the operator needs.
+TEST(MissingRight, ToMoveSlotsIsSaidInTheServersWordsAndOnceItIsThereItGoesOn) {
+  Life life;
+  const Endpoint source = life.NodeOf("demo-1-0").endpoint;
+  ASSERT_TRUE(life.harness.Ask(source, {"ACL", "SETUSER", "default", "-cluster|setslot"}).IsOk());
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 4}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "ActionFailed"; }))
+      << life.harness.Condition("Ready");
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
+              AllOf(HasSubstr("demo-1-0"), HasSubstr("NOPERM"), HasSubstr("cluster|setslot")));
+  ASSERT_TRUE(life.harness.Ask(source, {"ACL", "SETUSER", "default", "+cluster|setslot"}).IsOk());
+  life.ExpectAllIsWell();
+}
+
+TEST(MissingRight, ToChangeDirectivesIsSaidInTheServersWordsAndOnceItIsThereItGoesOn) {
+  Life life;
+  const Endpoint endpoint = life.NodeOf("demo-1-1").endpoint;
+  ASSERT_TRUE(life.harness.Ask(endpoint, {"ACL", "SETUSER", "default", "-config|set"}).IsOk());
+  life.harness.PatchSpec({{"config", {{"hz", "25"}}}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "ActionFailed"; }))
+      << life.harness.Condition("Ready");
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
+              AllOf(HasSubstr("demo-1-1"), HasSubstr("NOPERM"), HasSubstr("config|set")));
+  ASSERT_TRUE(life.harness.Ask(endpoint, {"ACL", "SETUSER", "default", "+config|set"}).IsOk());
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.harness.Ask(endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25");
 }
 
 TEST(LostPod, ComesBackAsAReplicaOfThePromotedOneAndNothingIsLost) {
