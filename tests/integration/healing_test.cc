@@ -309,20 +309,39 @@ TEST(Healing, PodsAndConfigMapDeletedWhileNobodyLooksComeBackWithTheirData) {
 
 class KilledMajority : public ::testing::TestWithParam<Engine> {};
 
-TEST_P(KilledMajority, OfMastersWithoutStorageIsTakenOverByItsReplicas) {
+// Where nothing is stored its replicas have to take over, without votes. Where all is, it comes back as it was, and
+// votes for whomever else is needed.
+TEST_P(KilledMajority, OfMastersIsTakenOverOnlyIfItsDataIsNowhereElse) {
   if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
-  Life life(3, 1, kQuickTimeout, GetParam().image);
+  Json spec = kQuickTimeout;
+  if (GetParam().storage) spec["storage"] = {{"size", "1Gi"}};
+  Life life(3, 1, spec, GetParam().image);
+  const auto nodes = [&] {
+    std::map<std::string, NodeId> ids;
+    for (const auto& node : life.harness.Look().observation.nodes) ids[node.pod] = node.id();
+    return ids;
+  };
+  const auto before = nodes();
   for (const char* pod : {"demo-0-0", "demo-1-0"}) {
     ASSERT_EQ(life.harness.Ask(life.NodeOf(pod).endpoint, {"WAIT", "1", "5000"}).integer, 1);
   }
   ASSERT_NO_FATAL_FAILURE(life.KillServers({"demo-0-0", "demo-1-0"}));
   life.ExpectAllIsWell(120s);
   EXPECT_EQ(life.Keys(), 20'000);
+  const auto taken_over = std::ranges::count_if(life.harness.AskAll({"INFO", "commandstats"}), [](const auto& result) {
+    return result->front().text.find("cmdstat_cluster|failover:") != std::string::npos;
+  });
+  EXPECT_EQ(taken_over > 0, !GetParam().storage);
+  EXPECT_EQ(nodes() == before, GetParam().storage);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, KilledMajority,
                          ::testing::Values(Engine{"Redis70", "redis:7.0", false},
-                                           Engine{"Valkey91", "valkey/valkey:9.1", false}),
+                                           Engine{"Redis70WithStorage", "redis:7.0", true},
+                                           Engine{"Redis82", "redis:8.2", false},
+                                           Engine{"Redis82WithStorage", "redis:8.2", true},
+                                           Engine{"Valkey91", "valkey/valkey:9.1", false},
+                                           Engine{"Valkey91WithStorage", "valkey/valkey:9.1", true}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Healing, AShardThatIsWhollyGoneIsSaidAndServedAgainOnlyByPolicy) {
