@@ -19,6 +19,7 @@ namespace {
 
 using reconciler::Json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const Json kQuickTimeout = {{"config", {{"cluster-node-timeout", "2000"}}}};
 
@@ -360,12 +361,12 @@ TEST(Healing, AShardThatIsWhollyGoneIsSaidAndServedAgainOnlyByPolicy) {
 }
 
 // Somebody else's node with our password takes over the address of a pod that is gone.
-TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
+void ExpectAStrangerIsLeftAloneAtTheAddressOf(const std::string& pod) {
   Life life;
   life.StartWriters();
-  const auto endpoint = life.NodeOf("demo-1-1").endpoint;
-  const auto pid = life.PidOf("demo-1-1");
-  life.DeletePod("demo-1-1");
+  const auto endpoint = life.NodeOf(pod).endpoint;
+  const auto pid = life.PidOf(pod);
+  life.DeletePod(pod);
   ASSERT_TRUE(Harness::Eventually([&] { return ::kill(pid, 0) != 0; }));
   const std::string password = life.harness.Password();
   const auto stranger = RedisProcess::Start(
@@ -391,6 +392,42 @@ TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
     EXPECT_NE(node.endpoint, endpoint);
     EXPECT_EQ(node.table->Find(*NodeId::Parse(id)), nullptr) << node.pod;
   }
+}
+
+TEST(Healing, AStrangerAtAReusedAddressIsLeftAloneAndJoinsNothing) {
+  ExpectAStrangerIsLeftAloneAtTheAddressOf("demo-1-1");
+}
+
+// Its replica has taken over, and the others still know the old one by that address.
+TEST(Healing, AStrangerAtTheAddressOfAMasterIsLeftAloneAndJoinsNothing) {
+  ExpectAStrangerIsLeftAloneAtTheAddressOf("demo-1-0");
+}
+
+// It had no time to hand over, and the stranger speaks on our bus port: the others ask it as if it were the dead one.
+TEST(Healing, AMasterThatDiedAndWhoseAddressIsAStrangersIsReplacedByItsReplica) {
+  Life life(3, 1, kQuickTimeout);
+  const NodeView master = life.NodeOf("demo-1-0");
+  ASSERT_EQ(life.harness.Ask(master.endpoint, {"WAIT", "1", "5000"}).integer, 1);
+  const pid_t pid = life.PidOf("demo-1-0");
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  life.DeletePod("demo-1-0");
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  ASSERT_TRUE(Harness::Eventually([&] { return ::kill(pid, 0) != 0; }));
+  const std::string password = life.harness.Password();
+  const auto stranger = RedisProcess::Start(
+      {.endpoint = master.endpoint,
+       .arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(master.me().bus_port),
+                     "--cluster-announce-hostname", "other-0-0.other-nodes.default.svc", "--requirepass", password}});
+  ASSERT_TRUE(stranger) << stranger.error();
+  ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
+  life.ExpectAllIsWell(90s);
+  EXPECT_EQ(life.Keys(), 20'000);
+  EXPECT_TRUE(life.NodeOf("demo-1-1").me().flags.master);
+  const std::string heard = life.harness.Ask(master.endpoint, {"CLUSTER", "INFO"}).text;
+  EXPECT_THAT(heard, Not(HasSubstr("cluster_stats_messages_ping_received:0"))) << heard;
+  const auto table = ParseClusterNodes(life.harness.Ask(master.endpoint, {"CLUSTER", "NODES"}).text);
+  ASSERT_TRUE(table) << table.error();
+  EXPECT_EQ(table->lines.size(), 1U) << "it knows itself alone";
 }
 
 // Views that differ: one node has forgotten another, by hand, and would be told of it by no gossip for a minute.
