@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "controllers/api/conditions.h"
 #include "tests/integration/life.h"
@@ -18,6 +19,7 @@ namespace slotwright::testing {
 namespace {
 
 using reconciler::Json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -429,6 +431,74 @@ TEST(Healing, AMasterThatDiedAndWhoseAddressIsAStrangersIsReplacedByItsReplica) 
   ASSERT_TRUE(table) << table.error();
   EXPECT_EQ(table->lines.size(), 1U) << "it knows itself alone";
 }
+
+struct Met {
+  const char* name;
+  const char* image;
+  bool ends;
+};
+
+// Who ran CLUSTER MEET with it knew our bus port.
+class MetStranger : public ::testing::TestWithParam<Met> {};
+
+TEST_P(MetStranger, IsSaidAndLeftAloneUntilAPersonForgetsIt) {
+  const std::string server = ServerFor(GetParam().image);
+  if (server.empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
+  Life life(3, 1, kQuickTimeout, GetParam().image);
+  const NodeView ours = life.NodeOf("demo-0-0");
+  const std::string bus_port = std::to_string(ours.me().bus_port);
+  const Endpoint endpoint = FreshEndpoint();
+  auto stranger = RedisProcess::Start(
+      {.binary = server,
+       .endpoint = endpoint,
+       .arguments = {"--cluster-enabled", "yes", "--cluster-port", bus_port, "--cluster-announce-ip", endpoint.host,
+                     "--cluster-announce-hostname", "other-0-0.other-nodes.default.svc", "--requirepass",
+                     life.harness.Password()}});
+  ASSERT_TRUE(stranger) << stranger.error();
+  const NodeId id = *NodeId::Parse(life.harness.Ask(endpoint, {"CLUSTER", "MYID"}).text);
+  const auto known_to_all = [&](const std::function<bool(const NodeLine&)>& as) {
+    return std::ranges::all_of(life.harness.Look().observation.nodes, [&](const NodeView& node) {
+      const NodeLine* line = node.table->Find(id);
+      return line != nullptr && as(*line);
+    });
+  };
+  const auto pods = [&] {
+    std::set<std::string> uids;
+    for (const auto& pod : life.harness.Look().observation.pods) uids.insert(pod.uid);
+    return uids;
+  };
+  const auto before = pods();
+  life.StartWriters();
+  const Command meet = {"CLUSTER", "MEET", endpoint.host, std::to_string(endpoint.port), bus_port};
+  ASSERT_TRUE(life.harness.Ask(ours.endpoint, meet).IsOk());
+  ASSERT_TRUE(Harness::Eventually(
+      [&] { return known_to_all([](const NodeLine& line) { return line.link_connected && !line.flags.handshake; }); }));
+  EXPECT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "StrangerInCluster"; }))
+      << life.harness.Condition("Ready");
+  EXPECT_TRUE(life.IsNotReady());
+  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
+              AllOf(HasSubstr(id.Short()), HasSubstr("other-0-0.other-nodes")));
+  if (GetParam().ends) {
+    (*stranger)->Kill();
+    ASSERT_TRUE(
+        Harness::Eventually([&] { return known_to_all([](const NodeLine& line) { return line.flags.fail; }); }));
+  }
+  std::this_thread::sleep_for(3s);
+  EXPECT_EQ(life.harness.ReadyReason(), "StrangerInCluster");
+  EXPECT_TRUE(known_to_all([](const NodeLine&) { return true; })) << "who is to be forgotten is for a person to say";
+  for (const auto& result : life.harness.AskAll({"CLUSTER", "FORGET", id.ToString()})) {
+    EXPECT_TRUE(result && result->front().IsOk());
+  }
+  life.ExpectAllIsWell();
+  EXPECT_EQ(pods(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, MetStranger,
+                         ::testing::Values(Met{"Redis70", "redis:7.0", false},
+                                           Met{"Redis70ThatEnds", "redis:7.0", true},
+                                           Met{"Redis82", "redis:8.2", false},
+                                           Met{"Valkey91", "valkey/valkey:9.1", false}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 // Views that differ: one node has forgotten another, by hand, and would be told of it by no gossip for a minute.
 TEST(Healing, ANodeThatAnotherHasForgottenIsKnownAgain) {
