@@ -10,10 +10,11 @@
 note_aof() {
   case $2 in *loading:1*) return 0 ;; esac
   open=/proc/$(printf '%s\n' "$2" | sed -n 's/^process_id:\([0-9]*\).*/\1/p')/fd
-  [ -n "$1" ] && [ -n "$(ls "$open" 2> /dev/null)" ] || return 0
   now=incomplete before=complete
   # shellcheck disable=SC2010  # of links, what they point to
   if ls -l "$open" 2> /dev/null | grep -q '/appendonlydir/.*\.incr\.aof$'; then now=complete before=incomplete; fi
+  # Not before: a server that has ended meanwhile has none open either.
+  [ -n "$1" ] && [ -n "$(ls "$open" 2> /dev/null)" ] || return 0
   [ ! -e "$1/aof-$now" ] || return 0
   mv "$1/aof-$before" "$1/aof-$now" 2> /dev/null || : > "$1/aof-$now"
 }

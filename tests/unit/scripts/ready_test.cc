@@ -1,6 +1,8 @@
 // What a pod's readiness makes of what its server says, and what it notes for the next start.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -24,10 +26,10 @@ class Ready : public ScriptTest {
     const char* delay = "0";
     bool loading = false;
   };
-  void ServerIs(const Server& server) const {
-    // This process stands for it: what it has open is looked at.
+  // What the process has open is looked at; this one stands for the server.
+  void ServerIs(const Server& server, pid_t process = ::getpid()) const {
     Write("answers", fmt::format("OK\nrepl-diskless-sync-delay\n{}\nprocess_id:{}\nloading:{}\n{}\n", server.delay,
-                                 ::getpid(), server.loading ? 1 : 0, server.replication));
+                                 process, server.loading ? 1 : 0, server.replication));
   }
   Result Run() const { return ScriptTest::Run("ready.sh", "6379 run data"); }
   // An append-only file, open as long as what this returns.
@@ -96,6 +98,25 @@ TEST_F(Ready, ToAppendToATemporaryFileIsNotToHaveEverything) {
   const std::ofstream file = Appends("temp-appendonly.aof.incr");
   Run();
   EXPECT_TRUE(Has("aof-incomplete"));
+}
+
+// The kernel closes its files: what it appended to until then has everything.
+TEST_F(Ready, LeavesTheNoteOfAServerThatIsKilledMeanwhile) {
+  Write("data/aof-complete", "");
+  const std::ofstream file = Appends("appendonly.aof.1.incr.aof");
+  const pid_t server = ::fork();
+  if (server == 0) {
+    for (;;) ::pause();
+  }
+  ServerIs({}, server);
+  Program("ls", fmt::format(R"sh(/bin/ls "$@"; status=$?
+kill -9 {0}; while [ -n "$(/bin/ls /proc/{0}/fd 2> /dev/null)" ]; do :; done
+exit $status)sh",
+                            server));
+  Run();
+  ::waitpid(server, nullptr, 0);
+  EXPECT_TRUE(Has("aof-complete"));
+  EXPECT_FALSE(Has("aof-incomplete"));
 }
 
 TEST_F(Ready, LeavesTheNoteAsItIsWhereItCannotBeTold) {
