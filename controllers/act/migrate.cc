@@ -35,13 +35,15 @@ std::string BringFunctionsAlong(const AtomicLink& link, const MigrateSlots& move
   return fmt::format("{} does not take the functions of {}: {}", move.to.pod, move.from.pod, restored->text);
 }
 
-MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
-  if (move.method == MigrationMethod::kKeys) return MoveByKeys(link, move, deadline);
+// The slice begins with the first slot: what is asked before may take a slow node all of it, and again the next time.
+MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::Duration slice) {
+  const auto by_keys = [&] { return MoveByKeys(link, move, link.clock.Now() + slice); };
+  if (move.method == MigrationMethod::kKeys) return by_keys();
   const auto dialect = DialectOf(link, move);
   if (!dialect) return {.error = dialect.error()};
-  if (*dialect == AtomicDialect::kMigrateSlots) return MoveByMigrateSlots(link, move, deadline);
-  if (*dialect == AtomicDialect::kImport) return MoveByImport(link, move, deadline);
-  if (move.method == MigrationMethod::kAuto) return MoveByKeys(link, move, deadline);
+  if (*dialect == AtomicDialect::kMigrateSlots) return MoveByMigrateSlots(link, move, link.clock.Now() + slice);
+  if (*dialect == AtomicDialect::kImport) return MoveByImport(link, move, link.clock.Now() + slice);
+  if (move.method == MigrationMethod::kAuto) return by_keys();
   return {.error = fmt::format("spec.rebalance.method: \"Atomic\": {} and {} do not both know CLUSTER MIGRATESLOTS "
                                "(Valkey 9 and newer) or CLUSTER MIGRATION (Redis 8.4 and newer); set it to Auto",
                                move.from.pod, move.to.pod)};
@@ -50,8 +52,9 @@ MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconci
 }  // namespace
 
 MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
+  const auto slice = deadline - link.clock.Now();
   if (auto problem = BringFunctionsAlong(link, move); !problem.empty()) return {.error = std::move(problem)};
-  return MoveSlots(link, move, deadline);
+  return MoveSlots(link, move, slice);
 }
 
 }  // namespace slotwright
