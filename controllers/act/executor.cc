@@ -448,7 +448,7 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
                              .password = password,
                              .after_effect = after_effect,
                              .node_timeout = NodeTimeout(cluster)},
-                            move, clock_.Now() + options_.migration_slice);
+                            move, options_.migration_slice);
     outcome.error = outcome.moved.error;
     if (!outcome.moved.too_large) return;
     NoteRefused(what, outcome.error);

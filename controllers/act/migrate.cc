@@ -51,8 +51,7 @@ MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconci
 
 }  // namespace
 
-MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
-  const auto slice = deadline - link.clock.Now();
+MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::Duration slice) {
   if (auto problem = BringFunctionsAlong(link, move); !problem.empty()) return {.error = std::move(problem)};
   return MoveSlots(link, move, slice);
 }

@@ -5,8 +5,8 @@
 
 namespace slotwright {
 
-/// One slice. Auto: the servers' own way where both ends know the same one. Atomic: that or nothing. Keys: SlotMover.
-[[nodiscard]] MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move,
-                                   reconciler::MonotonicTime deadline);
+/// One slice, of that time from its first slot on. Auto: the servers' own way where both ends know the same one.
+/// Atomic: that or nothing. Keys: SlotMover.
+[[nodiscard]] MoveProgress Migrate(const AtomicLink& link, const MigrateSlots& move, reconciler::Duration slice);
 
 }  // namespace slotwright

@@ -21,7 +21,7 @@ class MigrateTest : public ::testing::Test {
   // One slice, as one look of the operator has it.
   MoveProgress Slice(const ImportModel::Node& from, const ImportModel::Node& to, const SlotSet& slots,
                      MigrationMethod method = MigrationMethod::kAuto) {
-    return Migrate(link_, {from.ref, to.ref, slots, method}, clock_.Now() + seconds(1));
+    return Migrate(link_, {from.ref, to.ref, slots, method}, seconds(1));
   }
   MoveProgress Slice() { return Slice(a_, b_, kWanted, method_); }
 
