@@ -373,6 +373,8 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
     outcome.error = results[0].error().message;
   } else if (const Reply& reply = results[0]->at(0); IsLoading(reply)) {
     return;  // neither taken nor refused: what it has stays noted as not known
+  } else if (reply.text.starts_with("NOPERM")) {
+    outcome.error = reply.text;  // that says nothing about the value
   } else if (reply.IsError()) {
     outcome.error = RefusedDirectives(action, cluster, reply.text);
     note(action.change.if_refused);

@@ -7,6 +7,23 @@
 
 namespace slotwright::steps {
 
+namespace {
+
+// Ours announce a hostname, others need not. Whom all of ours list, and some reach, is none of ours if each pod has
+// another node.
+bool IsStranger(const Observation& observation, const ClusterView& view, const ClusterView::Absent& absent) {
+  const auto& cluster = observation.cluster;
+  if (!absent.hostname.empty()) return !absent.hostname.ends_with(HostnameSuffixOf(cluster.ns, cluster.name));
+  return absent.connected && absent.viewers.size() == view.answering.size() && EveryPodAnswers(observation, view);
+}
+
+std::string NameOf(const ClusterView::Absent& absent) {
+  if (!absent.hostname.empty() || absent.viewers.empty()) return absent.hostname;
+  return absent.viewers[0]->table->Find(absent.id)->endpoint.ToString();
+}
+
+}  // namespace
+
 std::optional<Plan> RefuseStrangers(const Observation& observation, const ClusterView& view) {
   const auto& cluster = observation.cluster;
   if (const NodeView* node = WhoRefusesThePassword(observation, view)) {
@@ -16,14 +33,13 @@ std::optional<Plan> RefuseStrangers(const Observation& observation, const Cluste
                               "again since has the changed one: delete that pod after that",
                               node->pod, node->endpoint.ToString(), cluster.password_secret()));
   }
-  const std::string suffix = HostnameSuffixOf(cluster.ns, cluster.name);
   for (const auto& absent : view.absent) {
-    if (absent.hostname.empty() || absent.hostname.ends_with(suffix)) continue;
+    if (!IsStranger(observation, view, absent)) continue;
     return Refuse("strangers", "StrangerInCluster",
                   fmt::format("node {} ({}) is in the table of {} but does not belong to this RedisCluster; nothing is "
                               "joined until it is gone: find out who ran CLUSTER MEET, then CLUSTER FORGET it on every "
                               "node",
-                              absent.id.Short(), absent.hostname, absent.viewers[0]->pod));
+                              absent.id.Short(), NameOf(absent), absent.viewers[0]->pod));
   }
   return std::nullopt;
 }

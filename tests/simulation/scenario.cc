@@ -88,7 +88,7 @@ class Story {
   }
 
   void Edit() {
-    switch (Chance(0, 10)) {
+    switch (Chance(0, 13)) {
       case 0:
       case 1:
         world_.Apply({{"masters", Chance(1, 5)}});
@@ -123,6 +123,18 @@ class Story {
         break;
       case 9:
         if (!harmed_) world_.MoveSlotsByHand(Chance(1, 800), Chance(0, 1) == 0);
+        break;
+      case 10:
+        world_.Apply({{"healing",
+                       {{"takeover", Chance(0, 1) == 0 ? "Never" : "Fenced"},
+                        {"lostShard", Chance(0, 1) == 0 ? "AssignEmpty" : "Wait"}}}});
+        break;
+      case 11:
+        world_.Apply(
+            {{"rebalance", {{"method", Chance(0, 1) == 0 ? "Keys" : "Auto"}, {"thresholdPercent", Chance(1, 10)}}}});
+        break;
+      case 12:
+        if (storage_) world_.Apply({{"storage", {{"size", fmt::format("{}Gi", gigabytes_ += Chance(0, 2))}}}});
         break;
       default:
         Configure("maxmemory-policy", Chance(0, 3) == 0 ? Json() : Chance(0, 1) == 0 ? "allkeys-lru" : "noeviction");
@@ -300,6 +312,7 @@ class Story {
   int replicas_ = 0;
   bool storage_ = false;
   bool retain_ = false;
+  int gigabytes_ = 1;
   bool emptied_ = false;  // a volume was
   std::string image_ = "redis:7.0";
   Json config_ = {{"port", nullptr}, {"databases", nullptr}, {"maxmemory-policy", nullptr}};  // null: as by default

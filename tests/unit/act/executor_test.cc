@@ -246,6 +246,15 @@ TEST_F(LoadingTest, IsNoRefusalOfAValue) {
   EXPECT_THAT(Notes(), HasSubstr("@refused"));
 }
 
+// A right that somebody has taken away is no fault of the value.
+TEST_F(LoadingTest, IsNoMoreARefusalOfAValueThanAMissingRightIs) {
+  LiveChange change{.directives = {{"hz", "25"}}, .before = LiveNotes(), .after = {}, .if_refused = LiveNotes()};
+  change.if_refused->refused = change.directives;
+  const std::string error = Carry(SetConfig{node_, change}, "NOPERM no permissions to run 'config|set'").error;
+  EXPECT_EQ(error, "NOPERM no permissions to run 'config|set'");
+  EXPECT_THAT(Notes(), Not(HasSubstr("@refused")));
+}
+
 TEST_F(LoadingTest, IsNoFailureOfAnIntroduction) {
   const Meet meet{.from = node_, .peers = {{{"10.0.0.2", 6379}, 16379}}, .epoch = std::nullopt};
   EXPECT_THAT(Carry(meet, kLoading).error, IsEmpty());

@@ -150,7 +150,19 @@ INSTANTIATE_TEST_SUITE_P(
                       w.Node("demo-0-0").table->lines.push_back(line);
                     },
                     "StrangerInCluster",
-                    {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}}),
+                    {"other-0-0.other-nodes", "CLUSTER FORGET", "demo-0-0"}},
+        RefusalCase{"StrangerWithoutAName",
+                    [](World& w) {
+                      w = World::Healthy();
+                      NodeLine line;
+                      line.id = IdOf("stranger");
+                      line.endpoint = {"10.9.9.9", 6379};
+                      line.flags.master = true;
+                      line.link_connected = true;
+                      for (auto& node : w.observation.nodes) node.table->lines.push_back(line);
+                    },
+                    "StrangerInCluster",
+                    {"10.9.9.9:6379", "CLUSTER FORGET", "demo-0-0"}}),
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {
