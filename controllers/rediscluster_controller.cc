@@ -24,8 +24,7 @@ using reconciler::Result;
 namespace {
 
 bool MovesTheFirstSlots(const RedisCluster& cluster, const Plan& plan) {
-  return plan.migration && !plan.actions.empty() &&
-         reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) == nullptr;
+  return plan.migration && !plan.actions.empty() && !cluster.moves_slots();
 }
 
 }  // namespace

@@ -59,10 +59,10 @@ struct AtomicLink {
 [[nodiscard]] MoveProgress MoveByImport(const AtomicLink& link, const MigrateSlots& move,
                                         reconciler::MonotonicTime deadline);
 
-/// Cancels what MoveByImport or a person left on a node of Redis and what moves nothing at the moment: Redis tries it
-/// again for ever, and refuses the classic way for slots that any task names, a failed one too. Empty, or what went
-/// wrong.
-[[nodiscard]] std::string CancelIdleImports(const AtomicLink& link, const NodeRef& node);
+/// Cancels what MoveByImport or a person left on a node of Redis and what moves nothing at the moment: Redis refuses
+/// the classic way for slots that any task names, a failed one too. With `only_hopeless` what was tried again 30 times
+/// in vain. Empty, or what went wrong.
+[[nodiscard]] std::string CancelImports(const AtomicLink& link, const NodeRef& node, bool only_hopeless);
 
 /// Of these slots on that node; 0 if it does not answer.
 [[nodiscard]] std::int64_t CountKeys(const AtomicLink& link, const NodeRef& node, const SlotSet& slots);

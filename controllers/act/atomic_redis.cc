@@ -33,6 +33,8 @@ struct Task {
   }
   /// Moves nothing at the moment, and perhaps never will.
   [[nodiscard]] bool idle() const { return state == "failed" || (import && state == "none"); }
+  /// It was tried again and again, and not because somebody else has to be waited for.
+  [[nodiscard]] bool hopeless() const;
 };
 
 // Replies and last errors that say: later. The source serves another target, or still deletes these slots' old keys.
@@ -41,6 +43,8 @@ bool SaysLater(std::string_view text) {
       std::array{"ASM task is already in progress", "overlapping import exists", "Trim job in progress"},
       [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
 }
+
+bool Task::hopeless() const { return import && idle() && retries >= kMostRetries && !SaysLater(last_error); }
 
 Command StatusOf(std::vector<std::string> which) {
   Command command = {"CLUSTER", "MIGRATION", "STATUS"};
@@ -158,10 +162,9 @@ std::optional<MoveProgress> WhatIsThere(const AtomicLink& link, const MigrateSlo
     if (task.ended()) continue;
     other = &task;
     if (!task.import || !task.idle()) continue;
-    const bool hopeless = task.retries >= kMostRetries && !SaysLater(task.last_error);
-    if (!hopeless && !Contradicts(move, task)) continue;
+    if (!task.hopeless() && !Contradicts(move, task)) continue;
     auto problem = Cancel(link, task.at_target ? move.to : move.from, task);
-    if (problem.empty() && hopeless) {
+    if (problem.empty() && task.hopeless()) {
       problem = fmt::format("{} could not take the slots {} over in {} attempts and is told to give up: {}",
                             (task.at_target ? move.to : move.from).pod, task.slots.ToString(), kMostRetries,
                             text::ForMessage(task.last_error));
@@ -189,13 +192,13 @@ MoveProgress MoveByImport(const AtomicLink& link, const MigrateSlots& move, reco
   return WhatIsThere(link, move, deadline).value_or(MoveProgress{});
 }
 
-std::string CancelIdleImports(const AtomicLink& link, const NodeRef& node) {
+std::string CancelImports(const AtomicLink& link, const NodeRef& node, bool only_hopeless) {
   const auto reply = link.Ask(node, StatusOf({"ALL"}));
   if (!reply) return reply.error();
   const auto tasks = ReadTasks(*reply, node, true);
   if (!tasks) return tasks.error();
   for (const Task& task : *tasks) {
-    if (!task.idle()) continue;
+    if (only_hopeless ? !task.hopeless() : !task.idle()) continue;
     if (auto problem = Cancel(link, node, task); !problem.empty()) return problem;
   }
   return "";

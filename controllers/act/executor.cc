@@ -416,6 +416,7 @@ std::string Executor::RefusedBefore(const std::string& what) {
 void Executor::NoteRefused(const std::string& what, const std::string& error) {
   constexpr std::chrono::seconds kNotBefore{30};
   const std::lock_guard lock(mutex_);
+  std::erase_if(refused_, [&](const auto& known) { return known.second.until <= clock_.Now(); });
   refused_[what] = {.error = error, .until = clock_.Now() + kNotBefore};
 }
 
@@ -475,10 +476,10 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
     const NodeRef& replica = takeover->replica;
     const auto results = commander_.Run({{replica.endpoint, password, CommandsOf(*takeover), replica.id}}, kBudget);
     outcome.error = ErrorOf(results[0]);
-  } else if (const auto* cancel = std::get_if<CancelImports>(&action)) {
+  } else if (const auto* cancel = std::get_if<EndImports>(&action)) {
     const SlotMover::EffectHook none;
-    outcome.error = CancelIdleImports(
-        {.commander = commander_, .clock = clock_, .password = password, .after_effect = none}, cancel->node);
+    outcome.error = CancelImports(
+        {.commander = commander_, .clock = clock_, .password = password, .after_effect = none}, cancel->node, true);
   } else if (const auto* config = std::get_if<SetConfig>(&action)) {
     ApplyConfig(*config, cluster, password, outcome);
   } else {

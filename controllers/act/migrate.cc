@@ -14,7 +14,7 @@ MoveProgress MoveByKeys(const AtomicLink& link, const MigrateSlots& move, reconc
   // because of that must not be stuck behind it.
   if (progress.error.find("active atomic slot migration") != std::string::npos) {
     for (const NodeRef& node : {move.from, move.to}) {
-      if (const auto problem = CancelIdleImports(link, node); !problem.empty()) progress.error = problem;
+      if (const auto problem = CancelImports(link, node, false); !problem.empty()) progress.error = problem;
     }
   }
   return progress;
@@ -35,7 +35,7 @@ std::string BringFunctionsAlong(const AtomicLink& link, const MigrateSlots& move
   return fmt::format("{} does not take the functions of {}: {}", move.to.pod, move.from.pod, restored->text);
 }
 
-// The slice begins with the first slot: what is asked before may take a slow node all of it, and again the next time.
+// What is asked before the first slot may take a slow node all of a slice, and again the next time.
 MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::Duration slice) {
   const auto by_keys = [&] { return MoveByKeys(link, move, link.clock.Now() + slice); };
   if (move.method == MigrationMethod::kKeys) return by_keys();

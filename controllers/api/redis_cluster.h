@@ -85,13 +85,15 @@ struct RedisCluster {
   reconciler::Json spec_json;  ///< What `spec` was read from.
   std::string formed_at;       ///< status.formedAt; empty before the slots were first assigned.
   std::string ready_at;        ///< status.readyAt; empty before it was Ready for the first time.
-  reconciler::Json status;     ///< As last written; for transition times only.
+  reconciler::Json status;     ///< As last written; for transition times, and moves_slots().
 
   [[nodiscard]] std::string password_secret() const {
     return spec.auth.secret_name.empty() ? name + "-auth" : spec.auth.secret_name;
   }
   [[nodiscard]] int bus_port() const { return BusPortOf(ns, name, spec.port); }
   [[nodiscard]] bool generates_password() const { return spec.auth.secret_name.empty(); }
+  /// What was reported last moves slots: those that are open were left by this operator, or one before it.
+  [[nodiscard]] bool moves_slots() const { return reconciler::ValueAt(status, {"operation", "slotsLeft"}) != nullptr; }
 };
 
 /// Absent fields get the CRD's defaults, so that an object from an older CRD reads the same. kInvalid names the field

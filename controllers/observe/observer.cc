@@ -10,6 +10,7 @@
 #include "controllers/resources/configuration.h"
 #include "controllers/resources/resources.h"
 #include "reconciler/base/base64.h"
+#include "reconciler/base/log.h"
 
 namespace slotwright {
 
@@ -129,7 +130,14 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
     if (secret.error().kind == ErrorKind::kNotFound) return fresh;  // not kept: the next round may create it
-    if (known) return *known;
+    if (known) {
+      reconciler::Log(reconciler::LogLevel::kWarn,
+                      "the Secret cannot be read; going on with the password that is known",
+                      {{"cluster", cluster.ns + "/" + cluster.name}, {"error", secret.error().message}});
+      known->read_at = clock_.Now();
+      const std::lock_guard lock(mutex_);
+      return passwords_[key] = *known;
+    }
     fresh.view = {.state = PasswordView::State::kUnreadable, .problem = secret.error().message};
     return fresh;
   }
@@ -194,9 +202,8 @@ void Observer::CollectPods(Observation& observation) const {
 Result<void> Observer::AskNodes(Look& look, std::chrono::milliseconds budget) {
   auto& observation = look.observation;
   const auto& cluster = observation.cluster;
-  const bool moves_slots = reconciler::ValueAt(cluster.status, {"operation", "slotsLeft"}) != nullptr;
   for (const auto& pod : observation.pods) {
-    if (pod.ip.empty() || !pod.ours || pod.phase != "Running" || (pod.terminating && !moves_slots)) continue;
+    if (pod.ip.empty() || !pod.ours || pod.phase != "Running" || (pod.terminating && !cluster.moves_slots())) continue;
     auto& nodes = pod.terminating ? observation.ending : observation.nodes;
     nodes.push_back({.pod = pod.name, .shard = pod.shard, .index = pod.index, .endpoint = {pod.ip, cluster.spec.port}});
   }

@@ -73,10 +73,10 @@ struct ClusterView {
 /// gone. Who is not of these counts as silent.
 [[nodiscard]] const NodeView* WhoRefusesThePassword(const Observation& observation, const ClusterView& view);
 
-/// Without a password that they accept nothing is known about the nodes.
 /// The answering nodes reach it over the bus.
 [[nodiscard]] bool IsConnected(const Observation& observation, const ClusterView& view, const NodeView& node);
 
+/// Without a password that they accept nothing is known about the nodes.
 [[nodiscard]] bool NodesCouldBeAsked(const Observation& observation, const ClusterView& view);
 
 [[nodiscard]] ClusterView Merge(const Observation& observation);

@@ -87,8 +87,8 @@ struct SettleSlots {
 struct TakeNewEpoch {
   NodeRef node;
 };
-/// Ends what a node of Redis (8.4) was told to import and tries again and again, in vain.
-struct CancelImports {
+/// Ends what a node of Redis (8.4) was told to import and has tried in vain for half a minute, if there is such.
+struct EndImports {
   NodeRef node;
 };
 /// An orderly failover: `replica` takes over from its live master without losing a write. Forced: its master is dead,
@@ -150,7 +150,7 @@ struct SetConfig {
 };
 
 using Action = std::variant<EnsureObject, CreatePassword, CreatePod, RecordFormed, AssignSlots, Meet, Replicate,
-                            EndQuarantine, Forget, MigrateSlots, SettleSlots, TakeNewEpoch, CancelImports, Failover,
+                            EndQuarantine, Forget, MigrateSlots, SettleSlots, TakeNewEpoch, EndImports, Failover,
                             Takeover, DeletePod, EvictPod, DeleteObject, NotePod, SetConfig>;
 
 /// "assign slots 0-5460 to demo-0-0 (9e3e7f36)"

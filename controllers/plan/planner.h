@@ -38,7 +38,7 @@ namespace steps {
 [[nodiscard]] std::optional<Plan> ForgetGhosts(const Observation&, const ClusterView&);
 /// Lets replicas take over without votes when a majority of the masters is lost for good.
 [[nodiscard]] std::optional<Plan> TakeOver(const Observation&, const ClusterView&);
-/// Says that TakeOver waits for replicas that may have more than those that answer.
+/// Says that TakeOver waits for replicas that may have more than those that answer; nodes are introduced meanwhile.
 [[nodiscard]] std::optional<Plan> AwaitBetterReplicas(const Observation&, const ClusterView&);
 /// Shards of which no copy is left: says so, or gives their slots free, by policy.
 [[nodiscard]] std::optional<Plan> ReportLostShards(const Observation&, const ClusterView&);

@@ -196,8 +196,10 @@ std::optional<Plan> TakeOverFromSlotless(const Observation& observation, const C
 }  // namespace
 
 std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& view) {
-  const auto lost = LostMasters(view);
+  auto lost = LostMasters(view);
   if (lost.empty()) return TakeOverFromSlotless(observation, view);
+  // Those last about whom the API server has to be asked: it may say no again and again.
+  std::ranges::stable_partition(lost, [&](const auto* master) { return MissingPod(observation, *master).empty(); });
   const std::string what = HowManyAreLost(view, lost);
   for (const auto* master : lost) {
     const bool can_elect = CanBeReplacedByVotes(view, *master);
@@ -242,7 +244,14 @@ std::optional<Plan> AwaitBetterReplicas(const Observation& observation, const Cl
   for (const auto* master : LostMasters(view)) {
     const NodeView* replica = BestReplicaOf(view, master->id);
     if (replica == nullptr || !IsFenced(observation, view, *master) || !IsOfUse(observation, *replica)) continue;
-    if (auto wait = WaitForABetterOne(observation, view, *replica)) return wait;
+    auto wait = WaitForABetterOne(observation, view, *replica);
+    if (!wait) continue;
+    // Beside it: the time of a wait that gives way to something else begins anew.
+    if (auto join = JoinNodes(observation, view)) {
+      wait->actions = std::move(join->actions);
+      wait->beside = wait->actions.size();
+    }
+    return wait;
   }
   return std::nullopt;
 }

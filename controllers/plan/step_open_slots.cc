@@ -156,11 +156,6 @@ class Remedies {
 
 constexpr auto kTimeToMove = std::chrono::seconds(5);
 
-// What was reported last moves slots, so that they were left by this operator or one before it.
-bool AreOfTheOperator(const Observation& observation) {
-  return reconciler::ValueAt(observation.cluster.status, {"operation", "slotsLeft"}) != nullptr;
-}
-
 // In two digits: what clients delete meanwhile, or lets expire, is no migration.
 std::int64_t Roughly(std::int64_t number) {
   std::int64_t scale = 1;
@@ -263,7 +258,7 @@ std::optional<Plan> CloseOpenSlots(const Observation& observation, const Cluster
   if (actions.empty()) return std::nullopt;
   const auto what = fmt::format("{} in the middle of a migration (first: {})",
                                 text::Counted(open.size(), "slot is", "slots are"), *open.begin());
-  if (!AreOfTheOperator(observation)) {
+  if (!observation.cluster.moves_slots()) {
     Plan wait = LeaveToOthers(observation, view, what);
     if (!Stands(observation, wait, kTimeToMove)) return wait;
   }

@@ -67,7 +67,7 @@ std::optional<Plan> AwaitMigrations(const Observation& observation, const Cluste
   for (const NodeView* node : view.answering) {
     if (node->active_migrations == 0) continue;
     if (first == nullptr) first = node;
-    if (node->server.engine == "redis") cancelling.emplace_back(CancelImports{RefTo(*node)});
+    if (node->server.engine == "redis") cancelling.emplace_back(EndImports{RefTo(*node)});
   }
   if (first == nullptr) return std::nullopt;
   Plan wait = WaitForRedis(observation, "rebalance", "Rebalancing",
@@ -77,7 +77,9 @@ std::optional<Plan> AwaitMigrations(const Observation& observation, const Cluste
   wait.until_it_stands = true;
   // Redis tries one that fails again every second, for ever.
   if (cancelling.empty() || !Stands(observation, wait, kPatience)) return wait;
-  return DoAndPoll(observation, "rebalance", wait.reason, wait.message, std::move(cancelling));
+  wait.actions = std::move(cancelling);
+  wait.look_again = kHealthPoll;
+  return wait;
 }
 
 }  // namespace slotwright::steps

@@ -53,11 +53,17 @@ std::set<const NodeView*> OverruledOwners(const ClusterView& view) {
 }
 
 // Who has the highest epoch of all is not given another one (BUMPEPOCH says STILL): somebody else has to take a higher
-// one first. Null if there is nobody.
+// one first, best who claims nothing by it. Null if there is nobody.
 const NodeView* WhoTakesAnEpoch(const ClusterView& view, const NodeView& owner) {
   if (owner.me().config_epoch < view.HighestEpoch()) return &owner;
-  const auto other = std::ranges::find_if(view.owned, [&](const auto& entry) { return entry.first != owner.id(); });
-  return other == view.owned.end() ? nullptr : view.by_id.at(other->first);
+  const NodeView* other = nullptr;
+  for (const NodeView* node : view.answering) {
+    if (node == &owner) continue;
+    if (node->me().slots.empty()) return node;
+    const auto owned = view.owned.find(node->id());
+    if (owned != view.owned.end() && owned->second == node->me().slots) other = node;
+  }
+  return other;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ bool IsStranger(const Observation& observation, const ClusterView& view, const C
 }
 
 std::string NameOf(const ClusterView::Absent& absent) {
-  if (!absent.hostname.empty() || absent.viewers.empty()) return absent.hostname;
+  if (!absent.hostname.empty()) return absent.hostname;
   return absent.viewers[0]->table->Find(absent.id)->endpoint.ToString();
 }
 

@@ -43,7 +43,8 @@ void AccountForMigration(const std::vector<Outcome>& outcomes, reconciler::Durat
   for (const auto& outcome : outcomes) {
     const auto& moved = outcome.moved;
     const double seconds = seconds_of(std::max(took, moved.took));
-    plan.migration->slots_left -= moved.slots;
+    // The servers' own jobs may be of an earlier, larger goal.
+    plan.migration->slots_left = std::max(0, plan.migration->slots_left - moved.slots);
     slots_per_second += moved.slots / seconds;
     keys_per_second += static_cast<double>(moved.keys) / seconds;
   }

@@ -131,9 +131,13 @@ void World::AccuseOfLosses() {
 // A process ended, and not by our hand: what nobody else has is gone with it.
 // Also a key that had just gone to another master, and that no replica of that one has yet: what the replica of the one
 // that gave it has of it will be gone in a moment.
+// So will be what a pod in memory has that ends already.
 void World::ExcuseWhatNobodyHas() {
   for (Node* node : Ours()) node->CatchUp();
-  ExcuseAllBut(Copies([](const std::string&) { return true; }));
+  ExcuseAllBut(Copies([&](const std::string& pod) {
+    const auto process = processes_.find(pod);
+    return process == processes_.end() || !process->second.terminating || process->second.has_volume;
+  }));
 }
 
 // A master of Redis 7 dies with what it knows of slots that it is giving away (redis#10517). Whoever succeeds it takes

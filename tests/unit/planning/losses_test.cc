@@ -106,6 +106,14 @@ TEST(MajorityLost, IsTakenOverThoughThePodsOfItCannotBeMadeAgain) {
   const auto* takeover = std::get_if<Takeover>(&plan.actions[0]);
   ASSERT_NE(takeover, nullptr) << ToString(plan.actions[0]);
   EXPECT_EQ(takeover->missing_pod, "demo-0-0") << "the API server has the last word";
+  PodView pending;
+  pending.name = "demo-1-0";
+  pending.shard = 1;
+  pending.phase = "Pending";
+  pending.ours = true;
+  world.observation.pods.push_back(pending);
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("let demo-1-1"))) << "whom no answer of its keeps waiting";
+  world.RemovePod("demo-1-0");
   world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
   world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("take over")))) << "its volume may have more than the replica";
@@ -193,6 +201,7 @@ TEST(LostMaster, WhoseBestReplicaIsWaitedForKeepsNobodyFromBeingIntroduced) {
   EXPECT_EQ(world.MakePlan().reason, "AwaitingReplica");
   world.Line("demo-1-0", "demo-2-0").flags.noaddr = true;
   EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("introduce"), HasSubstr("demo-1-0"))));
+  EXPECT_EQ(world.MakePlan().reason, "AwaitingReplica") << "its time goes on";
 }
 
 TEST(LostMaster, IsNotReplacedByAnEmptyReplicaWhileThereIsAnother) {

@@ -266,7 +266,7 @@ TEST(Imports, ThatNothingAsksForAnyMoreAreEndedIfTheyDoNotEndByThemselves) {
   EXPECT_THAT(wait.actions, IsEmpty());
   auto& operation = world.observation.cluster.status["operation"];
   operation = {{"step", wait.reason}, {"reason", wait.message}, {"stepSince", "2026-11-23T05:59:50Z"}};
-  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end the imports that demo-3-0")));
+  EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("end imports of demo-3-0")));
   world.Node("demo-3-0").server.engine = "valkey";
   EXPECT_THAT(world.Actions(), IsEmpty()) << "its own end by themselves";
 }
