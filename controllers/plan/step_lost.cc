@@ -147,7 +147,14 @@ std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& obse
     return pod.shard == place->first && pod.name != own &&
            std::ranges::find(shard, pod.name, &NodeView::pod) == shard.end();
   });
-  if (any_silent || static_cast<int>(shard.size()) < NodesOf(observation, place->first)) return std::nullopt;
+  // Of one that is not wanted any more, and was its replica until a moment ago, the volume has a copy.
+  const bool any_to_come = std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
+    const auto its = ShardAndIndexOf(observation.cluster.name, absent.hostname);
+    return its && its->first == place->first && absent.id != lost.id &&
+           HasUnservedSlots(observation, view, its->first, its->second);
+  });
+  if (any_silent || any_to_come || static_cast<int>(shard.size()) < NodesOf(observation, place->first))
+    return std::nullopt;
   return shard;
 }
 

@@ -43,12 +43,24 @@ bool CanBeMadeAnew(const Observation& observation, int shard, int index) {
          (shard < spec.masters || !spec.storage || HasVolume(observation, shard, index));
 }
 
+namespace {
+
+// Its master owned slots that nobody serves now, will not come back with them, and no other replica of it answers.
+bool CopiedALostMaster(const ClusterView& view, const ClusterView::Absent& replica) {
+  return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& master) {
+    return replica.master == master.id && master.IsMissed(view.covered) && master.unreachable_everywhere &&
+           (master.replaced || master.removed) && !master.has_live_replicas;
+  });
+}
+
+}  // namespace
+
 bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index) {
   const auto& cluster = observation.cluster;
   if (!cluster.spec.storage || !HasVolume(observation, shard, index)) return false;
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
     return PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == std::pair(shard, index) &&
-           absent.unreachable_everywhere && !(absent.slots - view.covered).empty();
+           absent.unreachable_everywhere && (absent.IsMissed(view.covered) || CopiedALostMaster(view, absent));
   });
 }
 

@@ -21,8 +21,8 @@ namespace slotwright {
 /// to go only over the claim that it has.
 [[nodiscard]] bool CanBeMadeAnew(const Observation& observation, int shard, int index);
 
-/// Whether the dead node of that place owned slots that nobody serves now, and its volume is there: it has what perhaps
-/// nobody else has. One too many comes back for it, and hands over before it goes.
+/// Whether the dead node of that place owned slots that nobody serves now, or was the last replica of who did, and its
+/// volume is there: it has what perhaps nobody else has. One too many comes back for it, and hands over before it goes.
 [[nodiscard]] bool HasUnservedSlots(const Observation& observation, const ClusterView& view, int shard, int index);
 
 /// A pod of ours in such a place, which is not on its way out.

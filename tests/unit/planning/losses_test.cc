@@ -443,6 +443,30 @@ TEST(LostVolume, OfAMasterIsNoReasonToElectBeforeAllKnowEachOther) {
 }
 
 // Nobody makes a pod without a claim for a shard that is to go.
+// replicasPerMaster 1 -> 0: demo-0-1 has just gone when the volume of demo-0-0 is lost (simulation, seed 106122).
+TEST(LostShard, IsNotLostWhileTheVolumeOfAReplicaThatHasJustGoneHasACopy) {
+  for (const auto policy : {LostShardPolicy::kWait, LostShardPolicy::kAssignEmpty}) {
+    World world = World::Healthy(3, 1);
+    world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi", .retain = true};
+    world.observation.cluster.spec.lost_shard = policy;
+    world.TakeObjectsAsDesired();
+    const auto claim = world.observation.objects.at({"PersistentVolumeClaim", "data-demo-0-1"});
+    world.observation.cluster.spec.replicas_per_master = 0;
+    world.TakeObjectsAsDesired();
+    world.observation.objects[{"PersistentVolumeClaim", "data-demo-0-1"}] = claim;
+    for (const char* pod : {"demo-0-1", "demo-1-1", "demo-2-1"}) {
+      world.Kill(pod);
+      world.RemovePod(pod);
+    }
+    world.Reincarnate("demo-0-0");
+    world.JoinAgain("demo-0-0");
+    EXPECT_THAT(world.Actions(), AllOf(Contains("create Pod demo-0-1"), Not(Contains(HasSubstr("forget")))));
+    world.observation.objects.erase({"PersistentVolumeClaim", "data-demo-0-1"});
+    EXPECT_THAT(world.Actions(), Not(Contains("create Pod demo-0-1")));
+    EXPECT_EQ(world.MakePlan().reason, policy == LostShardPolicy::kWait ? "DataLost" : "ForgettingLostShard");
+  }
+}
+
 TEST(LostShard, ThatWasToGoIsSaidOnceItsPodsAndClaimsAreGone) {
   World world = World::Healthy(3, 1);
   auto& spec = world.observation.cluster.spec;
