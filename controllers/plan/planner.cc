@@ -170,9 +170,16 @@ std::optional<Observation> AsLastValid(const Observation& observation) {
 }
 
 // The refusal stays the news; what is done meanwhile is said beside it.
-Plan GoOn(const Observation& observation, Plan refused) {
+Plan GoOn(const Observation& observation, const ClusterView& view, Plan refused) {
   const auto kept = AsLastValid(observation);
-  if (!kept) return refused;
+  if (!kept) {
+    // Two refusals; nobody knows how the nodes are.
+    const auto password = steps::RefusePassword(observation, view);
+    if (!password || observation.cluster.formed_at.empty() || password->reason == refused.reason) return refused;
+    refused.message += fmt::format("; meanwhile {}: {}", password->reason, password->message);
+    refused.refusal->message = refused.message;
+    return refused;
+  }
   Plan plan = Act(*kept, Merge(*kept));
   if (!plan.settled) refused.message += fmt::format("; meanwhile {}: {}", plan.reason, plan.message);
   if (!plan.settled && !plan.refusal) refused.meanwhile = {plan.reason, plan.message};
@@ -196,7 +203,7 @@ Plan MakePlan(const Observation& observation, const ClusterView& view) {
     return {.step = "deleting", .reason = "Deleting", .message = "its objects are deleted with it by Kubernetes"};
   }
   auto refused = steps::Validate(observation, view);
-  Plan plan = refused ? GoOn(observation, *std::move(refused)) : Act(observation, view);
+  Plan plan = refused ? GoOn(observation, view, *std::move(refused)) : Act(observation, view);
   return observation.cluster.paused ? Hold(std::move(plan)) : plan;
 }
 

@@ -20,6 +20,8 @@ using Step = std::optional<Plan> (*)(const Observation&, const ClusterView&);
 namespace steps {
 /// Refuses what cannot be acted on: an invalid specification, an unusable password, names taken by strangers.
 [[nodiscard]] std::optional<Plan> Validate(const Observation&, const ClusterView&);
+/// The password alone.
+[[nodiscard]] std::optional<Plan> RefusePassword(const Observation&, const ClusterView&);
 /// ConfigMap, Services, budgets, claims, the password: before the first pod.
 [[nodiscard]] std::optional<Plan> EnsureObjects(const Observation&, const ClusterView&);
 /// Creates missing pods, all at once; once the cluster was formed beside whatever else is urgent.

@@ -22,13 +22,16 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
+// It died before it told anybody its hostname, which Redis 8 says to nobody at first; and each pod has another node.
+bool IsNameless(const ClusterView::Absent& lost) { return lost.hostname.empty() && lost.replaced; }
+
 // A later life of the same pod answers; or the pod is a new one that has not started, has ended, or is gone, and has
 // nothing to start from: then no process with the old id can come back with writes. With a volume it can, and then it
 // should.
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
-  if (!place) return false;
+  if (!place) return IsNameless(lost);
   const bool has_volume = HasVolume(observation, place->first, place->second);
   const PodView* pod = observation.FindPod(PodBehind(observation, lost));
   if (pod == nullptr) return !has_volume;  // or not made again yet, which may take its time (a quota, a webhook)
@@ -138,8 +141,14 @@ int NodesOf(const Observation& observation, int shard) {
 std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& observation, const ClusterView& view,
                                                          const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
-  if (!place) return std::nullopt;
   std::vector<const NodeView*> shard;
+  if (!place && IsNameless(lost)) {
+    // Whichever it was, it is one without a master now.
+    std::ranges::copy_if(view.answering, std::back_inserter(shard),
+                         [&](const NodeView* node) { return view.MasterOf(node->shard) == nullptr; });
+    return shard;
+  }
+  if (!place) return std::nullopt;
   std::ranges::copy_if(view.answering, std::back_inserter(shard),
                        [&](const NodeView* node) { return node->shard == place->first; });
   const std::string own = PodBehind(observation, lost);

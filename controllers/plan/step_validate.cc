@@ -12,7 +12,28 @@ namespace {
 
 constexpr const char* kStep = "validate";
 
-std::optional<Plan> RefusePassword(const Observation& observation) {
+std::optional<Plan> RefuseTakenNames(const Observation& observation) {
+  const auto& cluster = observation.cluster;
+  const auto refuse = [&](const std::string& kind, const std::string& name) {
+    return Refuse(kStep, "NameTaken",
+                  fmt::format("{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
+                              "left-over, or choose another name for the RedisCluster",
+                              kind, name));
+  };
+  for (const auto& [type, name] : NamesOfDesiredObjects(cluster)) {
+    const auto found = observation.objects.find({type.kind, name});
+    if (found != observation.objects.end() && IsTaken(cluster, type.kind, *found->second))
+      return refuse(type.kind, name);
+  }
+  for (const auto& pod : observation.pods) {
+    if (!pod.ours && !pod.terminating) return refuse("Pod", pod.name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Plan> RefusePassword(const Observation& observation, const ClusterView&) {
   const auto& cluster = observation.cluster;
   const auto& auth = cluster.spec.auth;
   const auto refuse = [&](const char* reason, const std::string& message) { return Refuse(kStep, reason, message); };
@@ -48,35 +69,14 @@ std::optional<Plan> RefusePassword(const Observation& observation) {
                             cluster.password_secret(), auth.key, observation.password.problem));
 }
 
-std::optional<Plan> RefuseTakenNames(const Observation& observation) {
-  const auto& cluster = observation.cluster;
-  const auto refuse = [&](const std::string& kind, const std::string& name) {
-    return Refuse(kStep, "NameTaken",
-                  fmt::format("{} {} exists already and does not belong to this RedisCluster; delete it if it is a "
-                              "left-over, or choose another name for the RedisCluster",
-                              kind, name));
-  };
-  for (const auto& [type, name] : NamesOfDesiredObjects(cluster)) {
-    const auto found = observation.objects.find({type.kind, name});
-    if (found != observation.objects.end() && IsTaken(cluster, type.kind, *found->second))
-      return refuse(type.kind, name);
-  }
-  for (const auto& pod : observation.pods) {
-    if (!pod.ours && !pod.terminating) return refuse("Pod", pod.name);
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
-std::optional<Plan> Validate(const Observation& observation, const ClusterView&) {
+std::optional<Plan> Validate(const Observation& observation, const ClusterView& view) {
   const auto errors = slotwright::Validate(observation.cluster);
   if (!errors.empty()) {
     std::string all;
     for (const auto& error : errors) all += (all.empty() ? "" : "; ") + error.ToString();
     return Refuse(kStep, "InvalidSpec", all);
   }
-  if (auto plan = RefusePassword(observation)) return plan;
+  if (auto plan = RefusePassword(observation, view)) return plan;
   return RefuseTakenNames(observation);
 }
 

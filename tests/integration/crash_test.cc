@@ -83,7 +83,7 @@ TEST(CrashTable, HoldsEveryEffectOfACreation) {
 // 250,000 keys have to move, from three masters at once. Each operator gets a little further before it is killed, until
 // one of them has left slots of two masters open, that is until it died in the middle of two batches.
 TEST(CrashInARebalance, OfAMillionKeysLosesNothing) {
-  Life life(3, 1, reconciler::Json::object(), TestImage(), 1'000'000);
+  Life life(3, 1, {{"rebalance", {{"method", "Keys"}}}}, TestImage(), 1'000'000);
   life.harness.StopOperator();
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 4}});

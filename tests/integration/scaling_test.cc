@@ -392,7 +392,7 @@ TEST(Progress, OfAMigrationIsInTheStatusAndInTheMetrics) {
 }
 
 TEST(Pause, StopsARebalanceBetweenTwoSlices) {
-  Life life(3, 1, reconciler::Json::object(), TestImage(), 400'000);
+  Life life(3, 1, {{"rebalance", {{"method", "Keys"}}}}, TestImage(), 400'000);
   life.harness.StopOperator();
   life.harness.options().executor.migration_slice = 100ms;  // a fast machine moves the 100,000 keys in half a second
   life.harness.StartOperator();

@@ -215,6 +215,10 @@ TEST(Rolling, ByHandWithTheManualStrategyLosesNothing) {
 // revert.
 TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
   Life life;
+  const auto databases = [&](const Endpoint& endpoint) {
+    return life.harness.Ask(endpoint, {"CONFIG", "GET", "databases"}).elements.at(1).text;
+  };
+  const std::string usual = databases(life.NodeOf("demo-0-0").endpoint);
   const std::string replica = life.NodeOf("demo-2-1").server.run_id;
   const std::string master = life.NodeOf("demo-2-0").server.run_id;
   life.harness.PatchSpec({{"config", {{"databases", "abc"}, {"maxmemory-policy", "no-such-policy"}}}});
@@ -243,7 +247,7 @@ TEST(Rolling, ToADirectiveThatNoServerStartsWithKeepsNoOtherPodFromStarting) {
   life.ExpectAllIsWell(60s);
   EXPECT_EQ(life.Keys(), 20'000);
   for (const auto& node : life.harness.Look().observation.nodes) {
-    EXPECT_EQ(life.harness.Ask(node.endpoint, {"CONFIG", "GET", "databases"}).elements.at(1).text, "16") << node.pod;
+    EXPECT_EQ(databases(node.endpoint), usual) << node.pod;
   }
 }
 
@@ -354,7 +358,7 @@ TEST(LiveConfig, ThatRedisRefusesIsSaidAndTheRestGoesOn) {
 TEST(LiveConfig, ThatRedisRefusesKeepsNoPodOfARollFromStarting) {
   Life life;
   life.StartWriters();
-  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "no-such-policy"}, {"databases", "21"}}}});
+  life.harness.PatchSpec({{"config", {{"maxmemory-policy", "no-such-policy"}, {"tcp-backlog", "400"}}}});
   const auto are_new = [&] {
     const auto look = life.harness.Look().observation;
     return look.pods.size() == 6 && std::ranges::all_of(look.pods, [hash = PodHash(look.cluster)](const PodView& pod) {
@@ -362,8 +366,8 @@ TEST(LiveConfig, ThatRedisRefusesKeepsNoPodOfARollFromStarting) {
            });
   };
   ASSERT_TRUE(Harness::Eventually(are_new, 60s));
-  const auto databases = life.harness.Ask(life.NodeOf("demo-1-1").endpoint, {"CONFIG", "GET", "databases"});
-  EXPECT_EQ(databases.elements.at(1).text, "21");
+  const auto backlog = life.harness.Ask(life.NodeOf("demo-1-1").endpoint, {"CONFIG", "GET", "tcp-backlog"});
+  EXPECT_EQ(backlog.elements.at(1).text, "400");
   EXPECT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "ActionFailed"; }));
   const auto file = life.harness.client().Get(reconciler::types::kConfigMaps, {"default", "demo-config"});
   ASSERT_TRUE(file);

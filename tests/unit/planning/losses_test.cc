@@ -8,6 +8,7 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -443,6 +444,29 @@ TEST(LostVolume, OfAMasterIsNoReasonToElectBeforeAllKnowEachOther) {
 }
 
 // Nobody makes a pod without a claim for a shard that is to go.
+// Killed before it had said its hostname to anybody (Redis 8.2, ServerCrash.*).
+TEST(LostMaster, OfWhichNobodyKnowsTheNameIsReplacedOnceEachPodHasAnotherNode) {
+  for (const bool has_replica : {true, false}) {
+    World world = World::Healthy(3, has_replica ? 1 : 0);
+    world.observation.cluster.ready_at.clear();
+    world.Reincarnate("demo-1-0");
+    world.JoinAgain("demo-1-0");
+    world.Node("demo-1-0").quarantined = false;
+    for (auto& node : world.observation.nodes) {
+      for (auto& line : node.table->lines) {
+        if (line.id == IdOf("demo-1-0")) line.hostname.clear();
+      }
+    }
+    EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr(has_replica ? "let demo-1-1" : "forget"),
+                                                HasSubstr(has_replica ? "take over" : ""))))
+        << world.MakePlan().message;
+    world.Node("demo-2-0").table.reset();
+    world.Node("demo-2-0").error = "no answer in time";
+    EXPECT_THAT(world.Actions(), Not(Contains(AnyOf(HasSubstr("take over"), HasSubstr("forget")))))
+        << "it may be that one";
+  }
+}
+
 // replicasPerMaster 1 -> 0: demo-0-1 has just gone when the volume of demo-0-0 is lost (simulation, seed 106122).
 TEST(LostShard, IsNotLostWhileTheVolumeOfAReplicaThatHasJustGoneHasACopy) {
   for (const auto policy : {LostShardPolicy::kWait, LostShardPolicy::kAssignEmpty}) {

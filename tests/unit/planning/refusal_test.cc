@@ -177,6 +177,16 @@ TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {
   }
 }
 
+TEST(Refusal, OfTheSpecificationHidesNoPasswordThatCannotBeRead) {
+  World world = World::Healthy();
+  world.observation.cluster.spec.config = {{"port", "1"}};
+  world.observation.password = {PasswordView::State::kUnreadable, "forbidden"};
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "InvalidSpec");
+  EXPECT_THAT(plan.message, HasSubstr("; meanwhile SecretUnreadable: "));
+  EXPECT_THAT(plan.actions, IsEmpty());
+}
+
 TEST(Refusal, ReportsEveryWrongFieldAtOnce) {
   World world;
   world.observation.cluster.spec.config = {{"port", "1"}, {"dir", "/x"}};
