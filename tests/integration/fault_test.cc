@@ -319,7 +319,7 @@ TEST(BusyServer, IsNamedAndNeitherReplacedNorTakenForDead) {
 
 // As if an administrator had taken a right away that the operator needs.
 TEST(MissingRight, ToMoveSlotsIsSaidInTheServersWordsAndOnceItIsThereItGoesOn) {
-  Life life;
+  Life life(3, 1, {{"rebalance", {{"method", "Keys"}}}});
   const Endpoint source = life.NodeOf("demo-1-0").endpoint;
   ASSERT_TRUE(life.harness.Ask(source, {"ACL", "SETUSER", "default", "-cluster|setslot"}).IsOk());
   life.StartWriters();

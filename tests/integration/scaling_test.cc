@@ -360,7 +360,7 @@ TEST(Deletion, WhileTheSpecificationIsRefusedLeavesNothing) {
 }
 
 TEST(Progress, OfAMigrationIsInTheStatusAndInTheMetrics) {
-  Life life(3, 1, reconciler::Json::object(), TestImage(), 400'000);
+  Life life(3, 1, {{"rebalance", {{"method", "Keys"}}}}, TestImage(), 400'000);
   life.harness.StopOperator();
   life.harness.options().executor.migration_slice = 20ms;
   life.harness.StartOperator();

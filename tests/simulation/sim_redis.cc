@@ -201,6 +201,7 @@ void Node::UpdateSlots(Peer& sender, const SlotSet& claimed) {
   for (auto open = disk_.migrating.begin(); open != disk_.migrating.end();) {
     open = lost.Contains(open->first) ? disk_.migrating.erase(open) : std::next(open);
   }
+  if (!lost.empty() && bus_.on_overruled) bus_.on_overruled(*this, sender_id);
   const Peer* master = Find(master_id);
   const bool master_lost_all = !from_master.empty() && master != nullptr && master->slots.empty();
   const bool is_successor = bus_.valkey ? sender.shard == Me().shard : from_master == claimed;

@@ -107,7 +107,8 @@ class Node {
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
   int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;     ///< From the operator.
-  Duration answer_delay{0};  ///< Until it answers the operator.
+  bool took_epoch_alone = false;  ///< For slots that it was given while it was cut off.
+  Duration answer_delay{0};       ///< Until it answers the operator.
 
  private:
   friend class Bus;
@@ -223,6 +224,8 @@ class Bus {
   std::function<void(const std::string&)> trace;
   /// Before `winner` takes over; `by_themselves`: nobody told it to.
   std::function<void(const Node& winner, bool by_themselves)> on_election;
+  /// Before `loser` gives slots up that another one claims with a higher epoch.
+  std::function<void(const Node& loser, const NodeId& claimant)> on_overruled;
 
  private:
   void ScheduleCron(const Endpoint& endpoint, const std::string& run_id);

@@ -208,6 +208,7 @@ bool Node::TakeNewEpoch() {
   for (const auto& [other, entry] : disk_.table) highest = std::max(highest, entry.epoch);
   if (Me().epoch != 0 && Me().epoch == highest) return false;
   Me().epoch = disk_.current_epoch = highest + 1;
+  took_epoch_alone = took_epoch_alone || side != 0;
   return true;
 }
 

@@ -38,6 +38,7 @@ World::World(std::uint64_t seed)
       user_(std::make_unique<reconciler::Client>(users_way_, reconciler::Client::Options{}, simulator)),
       restart_at_(simulator.Now()) {
   bus_.on_election = [this](const Node& winner, bool by_themselves) { ExcuseAtElection(winner, by_themselves); };
+  bus_.on_overruled = [this](const Node& loser, const NodeId& claimant) { ExcuseWhatIsOverruled(loser, claimant); };
   for (const Json& crd : Crds()) (void)user_->Create(types::kCustomResourceDefinitions, crd);
 }
 

@@ -229,6 +229,7 @@ class World {
   void AccuseOfLosses();
   void ExcuseWhatNobodyHas();
   void ExcuseWhatIsHidden(const Node& owner, const std::string& key);
+  void ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant);
   void ExcuseAtElection(const Node& winner, bool by_themselves);
 
   Bus bus_;

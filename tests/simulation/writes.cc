@@ -155,6 +155,16 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
   }
 }
 
+// A master that was given slots in the moment in which it was cut off has an epoch that nobody voted for. When it is
+// back it may overrule who was elected meanwhile, and what that one has taken is lost.
+void World::ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant) {
+  const Node* winner = bus_.ById(claimant);
+  if (winner == nullptr || !winner->took_epoch_alone) return;
+  const auto pod_of = [](const Node& node) { return node.hostname().substr(0, node.hostname().find('.')); };
+  ExcuseAllBut(
+      Copies([&](const std::string& pod) { return ShardOf(pod) != ShardOf(pod_of(loser)) || pod == pod_of(*winner); }));
+}
+
 // Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of
 // the shard's servers has that answer; but how much one has that was started anew, from its files, nobody can say.
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
