@@ -95,7 +95,7 @@ void FindAbsent(const Observation& observation, ClusterView& view) {
           absent.try_emplace(line.id, ClusterView::Absent{.id = line.id, .unreachable_everywhere = true});
       auto& node = entry->second;
       if (node.hostname.empty()) node.hostname = line.hostname;
-      if (line.master) node.master = *line.master;
+      if (line.master) node.masters.insert(*line.master);
       node.slots = node.slots | line.slots;
       const bool unreachable = line.flags.fail || line.flags.pfail || line.flags.noaddr;
       // The address of a pod that is gone may swallow packets: a link that is being opened looks like one that is open.

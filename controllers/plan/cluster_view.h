@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ struct ClusterView {
   struct Absent {
     NodeId id;
     std::string hostname;
-    NodeId master;                        ///< Of which it was a replica, by what any viewer says; else empty.
+    std::set<NodeId> masters;             ///< Of which it was a replica, by what viewers say.
     SlotSet slots;                        ///< It owns, by what any viewer says.
     bool unreachable_everywhere = false;  ///< Every viewer flags it fail, or fail? for lack of a majority.
     bool connected = false;               ///< Some viewer has a connection to it and gets answers.

@@ -46,7 +46,9 @@ std::string ToString(const Action& action) {
                            : fmt::format("end the migration of slots {} on {}", a.slots.ToString(), Name(a.node));
           },
           [](const TakeNewEpoch& a) { return fmt::format("give {} a new epoch", Name(a.node)); },
-          [](const EndImports& a) { return fmt::format("end imports of {} that were tried in vain", Name(a.node)); },
+          [](const EndImports& a) {
+            return fmt::format("end imports of {}, if some were tried in vain for half a minute", Name(a.node));
+          },
           [](const Failover& a) {
             return fmt::format("let {} take over from its {}master {}", Name(a.replica), a.forced ? "dead " : "",
                                a.master_pod);

@@ -78,7 +78,7 @@ Plan Decide(const Observation& observation, const ClusterView& view) {
     auto plan = step(observation, view);
     if (!plan) continue;
     if (pods) {
-      plan->beside = pods->actions.size();
+      plan->beside += pods->actions.size();
       std::ranges::move(pods->actions, std::back_inserter(plan->actions));
     }
     return *std::move(plan);

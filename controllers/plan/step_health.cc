@@ -4,6 +4,7 @@
 #include "controllers/api/names.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
+#include "controllers/plan/wanted.h"
 
 namespace slotwright::steps {
 
@@ -11,7 +12,17 @@ namespace {
 
 using Finding = std::optional<std::pair<std::string, std::string>>;  // reason, message
 
-Finding MissingPods(const Observation& observation) {
+// One that is not wanted any more and is waited for all the same.
+std::string WhyItIsWaitedFor(const Observation& observation, const ClusterView& view, const PodView& pod) {
+  if (IsWanted(observation, pod.shard, pod.index) || !HasUnservedSlots(observation, view, pod.shard, pod.index))
+    return "";
+  return fmt::format(
+      " (it may have the last copy of slots that nobody serves; if its volume is gone for good, delete the "
+      "claim {})",
+      ClaimNameOf(observation.cluster.name, pod.shard, pod.index));
+}
+
+Finding MissingPods(const Observation& observation, const ClusterView& view) {
   int waiting = 0;
   std::string first;
   for (const auto& pod : observation.pods) {
@@ -20,7 +31,7 @@ Finding MissingPods(const Observation& observation) {
     const std::string why = pod.terminating        ? "is terminating"
                             : !pod.trouble.empty() ? DescribeTrouble(pod)
                                                    : "has no address yet";
-    if (first.empty()) first = fmt::format("{} {}", pod.name, why);
+    if (first.empty()) first = fmt::format("{} {}{}", pod.name, why, WhyItIsWaitedFor(observation, view, pod));
   }
   if (waiting == 0) return std::nullopt;
   return {{"WaitingForPods", fmt::format("{} of {} pods {} not run: {}", waiting, observation.pods.size(),
@@ -172,7 +183,7 @@ std::optional<Plan> AwaitHealth(const Observation& observation, const ClusterVie
   if (const auto unelected = DescribeUnelected(observation, view)) {
     return WaitForRedis(observation, "health", kUnelected, *unelected);
   }
-  if (auto finding = MissingPods(observation)) {
+  if (auto finding = MissingPods(observation, view)) {
     Plan plan = WaitForRedis(observation, "health", finding->first, finding->second);
     plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(250));  // the pod watch wakes us earlier
     return plan;

@@ -22,8 +22,19 @@ std::string PodBehind(const Observation& observation, const ClusterView::Absent&
   return place ? PodNameOf(cluster.name, place->first, place->second) : "";
 }
 
+bool HasAVolumeWithoutAPod(const Observation& observation) {
+  return std::ranges::any_of(observation.objects, [&](const auto& entry) {
+    const auto& [kind, name] = entry.first;
+    constexpr std::string_view kPrefix = "data-";
+    return kind == reconciler::types::kPersistentVolumeClaims.kind && name.starts_with(kPrefix) &&
+           observation.FindPod(name.substr(kPrefix.size())) == nullptr;
+  });
+}
+
 // It died before it told anybody its hostname, which Redis 8 says to nobody at first; and each pod has another node.
-bool IsNameless(const ClusterView::Absent& lost) { return lost.hostname.empty() && lost.replaced; }
+bool IsNameless(const Observation& observation, const ClusterView::Absent& lost) {
+  return lost.hostname.empty() && lost.replaced && !HasAVolumeWithoutAPod(observation);
+}
 
 // A later life of the same pod answers; or the pod is a new one that has not started, has ended, or is gone, and has
 // nothing to start from: then no process with the old id can come back with writes. With a volume it can, and then it
@@ -31,7 +42,7 @@ bool IsNameless(const ClusterView::Absent& lost) { return lost.hostname.empty() 
 bool IsFenced(const Observation& observation, const ClusterView& view, const ClusterView::Absent& lost) {
   const auto& cluster = observation.cluster;
   const auto place = PlaceOfHostname(cluster.ns, cluster.name, lost.hostname);
-  if (!place) return IsNameless(lost);
+  if (!place) return IsNameless(observation, lost);
   const bool has_volume = HasVolume(observation, place->first, place->second);
   const PodView* pod = observation.FindPod(PodBehind(observation, lost));
   if (pod == nullptr) return !has_volume;  // or not made again yet, which may take its time (a quota, a webhook)
@@ -142,11 +153,12 @@ std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& obse
                                                          const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
   std::vector<const NodeView*> shard;
-  if (!place && IsNameless(lost)) {
+  if (!place && IsNameless(observation, lost)) {
     // Whichever it was, it is one without a master now.
-    std::ranges::copy_if(view.answering, std::back_inserter(shard),
-                         [&](const NodeView* node) { return view.MasterOf(node->shard) == nullptr; });
-    return shard;
+    std::ranges::copy_if(view.answering, std::back_inserter(shard), [&](const NodeView* node) {
+      return node->me().master == lost.id || view.MasterOf(node->shard) == nullptr;
+    });
+    return shard.empty() ? std::nullopt : std::optional(std::move(shard));
   }
   if (!place) return std::nullopt;
   std::ranges::copy_if(view.answering, std::back_inserter(shard),

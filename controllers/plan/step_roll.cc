@@ -72,6 +72,7 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (HasUnservedSlots(observation, view, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
+  if (spec.storage && pod.phase == "Pending" && !HasVolume(observation, pod.shard, pod.index)) return true;
   return view.HeadOf(pod.shard) != nullptr;
 }
 

@@ -48,8 +48,8 @@ namespace {
 // Its master owned slots that nobody serves now, will not come back with them, and no other replica of it answers.
 bool CopiedALostMaster(const ClusterView& view, const ClusterView::Absent& replica) {
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& master) {
-    return replica.master == master.id && master.IsMissed(view.covered) && master.unreachable_everywhere &&
-           (master.replaced || master.removed) && !master.has_live_replicas;
+    return replica.masters.contains(master.id) && master.IsMissed(view.covered) && master.unreachable_everywhere &&
+           master.replaced && !master.has_live_replicas;
   });
 }
 
@@ -60,7 +60,8 @@ bool HasUnservedSlots(const Observation& observation, const ClusterView& view, i
   if (!cluster.spec.storage || !HasVolume(observation, shard, index)) return false;
   return std::ranges::any_of(view.absent, [&](const ClusterView::Absent& absent) {
     return PlaceOfHostname(cluster.ns, cluster.name, absent.hostname) == std::pair(shard, index) &&
-           absent.unreachable_everywhere && (absent.IsMissed(view.covered) || CopiedALostMaster(view, absent));
+           absent.unreachable_everywhere && !absent.replaced &&
+           (absent.IsMissed(view.covered) || CopiedALostMaster(view, absent));
   });
 }
 

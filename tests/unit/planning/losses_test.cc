@@ -460,11 +460,36 @@ TEST(LostMaster, OfWhichNobodyKnowsTheNameIsReplacedOnceEachPodHasAnotherNode) {
     EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr(has_replica ? "let demo-1-1" : "forget"),
                                                 HasSubstr(has_replica ? "take over" : ""))))
         << world.MakePlan().message;
+    World kept = world;
+    kept.observation.objects[{"PersistentVolumeClaim", "data-demo-3-0"}] = std::make_shared<const reconciler::Json>();
+    EXPECT_THAT(kept.Actions(), Not(Contains(AnyOf(HasSubstr("take over"), HasSubstr("forget"))))) << "or that one's";
     world.Node("demo-2-0").table.reset();
     world.Node("demo-2-0").error = "no answer in time";
     EXPECT_THAT(world.Actions(), Not(Contains(AnyOf(HasSubstr("take over"), HasSubstr("forget")))))
         << "it may be that one";
   }
+}
+
+// Two that owned its slots, and both have lost their volumes: neither is waited for because of the other.
+TEST(LostShard, OfTwoOwnersThatCameBackWithoutTheirDataIsSaid) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi", .retain = true};
+  world.TakeObjectsAsDesired();
+  for (auto& node : world.observation.nodes) {
+    NodeLine& one = world.Line(node.pod, "demo-0-0");
+    NodeLine& other = world.Line(node.pod, "demo-0-1");
+    other.flags.master = true;
+    other.flags.replica = false;
+    other.master.reset();
+    other.slots = SlotSet({SlotRange{0, 99}});
+    one.slots = one.slots - other.slots;
+  }
+  for (const char* pod : {"demo-0-0", "demo-0-1"}) world.Reincarnate(pod);
+  for (const char* pod : {"demo-0-0", "demo-0-1"}) world.JoinAgain(pod);
+  for (const char* pod : {"demo-0-0", "demo-0-1"}) world.Node(pod).quarantined = false;
+  world.Node("demo-0-0").table->lines.push_back(world.Node("demo-0-1").table->lines[0]);
+  world.Node("demo-0-0").table->lines.back().flags.myself = false;
+  EXPECT_EQ(world.MakePlan().reason, "DataLost") << world.MakePlan().message;
 }
 
 // replicasPerMaster 1 -> 0: demo-0-1 has just gone when the volume of demo-0-0 is lost (simulation, seed 106122).
@@ -482,9 +507,25 @@ TEST(LostShard, IsNotLostWhileTheVolumeOfAReplicaThatHasJustGoneHasACopy) {
       world.Kill(pod);
       world.RemovePod(pod);
     }
+    world.TakePodsAsDesired();
     world.Reincarnate("demo-0-0");
     world.JoinAgain("demo-0-0");
     EXPECT_THAT(world.Actions(), AllOf(Contains("create Pod demo-0-1"), Not(Contains(HasSubstr("forget")))));
+    // Made and Pending, as its volume is on a machine that is away: it is waited for, and a person can end that.
+    World waiting = world;
+    PodView pending;
+    pending.name = "demo-0-1";
+    pending.shard = 0;
+    pending.index = 1;
+    pending.phase = "Pending";
+    pending.trouble = "Unschedulable: volume node affinity conflict";
+    pending.ours = true;
+    pending.hash = world.Pod("demo-0-0").hash;
+    waiting.observation.pods.push_back(pending);
+    EXPECT_THAT(waiting.Actions(), Not(Contains(AnyOf(HasSubstr("forget"), HasSubstr("Pod demo-0-1")))));
+    EXPECT_THAT(waiting.MakePlan().message, HasSubstr("delete the claim data-demo-0-1"));
+    waiting.observation.objects.erase({"PersistentVolumeClaim", "data-demo-0-1"});
+    EXPECT_THAT(waiting.Actions(), Contains("delete Pod demo-0-1"));
     world.observation.objects.erase({"PersistentVolumeClaim", "data-demo-0-1"});
     EXPECT_THAT(world.Actions(), Not(Contains("create Pod demo-0-1")));
     EXPECT_EQ(world.MakePlan().reason, policy == LostShardPolicy::kWait ? "DataLost" : "ForgettingLostShard");
