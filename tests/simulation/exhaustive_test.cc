@@ -104,7 +104,7 @@ void PauseInTheMiddle(World& world) {
   world.Apply({{"masters", 4}});
   Await(world, [&] { return world.NodeOf("demo-3-0") != nullptr; });
   // Else one slice moves all slots before the operator hears of the pause.
-  world.SlowDown("demo-3-0", milliseconds(250), seconds(30));
+  world.SlowDown("demo-3-0", milliseconds(450), seconds(30));
   Await(world, [&] { return world.Topology().find("shard 3: 0 slots") == std::string::npos; });
   world.Pause(true);
   world.Run(seconds(6));  // the slice ends

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
@@ -170,7 +171,8 @@ void World::StartProcess(const std::string& pod) {
   process.started = simulator.Now();
   process.trouble.clear();
   process.ready = false;
-  if (process.restarts == 0) {
+  // The first one may not have come to run at all.
+  if (!std::exchange(process.is_probed, true)) {
     ReportContainer(pod);
     Probe(pod, process.uid);
     return;

@@ -149,6 +149,7 @@ class World {
     bool machine_lost = false;
     bool has_ended = false;  // for good; the pod is still there
     std::string trouble;     // why its container ended at once; "" while it runs
+    bool is_probed = false;
     bool ready = false;
     int refusals = 0;                  // of the readiness probe, one after the other
     std::optional<MonotonicTime> fit;  // when that probe last saw it hold its shard's data
