@@ -289,7 +289,7 @@ void Node::CheckPeers() {
   }
 }
 
-Node& Bus::Start(Endpoint endpoint, const std::string& hostname, const std::string& password,
+Node& Bus::Start(const Endpoint& endpoint, const std::string& hostname, const std::string& password,
                  std::optional<Disk> disk) {
   if (!disk) {
     disk = Disk{};

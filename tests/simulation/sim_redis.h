@@ -208,7 +208,8 @@ class Bus {
  public:
   Bus(Simulator& world, milliseconds timeout) : simulator(world), node_timeout(timeout) {}
 
-  Node& Start(Endpoint endpoint, const std::string& hostname, const std::string& password, std::optional<Disk> disk);
+  Node& Start(const Endpoint& endpoint, const std::string& hostname, const std::string& password,
+              std::optional<Disk> disk);
   void Stop(const Endpoint& endpoint);
   [[nodiscard]] Node* At(const Endpoint& endpoint) const;
   [[nodiscard]] Node* ById(const NodeId& id) const;
