@@ -163,11 +163,11 @@ std::optional<MoveProgress> WhatIsThere(const AtomicLink& link, const MigrateSlo
     other = &task;
     if (!task.import || !task.idle()) continue;
     if (!task.hopeless() && !Contradicts(move, task)) continue;
-    auto problem = Cancel(link, task.at_target ? move.to : move.from, task);
+    const NodeRef& node = task.at_target ? move.to : move.from;
+    auto problem = Cancel(link, node, task);
     if (problem.empty() && task.hopeless()) {
-      problem = fmt::format("{} could not take the slots {} over in {} attempts and is told to give up: {}",
-                            (task.at_target ? move.to : move.from).pod, task.slots.ToString(), kMostRetries,
-                            text::ForMessage(task.last_error));
+      problem = fmt::format("{} could not take the slots {} over in {} attempts and is told to give up: {}", node.pod,
+                            task.slots.ToString(), kMostRetries, text::ForMessage(task.last_error));
     }
     return MoveProgress{.error = std::move(problem)};
   }

@@ -317,6 +317,13 @@ TEST(BusyServer, IsNamedAndNeitherReplacedNorTakenForDead) {
   EXPECT_EQ(after.pods[0].uid, before.pods[0].uid);
 }
 
+void ExpectMissingRightIsSaid(const Harness& harness, const char* pod, const char* command) {
+  ASSERT_TRUE(Harness::Eventually([&] { return harness.ReadyReason() == "ActionFailed"; }))
+      << harness.Condition("Ready");
+  EXPECT_THAT(harness.Condition("Ready").value("message", ""),
+              AllOf(HasSubstr(pod), HasSubstr("NOPERM"), HasSubstr(command)));
+}
+
 // As if an administrator had taken a right away that the operator needs.
 TEST(MissingRight, ToMoveSlotsIsSaidInTheServersWordsAndOnceItIsThereItGoesOn) {
   Life life(3, 1, {{"rebalance", {{"method", "Keys"}}}});
@@ -324,10 +331,7 @@ TEST(MissingRight, ToMoveSlotsIsSaidInTheServersWordsAndOnceItIsThereItGoesOn) {
   ASSERT_TRUE(life.harness.Ask(source, {"ACL", "SETUSER", "default", "-cluster|setslot"}).IsOk());
   life.StartWriters();
   life.harness.PatchSpec({{"masters", 4}});
-  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "ActionFailed"; }))
-      << life.harness.Condition("Ready");
-  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
-              AllOf(HasSubstr("demo-1-0"), HasSubstr("NOPERM"), HasSubstr("cluster|setslot")));
+  ASSERT_NO_FATAL_FAILURE(ExpectMissingRightIsSaid(life.harness, "demo-1-0", "cluster|setslot"));
   ASSERT_TRUE(life.harness.Ask(source, {"ACL", "SETUSER", "default", "+cluster|setslot"}).IsOk());
   life.ExpectAllIsWell();
 }
@@ -337,10 +341,7 @@ TEST(MissingRight, ToChangeDirectivesIsSaidInTheServersWordsAndOnceItIsThereItGo
   const Endpoint endpoint = life.NodeOf("demo-1-1").endpoint;
   ASSERT_TRUE(life.harness.Ask(endpoint, {"ACL", "SETUSER", "default", "-config|set"}).IsOk());
   life.harness.PatchSpec({{"config", {{"hz", "25"}}}});
-  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "ActionFailed"; }))
-      << life.harness.Condition("Ready");
-  EXPECT_THAT(life.harness.Condition("Ready").value("message", ""),
-              AllOf(HasSubstr("demo-1-1"), HasSubstr("NOPERM"), HasSubstr("config|set")));
+  ASSERT_NO_FATAL_FAILURE(ExpectMissingRightIsSaid(life.harness, "demo-1-1", "config|set"));
   ASSERT_TRUE(life.harness.Ask(endpoint, {"ACL", "SETUSER", "default", "+config|set"}).IsOk());
   life.ExpectAllIsWell();
   EXPECT_EQ(life.harness.Ask(endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25");

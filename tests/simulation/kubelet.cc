@@ -16,12 +16,6 @@ using reconciler::Json;
 using reconciler::ObjectKey;
 namespace types = reconciler::types;
 
-namespace {
-
-const ObjectKey kCluster{"default", "demo"};
-
-}  // namespace
-
 void World::OnPod(const ObjectKey& key) {
   const auto pod = server_.Stored(types::kPods, key);
   Process& process = processes_[key.name];

@@ -5,6 +5,8 @@
 
 namespace slotwright::simulation {
 
+inline const reconciler::ObjectKey kCluster{"default", "demo"};
+
 struct World::Life {
   Life(Simulator& simulator, std::shared_ptr<SimApi> api_way, std::unique_ptr<SimCommander> redis_way)
       : api(std::move(api_way)),

@@ -122,7 +122,7 @@ void World::InspectCommand(const Node& node, const Command& command, const SlotS
     }
   }
   if (command[0] == "CLUSTER" && command[1] == "FAILOVER") {
-    const auto its = processes_.find(node.hostname().substr(0, node.hostname().find('.')));
+    const auto its = processes_.find(node.pod());
     if (its != processes_.end() && its->second.terminating &&
         simulator.Now() - its->second.told_to_end > lag_high_ + milliseconds(500))
       Violated("2: " + what + ", which ends");
@@ -270,7 +270,7 @@ World::Broken World::InspectReady(const Json& status) {
       object->value(Json::json_pointer("/metadata/generation"), -1) == status.value("observedGeneration", 0);
   if (newest && IsReady(status)) {
     for (const Node* node : Ours()) {
-      if (node->hung || !IsWanted(node->hostname().substr(0, node->hostname().find('.')))) continue;
+      if (node->hung || !IsWanted(node->pod())) continue;
       if ((!node->disk().importing.empty() || !node->disk().migrating.empty()) &&
           simulator.Now() - last_slot_by_hand_ > milliseconds(500)) {
         broken.push_back("7: said to be Ready, but slots are open on " + node->hostname());

@@ -29,7 +29,7 @@ bool ChangesSomething(const Command& command) {
 // Without the password.
 std::string Describe(const Node& node, const Command& command, size_t commands) {
   const auto shown = std::min<size_t>(command.size(), command[0] == "MIGRATE" ? 3 : 6);
-  return fmt::format("{}: {}{}", node.hostname().substr(0, node.hostname().find('.')),
+  return fmt::format("{}: {}{}", node.pod(),
                      fmt::join(command.begin(), command.begin() + static_cast<std::ptrdiff_t>(shown), " "),
                      commands > 1 ? fmt::format(" and {} more", commands - 1) : "");
 }

@@ -83,6 +83,8 @@ class Node {
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
   [[nodiscard]] const NodeId& id() const { return disk_.id; }
   [[nodiscard]] const std::string& hostname() const { return hostname_; }
+  /// The first part of its hostname.
+  [[nodiscard]] std::string pod() const { return hostname_.substr(0, hostname_.find('.')); }
   [[nodiscard]] const std::string& password() const { return password_; }
   [[nodiscard]] const Disk& disk() const { return disk_; }
   [[nodiscard]] const Peer& me() const { return disk_.table.at(disk_.id); }

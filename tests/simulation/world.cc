@@ -19,8 +19,6 @@ namespace types = reconciler::types;
 
 namespace {
 
-const ObjectKey kCluster{"default", "demo"};
-
 const std::vector<Json>& Crds() {
   static const std::vector<Json> kCrds = *reconciler::ParseYaml(std::string(kCrdYaml));
   return kCrds;

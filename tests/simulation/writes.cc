@@ -85,7 +85,7 @@ std::vector<const Disk*> World::Copies(const std::function<bool(const std::strin
   std::vector<const Disk*> copies;
   std::set<std::string> running;
   for (const Node* node : Ours()) {
-    const std::string pod = node->hostname().substr(0, node->hostname().find('.'));
+    const std::string pod = node->pod();
     running.insert("data-" + pod);
     if (counts(pod)) copies.push_back(&node->disk());
   }
@@ -160,9 +160,8 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
 void World::ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant) {
   const Node* winner = bus_.ById(claimant);
   if (winner == nullptr || !winner->took_epoch_alone) return;
-  const auto pod_of = [](const Node& node) { return node.hostname().substr(0, node.hostname().find('.')); };
   ExcuseAllBut(
-      Copies([&](const std::string& pod) { return ShardOf(pod) != ShardOf(pod_of(loser)) || pod == pod_of(*winner); }));
+      Copies([&](const std::string& pod) { return ShardOf(pod) != ShardOf(loser.pod()) || pod == winner->pod(); }));
 }
 
 // Whom the servers elected by themselves may be behind its master. Whom the operator chose has to have all that any of
@@ -172,13 +171,13 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   AccuseOfLosses();
   const Node* before = bus_.ById(winner.me().master_id);
   if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {
-    const auto its = processes_.find(before->hostname().substr(0, before->hostname().find('.')));
+    const auto its = processes_.find(before->pod());
     // Nobody can see what a person has begun since the last look.
     const bool by_hand = simulator.Now() - last_slot_by_hand_ < milliseconds(500);
     if (its != processes_.end() && !its->second.terminating && !by_hand)
       Violated("2: a hand-over while slots are open, by " + before->hostname());
   }
-  const std::string name = winner.hostname().substr(0, winner.hostname().find('.'));
+  const std::string name = winner.pod();
   ExcuseAllBut(Copies([&](const std::string& pod) {
     if (ShardOf(pod) != ShardOf(name) || pod == name) return true;
     const Node* node = NodeOf(pod);
