@@ -187,10 +187,6 @@ Plan LeaveToOthers(const Observation& observation, const ClusterView& view, cons
   return plan;
 }
 
-}  // namespace
-
-namespace {
-
 // On its volume, or with a replica that takes over. Otherwise what has not gone there yet is better kept.
 bool LeavesItsData(const Observation& observation, const NodeId& master) {
   return observation.cluster.spec.storage.has_value() ||

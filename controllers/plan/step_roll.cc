@@ -118,10 +118,6 @@ std::optional<Plan> ReplaceMaster(const Observation& observation, const ClusterV
             {std::move(replace)});
 }
 
-}  // namespace
-
-namespace {
-
 // A replica too many that has not come to run; why is not always known (a volume that cannot be mounted). It is
 // evicted, and nobody evicts while another pod of its shard is away. Shards that leave are not for this step.
 bool IsIdleSurplus(const Observation& observation, const PodView& pod) {

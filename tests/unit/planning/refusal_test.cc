@@ -177,6 +177,18 @@ TEST(Refusal, NeverShowsAPasswordThatSomebodyPutIntoTheConfiguration) {
   }
 }
 
+// It is set when a quarantine ends, and one that servers refuse would let none end.
+TEST(Refusal, IsSaidOfADelayThatNoServerTakes) {
+  for (const char* value : {"5s", "-1", "3601", ""}) {
+    World world;
+    world.observation.cluster.spec.config = {{"repl-diskless-sync-delay", value}};
+    EXPECT_THAT(world.MakePlan().message, HasSubstr("spec.config.repl-diskless-sync-delay")) << value;
+  }
+  World world;
+  world.observation.cluster.spec.config = {{"repl-diskless-sync-delay", "0"}};
+  EXPECT_FALSE(world.MakePlan().refusal);
+}
+
 TEST(Refusal, OfTheSpecificationHidesNoPasswordThatCannotBeRead) {
   World world = World::Healthy();
   world.observation.cluster.spec.config = {{"port", "1"}};

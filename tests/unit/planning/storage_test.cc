@@ -165,6 +165,8 @@ TEST(Storage, OfWhichTheClaimIsBeingDeletedKeepsItsPod) {
   world.observation.cluster.spec.image = "redis:8.2";
   world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("evict Pod demo-")));
+  EXPECT_EQ(std::get<EvictPod>(world.MakePlan().actions.at(0)).grace_period, std::chrono::hours(1))
+      << "without append-only files it writes all that it has as it ends";
   for (const std::string pod : {"demo-0-0", "demo-1-0", "demo-2-0"}) {
     auto& claim = world.observation.objects.at({"PersistentVolumeClaim", "data-" + pod});
     auto going = *claim;
