@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@ namespace slotwright {
 /// keys follow by MIGRATE, then the slot is given to the target on the target first. Whoever dies in between leaves
 /// slots that the next look finds open and finishes.
 ///
-/// Clients of the source wait while it serialises keys, so the rounds adapt to take about `kRoundTime`. Slots without
-/// keys cost a few round trips for hundreds of them.
+/// Clients of the source wait while it serialises keys, so the rounds adapt to take about `kRoundTime`; those of the
+/// target wait while it tells all nodes what it got, so that is done in portions. Slots without keys cost a few round
+/// trips for hundreds of them.
 class SlotMover {
  public:
   static constexpr std::chrono::milliseconds kRoundTime{10};
@@ -43,7 +45,7 @@ class SlotMover {
   std::string SetSlots(const NodeRef& node, const std::vector<Command>& commands);
   std::string Choose(const NodeRef& source, std::vector<Slot>& waiting, Batch& batch);
   /// Empty if the source owns these slots still, gives them to the target, and has no keys of them.
-  std::string WhyNotToGive(const MigrateSlots& move, const Batch& batch);
+  std::string WhyNotToGive(const MigrateSlots& move, std::span<const Slot> slots);
   std::string Turn(const MigrateSlots& move, const Batch& finished, const Batch& next);
   std::string MoveKeys(const MigrateSlots& move, Batch& batch, reconciler::MonotonicTime limit, MoveProgress& progress);
   void Adapt(std::int64_t keys, reconciler::Duration took);
@@ -61,7 +63,8 @@ class SlotMover {
   const EffectHook after_effect_;
   const std::chrono::milliseconds node_timeout_;
   size_t most_at_once_ = 4;  // MIGRATEs; they become more while they are quick
-  std::int64_t round_keys_ = 400;
+  std::int64_t round_keys_ = 1;
+  size_t nodes_ = 100;  // of the cluster; many, until the first look tells
   std::map<Slot, std::int64_t> counts_;
 };
 
