@@ -41,6 +41,7 @@ void World::OnPod(const ObjectKey& key) {
     process.told_to_end = simulator.Now();
     process.ended_by_operator = operator_acts_;
     if (process.machine_lost) return;  // nobody is there to stop it
+    ExcuseACoincidence(key.name);
     EndPod(key, uid, {});
   }
 }

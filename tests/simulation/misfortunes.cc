@@ -166,9 +166,14 @@ void World::SlowDown(const std::string& pod, Duration by, Duration duration) {
   });
 }
 
-bool World::TakesOverByHand() {
+bool World::DoesAsAdvised() {
   static constexpr std::string_view kAdvice = "spec.healing.takeover is Never: bring them back, or run ";
   const std::string said = ReadyMessage();
+  if (said.find("set spec.healing.lostShard to AssignEmpty") != std::string::npos && lost_by_coincidence_) {
+    lost_by_coincidence_ = false;
+    Apply({{"healing", {{"lostShard", "AssignEmpty"}}}});
+    return true;
+  }
   const auto at = said.find(kAdvice);
   if (at == std::string::npos) return false;
   auto words = text::Split(std::string_view(said).substr(at + kAdvice.size()), ' ');  // CLUSTER FAILOVER … on POD

@@ -192,10 +192,8 @@ class Story {
     // has a replica in sync.
     const bool in_the_middle = (storage_ || !harmed_) && Chance(0, 3) != 0;
     if (!storage_ && harmed_ && !IsWell()) return;
-    const bool copied = replicas_ > 0 && (in_the_middle ? world_.IsCopied(pod) : world_.Converges(seconds(120)));
-    const Node* node = world_.NodeOf(pod);
-    const bool only_copy = node == nullptr || ((node->me().master || in_the_middle) && !copied);
-    if (only_copy && !storage_) return;
+    const bool copied = replicas_ > 0 && (in_the_middle || world_.Converges(seconds(120))) && world_.IsCopied(pod);
+    if (!copied && !storage_) return;
     harmed_ = true;
     // In the middle of whatever goes on nobody knows of the others whether they are copied.
     const int kind = Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2);
@@ -284,7 +282,7 @@ class Story {
     // Whoever died is back by then, the operator included: what the status says is no older.
     world_.Run(seconds(14));
     bool converged = world_.Converges(seconds(300));
-    while (!converged && world_.TakesOverByHand()) converged = world_.Converges(seconds(300));
+    while (!converged && world_.DoesAsAdvised()) converged = world_.Converges(seconds(300));
     if (!world_.violations().empty()) {
       problem_ = "broken promise " + world_.violations()[0];
     } else if (!converged && harmed_ && HasKeysThatNobodyCanJudge()) {

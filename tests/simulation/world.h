@@ -42,8 +42,9 @@ class World {
   void Pause(bool paused);
   /// As redis-cli --cluster reshard does it, from one master to another; the last slot may stay open.
   void MoveSlotsByHand(int count, bool leaves_one_open);
-  /// If the operator leaves that to a person: who runs what its message says.
-  [[nodiscard]] bool TakesOverByHand();
+  /// If the operator leaves something to a person: who does what its message says, a takeover or, of a shard that
+  /// nobody could save, to serve it empty.
+  [[nodiscard]] bool DoesAsAdvised();
   /// Kubernetes collects what it owns. Clients that still wrote to it would lose that, and stop.
   void DeleteCluster();
   /// With the specification that it had; with `empty`, what was written before is gone on purpose.
@@ -229,6 +230,7 @@ class World {
   void ExcuseAllBut(const std::vector<const Disk*>& copies);
   void AccuseOfLosses();
   void ExcuseWhatNobodyHas();
+  void ExcuseACoincidence(const std::string& pod);
   void ExcuseWhatIsHidden(const Node& owner, const std::string& key);
   void ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant);
   void ExcuseAtElection(const Node& winner, bool by_themselves);
@@ -244,6 +246,7 @@ class World {
   std::set<std::string> to_be_evicted_;  // uids; some still are, as soon as a budget allows it
   reconciler::Json deleted_spec_;
   bool is_deleted_ = false;
+  bool lost_by_coincidence_ = false;  // a shard, perhaps
   int pods_per_shard_ = 0;
   int least_pods_per_shard_ = 1000;  // of the specifications that the operator may be acting on
   std::unique_ptr<Life> life_;

@@ -140,6 +140,17 @@ void World::ExcuseWhatNobodyHas() {
   }));
 }
 
+// A replica without a volume was told to end when its master had just died, and nobody could have seen that yet.
+void World::ExcuseACoincidence(const std::string& pod) {
+  constexpr std::chrono::seconds kUnseen{1};
+  const Node* node = NodeOf(pod);
+  if (node == nullptr || node->me().master || processes_.at(pod).has_volume) return;
+  if (bus_.ById(node->me().master_id) != nullptr || simulator.Now() - last_misfortune_ > kUnseen) return;
+  if (effects.trace) effects.trace(pod + " is told to end just when its master has died");
+  lost_by_coincidence_ = true;
+  ExcuseWhatNobodyHas();
+}
+
 // A master of Redis 7 dies with what it knows of slots that it is giving away (redis#10517). Whoever succeeds it takes
 // keys that have left already for new ones, and what is written to them from then on is what clients see, and stays.
 void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
