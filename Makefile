@@ -44,7 +44,7 @@ lint: ## clang-format, clang-tidy, shellcheck, and tests that the documentation 
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: build ## Creation of a cluster and migration of slots, side by side with redis-cli
+bench: build ## Creation and migration of slots, side by side with redis-cli; a hundred clusters
 	@bench/run.sh $(BUILD)
 
 .PHONY: setup-e2e
