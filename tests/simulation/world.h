@@ -262,6 +262,7 @@ class World {
   bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
+  std::set<Slot> inherited_open_;  // by who was elected while its master gave them away
   std::vector<std::string> violations_;
   std::optional<bool> ready_;  // the stored status says so; nothing: not looked yet
   std::optional<bool> said_;   // that all is well, by the resource as it is stored; nothing: not looked yet

@@ -159,7 +159,9 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
   const auto known = NumbersIn(ValueOf(owner.disk(), key));
   for (const Node* other : Ours()) {
     const auto from = other->disk().importing.find(slot);
-    if (from == other->disk().importing.end() || from->second == owner.id()) continue;
+    if (from == other->disk().importing.end()) continue;
+    // Told already from whom it is to import now, in the moment before that one is told to give the slot away.
+    if (from->second == owner.id() && !inherited_open_.contains(slot)) continue;
     for (const int number : NumbersIn(ValueOf(other->disk(), key))) {
       if (!known.contains(number)) written_[key].excused.insert(number);
     }
@@ -180,6 +182,11 @@ void World::ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant) {
 void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (!IsOurs(winner)) return;
   AccuseOfLosses();
+  for (const Node* other : Ours()) {
+    for (const auto& [slot, from] : other->disk().importing) {
+      if (from == winner.me().master_id) inherited_open_.insert(slot);
+    }
+  }
   const Node* before = bus_.ById(winner.me().master_id);
   if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {
     const auto its = processes_.find(before->pod());
