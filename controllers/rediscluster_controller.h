@@ -49,8 +49,8 @@ class RedisClusterController {
   Dependencies deps_;
   Observer observer_;
   Executor executor_;
-  LastWritten statuses_{LastWritten::Part::kStatus};
-  LastWritten config_maps_{LastWritten::Part::kWhole};
+  LastWritten statuses_;
+  LastWritten config_maps_;
 };
 
 }  // namespace slotwright

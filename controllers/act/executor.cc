@@ -74,20 +74,22 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
 void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password,
                     Outcome& outcome) {
   const std::string what = move.from.id.ToString() + " to " + move.to.id.ToString();
-  outcome.error = refusals_.Of(what);
-  if (outcome.error.empty()) {
-    const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
-    outcome.moved = Migrate({.commander = commander_,
-                             .clock = clock_,
-                             .password = password,
-                             .after_effect = after_effect,
-                             .node_timeout = NodeTimeout(cluster)},
-                            move, options_.migration_slice);
-    outcome.error = outcome.moved.error;
-    if (!outcome.moved.too_large) return;
-    refusals_.Note(what, outcome.error);
+  if (const auto before = refusals_.Of(what)) {
+    outcome.error = before->message;
+    outcome.refusal = before->reason;
+    return;
   }
+  const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
+  outcome.moved = Migrate({.commander = commander_,
+                           .clock = clock_,
+                           .password = password,
+                           .after_effect = after_effect,
+                           .node_timeout = NodeTimeout(cluster)},
+                          move, options_.migration_slice);
+  outcome.error = outcome.moved.error;
+  if (!outcome.moved.too_large) return;
   outcome.refusal = "KeyTooLarge";
+  refusals_.Note(what, {outcome.refusal, outcome.error}, std::chrono::seconds(30));
 }
 
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,

@@ -48,7 +48,7 @@ class Executor {
   Commander& commander_;
   reconciler::Clock& clock_;
   const Options options_;
-  Refusals refusals_;  // moves of keys that are too large, claims that cannot grow
+  Refusals refusals_;  // keys that are too large, claims that cannot grow, pods that nobody takes
   KubernetesActions kubernetes_;
 };
 

@@ -40,15 +40,15 @@ Result<void> Gone(Result<void> deleted) {
 
 constexpr const char* kPodRefused = "PodRefused";
 
-bool IsForQuota(const reconciler::Error& error) { return error.message.find("exceeded quota") != std::string::npos; }
+bool IsForQuota(const std::string& error) { return error.find("exceeded quota") != std::string::npos; }
 
 bool IsForGood(const reconciler::Error& error) {
-  return (error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kForbidden) && !IsForQuota(error);
+  return (error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kForbidden) && !IsForQuota(error.message);
 }
 
 // A quota counts the pod that is to go as well, and there are webhooks that take no dry runs.
 bool CannotBeTried(const reconciler::Error& error) {
-  return IsForQuota(error) || error.message.find("does not support dry run") != std::string::npos;
+  return IsForQuota(error.message) || error.message.find("does not support dry run") != std::string::npos;
 }
 
 // By its answers to CLUSTER NODES and INFO: it owns nothing, and has no keys or follows a master that has the same.
@@ -74,6 +74,11 @@ bool HasLabelsOf(const Json& object, const Json& desired) {
     if (reconciler::LabelOf(object, key) != value.get<std::string>()) return false;
   }
   return true;
+}
+
+void Say(const Refusal& refusal, Outcome& outcome) {
+  outcome.refusal = refusal.reason;
+  outcome.error = refusal.message;
 }
 
 void RefuseTakenName(const reconciler::ResourceType& type, const std::string& name, Outcome& outcome) {
@@ -203,24 +208,36 @@ void KubernetesActions::LetLeave(const std::optional<NodeRef>& node, const recon
   (void)run({{"CONFIG", "SET", "repl-diskless-sync-delay", kLeavingDelay}, {"CLUSTER", "RESET", "HARD"}});
 }
 
-void KubernetesActions::GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome) {
+// A quota that is used up, a policy: whoever is to take it away need not see it asked for several times a second.
+void KubernetesActions::MakePod(const CreatePod& action, const RedisCluster& cluster, Outcome& outcome) const {
+  constexpr std::chrono::seconds kNotBefore{5};
+  const std::string what =
+      fmt::format("{}/{} {}", cluster.ns, action.name, std::hash<std::string>()(action.pod.dump()));
+  if (const auto before = refusals_.Of(what)) return Say(*before, outcome);
+  if (WouldMountAnothersVolume(action.name, cluster, outcome)) return;
+  // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
+  Create(reconciler::types::kPods, action.pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
+  if (outcome.refusal == kPodRefused || IsForQuota(outcome.error)) {
+    refusals_.Note(what, {outcome.refusal, outcome.error}, kNotBefore);
+  }
+}
+
+void KubernetesActions::GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome) const {
+  constexpr std::chrono::seconds kNotBefore{30};
   const std::string size = cluster.spec.storage ? cluster.spec.storage->size : "";
   const std::string what = fmt::format("{}/{} {}", cluster.ns, reconciler::KeyOf(claim.object).name, size);
-  outcome.error = refusals_.Of(what);
-  if (outcome.error.empty()) {
-    auto grown =
-        client_.Patch(claim.type, reconciler::KeyOf(claim.object), reconciler::PatchType::kMerge, claim.object);
-    if (grown) {
-      outcome.written = *std::move(grown);
-      return;
-    }
-    outcome.error = grown.error().message;
-    if (!IsForGood(grown.error())) return;
-    outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed", size,
-                                outcome.error);
-    refusals_.Note(what, outcome.error);
+  if (const auto before = refusals_.Of(what)) return Say(*before, outcome);
+  auto grown = client_.Patch(claim.type, reconciler::KeyOf(claim.object), reconciler::PatchType::kMerge, claim.object);
+  if (grown) {
+    outcome.written = *std::move(grown);
+    return;
   }
+  outcome.error = grown.error().message;
+  if (!IsForGood(grown.error())) return;
+  outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed", size,
+                              outcome.error);
   outcome.refusal = "StorageCannotGrow";
+  refusals_.Note(what, {outcome.refusal, outcome.error}, kNotBefore);
 }
 
 void KubernetesActions::Act(const Action& action, const RedisCluster& cluster, const std::string& password,
@@ -236,9 +253,7 @@ void KubernetesActions::Act(const Action& action, const RedisCluster& cluster, c
     outcome.error = error_of(patched);
     if (patched) outcome.written = *std::move(patched);
   } else if (const auto* create = std::get_if<CreatePod>(&action)) {
-    if (WouldMountAnothersVolume(create->name, cluster, outcome)) return;
-    // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
-    Create(reconciler::types::kPods, create->pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
+    MakePod(*create, cluster, outcome);
   } else if (std::holds_alternative<CreatePassword>(action)) {
     const auto generated = GeneratePassword();
     if (generated) return Create(reconciler::types::kSecrets, PasswordSecret(cluster, *generated), cluster, outcome);

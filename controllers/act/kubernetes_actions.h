@@ -31,7 +31,8 @@ class KubernetesActions {
  private:
   void Create(const reconciler::ResourceType& type, const reconciler::Json& object, const RedisCluster& cluster,
               Outcome& outcome, const reconciler::CreateOptions& options = {}) const;
-  void GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome);
+  void MakePod(const CreatePod& action, const RedisCluster& cluster, Outcome& outcome) const;
+  void GrowClaim(const DesiredObject& claim, const RedisCluster& cluster, Outcome& outcome) const;
   void Evict(const EvictPod& action, const RedisCluster& cluster, Outcome& outcome) const;
   [[nodiscard]] bool WasGranted(const EvictPod& action, const RedisCluster& cluster, int shard) const;
   /// If its pod is on its way out. If it does not answer any more, or has become the only one with what it has, it
@@ -47,7 +48,7 @@ class KubernetesActions {
   const reconciler::Client& client_;
   Commander& commander_;
   reconciler::Clock& clock_;
-  Refusals& refusals_;  // claims that cannot grow
+  Refusals& refusals_;
 };
 
 }  // namespace slotwright

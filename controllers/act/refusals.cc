@@ -1,19 +1,21 @@
 // See refusals.h.
 #include "controllers/act/refusals.h"
 
+#include <utility>
+
 namespace slotwright {
 
-std::string Refusals::Of(const std::string& what) {
+std::optional<Refusal> Refusals::Of(const std::string& what) {
   const std::lock_guard lock(mutex_);
-  const auto known = refusals_.find(what);
-  return known == refusals_.end() || clock_.Now() >= known->second.until ? "" : known->second.error;
+  const auto known = known_.find(what);
+  if (known == known_.end() || clock_.Now() >= known->second.until) return std::nullopt;
+  return known->second.refusal;
 }
 
-void Refusals::Note(const std::string& what, const std::string& error) {
-  constexpr std::chrono::seconds kNotBefore{30};
+void Refusals::Note(const std::string& what, Refusal refusal, std::chrono::seconds time) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(refusals_, [&](const auto& known) { return known.second.until <= clock_.Now(); });
-  refusals_[what] = {.error = error, .until = clock_.Now() + kNotBefore};
+  std::erase_if(known_, [&](const auto& known) { return known.second.until <= clock_.Now(); });
+  known_[what] = {.refusal = std::move(refusal), .until = clock_.Now() + time};
 }
 
 }  // namespace slotwright

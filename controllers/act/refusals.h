@@ -1,31 +1,34 @@
 // What was refused, or takes too long, is not tried again at once.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "controllers/plan/plan.h"
 #include "reconciler/base/clock.h"
 
 namespace slotwright {
 
-/// For 30 s each. Thread-safe. `clock` outlives it.
+/// Thread-safe. `clock` outlives it.
 class Refusals {
  public:
   explicit Refusals(reconciler::Clock& clock) : clock_(clock) {}
 
-  /// The error that is to be said again; empty if `what` may be tried.
-  [[nodiscard]] std::string Of(const std::string& what);
-  void Note(const std::string& what, const std::string& error);
+  /// What is to be said again; nothing if `what` may be tried.
+  [[nodiscard]] std::optional<Refusal> Of(const std::string& what);
+  void Note(const std::string& what, Refusal refusal, std::chrono::seconds time);
 
  private:
-  struct Refusal {
-    std::string error;
+  struct Known {
+    Refusal refusal;
     reconciler::MonotonicTime until;
   };
   reconciler::Clock& clock_;
   std::mutex mutex_;
-  std::map<std::string, Refusal> refusals_;
+  std::map<std::string, Known> known_;
 };
 
 }  // namespace slotwright

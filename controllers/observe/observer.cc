@@ -107,6 +107,9 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   const std::string secret_name = cluster.password_secret();
   // Whoever is to be healed must not wait until Secrets can be read again. Servers refuse one that is wrong by now.
   std::optional<CachedPassword> known;
+  // Nor must all clusters wait for an API server that is slow, one worker each: one of those whose password is known is
+  // read anew at a time.
+  std::unique_lock refresh(refresh_mutex_, std::defer_lock);
   {
     const std::lock_guard lock(mutex_);
     const auto cached = passwords_.find(key);
@@ -117,7 +120,10 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
       if (age < (trusted ? reconciler::Duration(kPasswordLife) : reconciler::Duration(kProblemLife))) {
         return cached->second;
       }
-      if (cached->second.view.state == PasswordView::State::kUsable) known = cached->second;
+      if (cached->second.view.state == PasswordView::State::kUsable) {
+        if (!refresh.try_lock()) return cached->second;
+        known = cached->second;
+      }
     }
   }
   CachedPassword fresh{.view = {},

@@ -66,6 +66,7 @@ class Observer {
   const Caches& caches_;
   Commander& commander_;
   reconciler::Clock& clock_;
+  std::mutex refresh_mutex_;  // taken before the other one, and never waited for
   std::mutex mutex_;
   std::map<reconciler::ObjectKey, CachedPassword> passwords_;
 };

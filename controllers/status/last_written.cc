@@ -24,17 +24,15 @@ bool IsOlder(const Json& object, const Json& than) {
 
 }  // namespace
 
-ObjectPtr LastWritten::Newest(const ObjectPtr& cached) const {
+ObjectPtr LastWritten::Newest(const ObjectPtr& cached) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(reconciler::KeyOf(*cached));
   if (found == objects_.end()) return cached;
   const Json& written = found->second;
-  if (reconciler::UidOf(written) != reconciler::UidOf(*cached) || !IsOlder(*cached, written)) return cached;
-  if (part_ == Part::kWhole) return std::make_shared<const Json>(written);
-  auto newest = std::make_shared<Json>(*cached);
-  (*newest)["status"] = written.value("status", Json::object());
-  (*newest)["metadata"]["resourceVersion"] = reconciler::ResourceVersionOf(written);
-  return newest;
+  if (reconciler::UidOf(written) != reconciler::UidOf(*cached)) return cached;
+  if (IsOlder(*cached, written)) return std::make_shared<const Json>(written);
+  objects_.erase(found);
+  return cached;
 }
 
 void LastWritten::Remember(Json object) {

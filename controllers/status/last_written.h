@@ -1,7 +1,6 @@
 // Our own writes, for as long as the cache does not show them.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <mutex>
 
@@ -14,18 +13,14 @@ namespace slotwright {
 /// what he did not know to be there, and goes back to what was wanted before. Thread-safe.
 class LastWritten {
  public:
-  enum class Part : std::uint8_t { kStatus, kWhole };
-  explicit LastWritten(Part part) : part_(part) {}
-
-  /// `cached`, or where our last write is newer, the same object with that part as it was written.
-  [[nodiscard]] reconciler::ObjectPtr Newest(const reconciler::ObjectPtr& cached) const;
+  /// `cached`, or what our last write made of it where that is newer.
+  [[nodiscard]] reconciler::ObjectPtr Newest(const reconciler::ObjectPtr& cached);
   /// `object`: the API server's answer to the write.
   void Remember(reconciler::Json object);
   void Forget(const reconciler::ObjectKey& key);
 
  private:
-  const Part part_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::map<reconciler::ObjectKey, reconciler::Json> objects_;
 };
 

@@ -121,8 +121,10 @@ void AddOperation(const Observation& observation, const ClusterView& view, const
   const Json before = observation.cluster.status.value("operation", Json::object());
   const std::string type = OperationType(observation, plan, before);
   const std::string now = reconciler::FormatTime(observation.now);
+  // A leader before whose clock was ahead of ours: what lasts would seem not to have begun.
+  const bool has_begun = reconciler::ParseTime(before.value("stepSince", now)) <= observation.now;
   const bool goes_on =
-      before.value("step", "") == step && (!plan.until_it_stands || before.value("reason", "") == reason);
+      has_begun && before.value("step", "") == step && (!plan.until_it_stands || before.value("reason", "") == reason);
   status["operation"] = {{"type", type},
                          {"step", step},
                          {"stepSince", goes_on ? before.value("stepSince", now) : now},

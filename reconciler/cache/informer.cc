@@ -17,6 +17,12 @@ bool SameVersion(const Json& one, const Json& other) {
   return !version.empty() && SameObject(one, other) && version == ResourceVersionOf(other);
 }
 
+/// Without what only the API server reads, which is as much again as the rest of many objects.
+ObjectPtr Kept(Json object) {
+  if (object.contains("metadata")) object["metadata"].erase("managedFields");
+  return std::make_shared<const Json>(std::move(object));
+}
+
 }  // namespace
 
 void Informer::AddHandler(ChangeHandler handler) { handlers_.push_back(std::move(handler)); }
@@ -81,7 +87,7 @@ void Informer::Replace(std::vector<Json> objects, const std::string& scope) {
     for (Json& object : objects) {
       const ObjectKey key = KeyOf(object);
       gone.erase(key);
-      changes.push_back(Put(key, std::make_shared<const Json>(std::move(object))));
+      changes.push_back(Put(key, Kept(std::move(object))));
     }
     for (const auto& [key, object] : gone) changes.push_back(Put(key, nullptr));
     scopes_[scope] = true;
@@ -96,7 +102,7 @@ void Informer::Upsert(Json object) {
   Change change;
   {
     const std::lock_guard lock(mutex_);
-    change = Put(key, std::make_shared<const Json>(std::move(object)));
+    change = Put(key, Kept(std::move(object)));
   }
   Notify(change);
 }

@@ -16,6 +16,10 @@ bool IsAheadOfServer(const Error& error) {
   return error.message.find("Too large resource version") != std::string::npos;
 }
 
+/// As long as API servers work on a request (--request-timeout). A list of thousands of pods is more than others ask
+/// for.
+constexpr std::chrono::seconds kListTimeout{60};
+
 /// Failures that say nothing about our resourceVersion: whoever answers next can go on from it.
 bool CanResume(const Error& error) {
   switch (error.kind) {
@@ -51,7 +55,7 @@ void Reflector::Run(std::stop_token stop) {
 bool Reflector::RunOnce(std::stop_token stop) {
   const bool listing = must_list_;
   if (listing) {
-    const Result<void> listed = List();
+    const Result<void> listed = List(stop);
     if (stop.stop_requested()) return true;
     if (!listed) {
       Failed(listed.error());
@@ -63,16 +67,17 @@ bool Reflector::RunOnce(std::stop_token stop) {
   return stop.stop_requested() || AfterWatch(ended, stats, listing);
 }
 
-Result<void> Reflector::List() {
+Result<void> Reflector::List(const std::stop_token& stop) {
   // "0" lets the server answer from its cache; a version seen before makes sure that we never go back in time.
   ListOptions options{.ns = options_.ns,
                       .label_selector = options_.label_selector,
                       .field_selector = options_.field_selector,
-                      .resource_version = resource_version_.empty() ? "0" : resource_version_};
-  Result<ListPage> page = client_.List(informer_.type(), options);
+                      .resource_version = resource_version_.empty() ? "0" : resource_version_,
+                      .timeout = kListTimeout};
+  Result<ListPage> page = client_.List(informer_.type(), options, stop);
   if (!page && (page.error().kind == ErrorKind::kExpired || IsAheadOfServer(page.error()))) {
     options.resource_version.clear();
-    page = client_.List(informer_.type(), options);
+    page = client_.List(informer_.type(), options, stop);
   }
   if (!page) return std::unexpected(page.error());
 
@@ -156,7 +161,8 @@ Duration Reflector::NextDelay() {
   const Duration shortest = std::min(backoff_, options_.max_backoff / 2);
   std::uniform_int_distribution<Duration::rep> jitter(shortest.count(), longest.count());
   backoff_ = longest;
-  return std::max(Duration(jitter(random_)), retry_after_.value_or(Duration::zero()));
+  const Duration asked_for = std::min<Duration>(retry_after_.value_or(Duration::zero()), options_.max_backoff);
+  return std::max(Duration(jitter(random_)), asked_for);
 }
 
 void Reflector::SetHealthy() {

@@ -54,7 +54,7 @@ class Reflector {
     bool told_something = false;
     bool was_short = false;
   };
-  [[nodiscard]] Result<void> List();
+  [[nodiscard]] Result<void> List(const std::stop_token& stop);
   [[nodiscard]] Result<void> Watch(std::stop_token stop, WatchStats& stats);
   void Apply(WatchEvent event);
   /// True if the watch may be resumed, or replaced by a list, at once.

@@ -142,44 +142,49 @@ Client::Client(std::shared_ptr<Transport> transport, Options options, Clock& clo
 
 std::string Client::Host() const { return transport_->Host(); }
 
-Result<HttpResponse> Client::Send(HttpRequest request, bool patient) const {
-  const auto deadline = clock_.Now() + options_.timeout;
+Result<HttpResponse> Client::Send(HttpRequest request, const Manner& manner) const {
+  const auto deadline = clock_.Now() + manner.timeout;
   request.headers.try_emplace("Accept", kJsonType);
   while (true) {
     const auto start = clock_.Now();
     request.timeout = deadline - start;
-    auto response = transport_->Send(request, options_.stop);
+    auto response = transport_->Send(request, manner.stop);
     if (options_.observer) {
       options_.observer(response ? std::to_string(response->status) : "<error>", request.method, clock_.Now() - start);
     }
     if (!response) return std::unexpected(response.error().Within(Describe(request)));
     if (response->status < 300) return response;
     Error error = ErrorFrom(response->status, response->body, Describe(request), response->headers);
-    const bool again = patient && error.retry_after && (response->status == 429 || response->status >= 500);
+    const bool again = manner.patient && error.retry_after && (response->status == 429 || response->status >= 500);
     if (!again || clock_.Now() + *error.retry_after >= deadline) return std::unexpected(std::move(error));
-    if (!clock_.SleepFor(*error.retry_after, options_.stop)) return Fail(ErrorKind::kCancelled, "stopped");
+    if (!clock_.SleepFor(*error.retry_after, manner.stop)) return Fail(ErrorKind::kCancelled, "stopped");
   }
 }
 
-Result<Json> Client::SendForObject(HttpRequest request) const {
+Result<Json> Client::SendForObject(HttpRequest request, const Manner& manner) const {
   const std::string what = Describe(request);
-  auto response = Send(std::move(request));
+  auto response = Send(std::move(request), manner);
   if (!response) return std::unexpected(response.error());
   return ParseBody(response->body, what);
 }
 
 Result<Json> Client::Get(const ResourceType& type, const ObjectKey& key) const {
-  return SendForObject({.target = PathOf(type, key)});
+  return SendForObject({.target = PathOf(type, key)}, Usual());
 }
 
-Result<ListPage> Client::List(const ResourceType& type, const ListOptions& options) const {
+Result<ListPage> Client::List(const ResourceType& type, const ListOptions& options, const std::stop_token& stop) const {
   const Query query = Query()
                           .Add("labelSelector", options.label_selector)
                           .Add("fieldSelector", options.field_selector)
                           .Add("resourceVersion", options.resource_version)
                           .Add("limit", options.limit > 0 ? std::to_string(options.limit) : "")
                           .Add("continue", options.continue_token);
-  auto list = SendForObject({.target = PathOf(type, {options.ns, ""}) + query.text()});
+  std::stop_source both;
+  const auto end = [&both] { both.request_stop(); };
+  const std::stop_callback ours(options_.stop, end);
+  const std::stop_callback theirs(stop, end);
+  auto list = SendForObject({.target = PathOf(type, {options.ns, ""}) + query.text()},
+                            {options.timeout.value_or(options_.timeout), both.get_token()});
   if (!list) return std::unexpected(list.error());
   ListPage page;
   page.resource_version = StringAt(*list, {"metadata", "resourceVersion"});
@@ -222,7 +227,8 @@ Result<Json> Client::Create(const ResourceType& type, const Json& object, const 
   return SendForObject({.method = "POST",
                         .target = PathOf(type, {KeyOf(object).ns, ""}) + query.text(),
                         .headers = {{"Content-Type", kJsonType}},
-                        .body = Text(object)});
+                        .body = Text(object)},
+                       Usual());
 }
 
 Result<Json> Client::Update(const ResourceType& type, const Json& object, const std::string& subresource) const {
@@ -230,7 +236,8 @@ Result<Json> Client::Update(const ResourceType& type, const Json& object, const 
   return SendForObject({.method = "PUT",
                         .target = PathOf(type, KeyOf(object), subresource) + query.text(),
                         .headers = {{"Content-Type", kJsonType}},
-                        .body = Text(object)});
+                        .body = Text(object)},
+                       Usual());
 }
 
 Result<Json> Client::Patch(const ResourceType& type, const ObjectKey& key, PatchType patch_type, const Json& patch,
@@ -244,7 +251,8 @@ Result<Json> Client::Patch(const ResourceType& type, const ObjectKey& key, Patch
   return SendForObject({.method = "PATCH",
                         .target = PathOf(type, key, options.subresource) + query.text(),
                         .headers = {{"Content-Type", ContentTypeOf(patch_type)}},
-                        .body = Text(patch)});
+                        .body = Text(patch)},
+                       Usual());
 }
 
 Result<void> Client::Delete(const ResourceType& type, const ObjectKey& key, const DeleteOptions& options) const {
@@ -253,7 +261,8 @@ Result<void> Client::Delete(const ResourceType& type, const ObjectKey& key, cons
   if (!options.resource_version.empty()) body["preconditions"]["resourceVersion"] = options.resource_version;
   if (options.grace_period) body["gracePeriodSeconds"] = options.grace_period->count();
   const auto deleted = Send(
-      {.method = "DELETE", .target = PathOf(type, key), .headers = {{"Content-Type", kJsonType}}, .body = Text(body)});
+      {.method = "DELETE", .target = PathOf(type, key), .headers = {{"Content-Type", kJsonType}}, .body = Text(body)},
+      Usual());
   if (!deleted) return std::unexpected(deleted.error());
   return {};
 }
@@ -270,7 +279,7 @@ Result<void> Client::Evict(const ObjectKey& pod, const std::string& uid,
                              .target = PathOf(types::kPods, pod, "eviction"),
                              .headers = {{"Content-Type", kJsonType}},
                              .body = Text(body)},
-                            false);
+                            {options_.timeout, options_.stop, false});
   if (!evicted) return std::unexpected(evicted.error());
   return {};
 }
@@ -328,7 +337,7 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
 }
 
 Result<std::string> Client::GetRaw(const std::string& target) const {
-  auto response = Send({.target = target});
+  auto response = Send({.target = target}, Usual());
   if (!response) return std::unexpected(response.error());
   return std::move(response->body);
 }

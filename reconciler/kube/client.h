@@ -23,6 +23,7 @@ struct ListOptions {
   std::string resource_version;  ///< "0": any state, from the server's cache. Empty: the newest, from its store.
   int limit = 0;
   std::string continue_token;
+  std::optional<Duration> timeout = std::nullopt;  ///< Else the client's.
 };
 
 struct ListPage {
@@ -85,7 +86,8 @@ class Client {
   Client(std::shared_ptr<Transport> transport, Options options, Clock& clock = SystemClock());
 
   [[nodiscard]] Result<Json> Get(const ResourceType& type, const ObjectKey& key) const;
-  [[nodiscard]] Result<ListPage> List(const ResourceType& type, const ListOptions& options) const;
+  [[nodiscard]] Result<ListPage> List(const ResourceType& type, const ListOptions& options,
+                                      const std::stop_token& stop = {}) const;
   /// All pages. A continue token that expires half-way restarts the list.
   [[nodiscard]] Result<ListPage> ListAll(const ResourceType& type, ListOptions options, int page_size = 500) const;
   [[nodiscard]] Result<Json> Create(const ResourceType& type, const Json& object,
@@ -114,8 +116,14 @@ class Client {
   [[nodiscard]] std::string Host() const;
 
  private:
-  [[nodiscard]] Result<HttpResponse> Send(HttpRequest request, bool patient = true) const;
-  [[nodiscard]] Result<Json> SendForObject(HttpRequest request) const;
+  struct Manner {
+    Duration timeout;
+    std::stop_token stop;
+    bool patient = true;
+  };
+  [[nodiscard]] Manner Usual() const { return {options_.timeout, options_.stop}; }
+  [[nodiscard]] Result<HttpResponse> Send(HttpRequest request, const Manner& manner) const;
+  [[nodiscard]] Result<Json> SendForObject(HttpRequest request, const Manner& manner) const;
 
   std::shared_ptr<Transport> transport_;
   Options options_;

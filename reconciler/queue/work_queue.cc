@@ -37,7 +37,7 @@ void WorkQueue::AddRateLimited(const ObjectKey& key, Duration at_least) {
   Duration delay = options_.base_delay;
   for (int i = 0; i < failures && delay < options_.max_delay; ++i) delay *= 2;
   ++failures;
-  Schedule(key, std::max(std::min(delay, options_.max_delay), at_least));
+  Schedule(key, std::min(std::max(delay, at_least), options_.max_delay));
 }
 
 void WorkQueue::Forget(const ObjectKey& key) {

@@ -36,7 +36,8 @@ class WorkQueue {
   void Add(const ObjectKey& key);
   /// A delay of zero or less is an immediate add.
   void AddAfter(const ObjectKey& key, Duration delay);
-  /// After base_delay x 2^failures of this key, but not before `at_least` (what a server asked for).
+  /// After base_delay x 2^failures of this key, not before `at_least` (what a server asked for), but no later than
+  /// max_delay: what a reconcile looks at need not be that server's.
   void AddRateLimited(const ObjectKey& key, Duration at_least = {});
   /// Forgives the failures of this key.
   void Forget(const ObjectKey& key);

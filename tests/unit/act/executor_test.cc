@@ -487,6 +487,40 @@ TEST(GrowthTest, OfAClaimThatCannotGrowIsNotAskedToAgainForHalfAMinute) {
   EXPECT_EQ(api->Requests().size(), 2U) << "that is another question";
 }
 
+// Nor are pods for which there is no room.
+TEST(RefusedPodTest, IsAskedForAgainAfterFiveSecondsOrWhenItIsAnotherOne) {
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  std::string answer = "exceeded quota: pods";
+  api->on_send = [&](const HttpRequest&, std::stop_token) {
+    return reconciler::StatusResponse(403, "Forbidden", answer);
+  };
+  SteppingClock clock;
+  const reconciler::Client client(api, {}, clock);
+  OneAnswer redis("");
+  Executor executor(client, redis, clock, {});
+  Json pod = {{"metadata", {{"name", "demo-0-0"}, {"namespace", "default"}}}};
+  const auto create = [&] {
+    Plan plan;
+    plan.actions = {CreatePod{"demo-0-0", pod}};
+    return executor.Carry(plan, {}, "").at(0);
+  };
+  for (const char* refusal : {"", "PodRefused"}) {
+    if (*refusal != '\0') answer = "violates PodSecurity";
+    pod["spec"]["why"] = answer;
+    const auto before = api->Requests().size();
+    for (int i = 0; i < 3; ++i) {
+      const auto outcome = create();
+      EXPECT_EQ(outcome.refusal, refusal);
+      EXPECT_THAT(outcome.error, HasSubstr(answer));
+      EXPECT_EQ(api->Requests().size(), before + 1);
+    }
+  }
+  clock.RunFor(std::chrono::seconds(5));
+  const auto before = api->Requests().size();
+  (void)create();
+  EXPECT_EQ(api->Requests().size(), before + 1);
+}
+
 // Each try stops the shard for seconds.
 TEST(LargeKeyTest, IsNamedAndNotTriedAgainForHalfAMinute) {
   const auto api = std::make_shared<reconciler::FakeTransport>();

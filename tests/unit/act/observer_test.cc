@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "controllers/redis/fenced_commander.h"
 #include "controllers/resources/resources.h"
 #include "reconciler/base/base64.h"
@@ -105,6 +107,30 @@ TEST_F(ObserverTest, GoesOnWithThePasswordThatItKnowsWhileSecretsCannotBeRead) {
   const auto look = observer.Observe(cluster_);
   EXPECT_EQ(look->observation.password.state, PasswordView::State::kUnreadable);
   EXPECT_NE(look->observation.password.problem.find("forbidden"), std::string::npos);
+}
+
+// A slow API server would take up all workers, each with another cluster.
+TEST_F(ObserverTest, ReadsOneSecretAtATimeThatItKnows) {
+  Observer observer(client_, caches_, nobody_, clock_);
+  RedisCluster other = cluster_;
+  other.name = "other";
+  EXPECT_TRUE(observer.Observe(cluster_) && observer.Observe(other));
+  clock_.Advance(std::chrono::seconds(31));
+  int asked = 0;
+  api_->on_send = [&](const HttpRequest&, std::stop_token) {
+    ++asked;
+    auto beside = std::async(std::launch::async, [&] { return observer.Observe(other)->password; });
+    EXPECT_EQ(beside.get(), "sixteen characters");
+    return HttpResponse{.status = 200, .body = secret_.dump()};
+  };
+  EXPECT_TRUE(observer.Observe(cluster_));
+  EXPECT_EQ(asked, 1);
+  api_->on_send = [&](const HttpRequest&, std::stop_token) {
+    ++asked;
+    return HttpResponse{.status = 200, .body = secret_.dump()};
+  };
+  EXPECT_TRUE(observer.Observe(other));
+  EXPECT_EQ(asked, 2);
 }
 
 }  // namespace

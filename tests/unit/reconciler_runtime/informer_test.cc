@@ -55,6 +55,15 @@ TEST_F(InformerTest, TellsOfAdditionsChangesAndRemovalsInOrder) {
   EXPECT_EQ(Show(informer_.Get(Key("b"))), "b/u2@3");
 }
 
+TEST_F(InformerTest, KeepsNothingThatOnlyServersRead) {
+  Json pod = Pod("a", "u1", "1");
+  pod["metadata"]["managedFields"] = Json::array({{{"manager", "kubelet"}}});
+  informer_.Upsert(pod);
+  EXPECT_EQ(*informer_.Get(Key("a")), Pod("a", "u1", "1"));
+  informer_.Replace({pod}, "");
+  EXPECT_EQ(*informer_.Get(Key("a")), Pod("a", "u1", "1"));
+}
+
 TEST_F(InformerTest, IsSilentAboutWhatItKnows) {
   informer_.Upsert(Pod("a", "u1", "1"));
   Heard();

@@ -345,7 +345,19 @@ TEST_F(ReflectorBackoffTest, LongHealthForgivesAllFailures) {
 
 TEST_F(ReflectorBackoffTest, WaitsAsLongAsTheServerAsks) {
   EXPECT_EQ(FailOnce(17s), Duration(17s));
+  EXPECT_EQ(FailOnce(3600s), Duration(30s)) << "a proxy in maintenance knows no better";
   EXPECT_LT(FailOnce(), Duration(17s));
+}
+
+TEST_F(ReflectorTest, ListsForAsLongAsServersDoButNotOnceItIsStopped) {
+  std::stop_source stop;
+  transport_->on_send = [&](const HttpRequest& request, const std::stop_token& token) -> Result<HttpResponse> {
+    EXPECT_EQ(request.timeout, Duration(60s));
+    stop.request_stop();
+    EXPECT_TRUE(token.stop_requested());
+    return Fail(ErrorKind::kCancelled, "stopped");
+  };
+  EXPECT_TRUE(reflector_.RunOnce(stop.get_token()));
 }
 
 TEST_F(ReflectorTest, RunGoesOnThroughFailuresUntilItIsStopped) {

@@ -151,6 +151,10 @@ TEST_F(WorkQueueTest, ForgetForgives) {
 TEST_F(WorkQueueTest, ARetryComesNotBeforeTheServerWantsIt) {
   queue_.AddRateLimited(kA, 7s);
   EXPECT_EQ(*queue_.NextDue() - clock_.Now(), Duration(7s));
+  queue_.AddRateLimited(kB, 1h);
+  queue_.Add(kA);
+  Drain();
+  EXPECT_EQ(*queue_.NextDue() - clock_.Now(), Duration(30s)) << "it is not that server alone that is looked at";
 }
 
 TEST_F(WorkQueueTest, SaysHowLongKeysAreAtWork) {
