@@ -10,6 +10,7 @@
 #include "controllers/act/atomic_migration.h"
 #include "controllers/act/migrate.h"
 #include "controllers/act/orderly_failover.h"
+#include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
 
 namespace slotwright {
@@ -92,6 +93,22 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
   refusals_.Note(what, {outcome.refusal, outcome.error}, std::chrono::seconds(30));
 }
 
+void Executor::FailOver(const Failover& failover, const RedisCluster& cluster, const std::string& password,
+                        Outcome& outcome, const std::stop_token& stop) {
+  const auto shard = ShardAndIndexOf(cluster.name, failover.replica.pod);
+  const std::string what = fmt::format("failover {} {}", cluster.uid, shard ? shard->first : -1);
+  if (const auto before = refusals_.Of(what)) {
+    outcome.error = before->message;
+    return;
+  }
+  const auto start = clock_.Now();
+  auto result = slotwright::FailOver(commander_, clock_, password, failover, stop);
+  outcome.error = std::move(result.error);
+  if (result.undecided) {
+    refusals_.Note(what, {"", outcome.error}, TimeOfAnAttempt(NodeTimeout(cluster)) - (clock_.Now() - start));
+  }
+}
+
 void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const std::string& password,
                         Outcome& outcome, const std::stop_token& stop) {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
@@ -102,7 +119,7 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
     outcome.error = kubernetes_.WhyNotToTrust(failover->replica, cluster);
     if (outcome.error.empty()) outcome.error = kubernetes_.WhyNotGone(failover->missing_pod, cluster);
     if (!outcome.error.empty()) return;
-    outcome.error = FailOver(commander_, clock_, password, *failover, NodeTimeout(cluster), stop);
+    FailOver(*failover, cluster, password, outcome, stop);
   } else if (const auto* takeover = std::get_if<Takeover>(&action)) {
     outcome.error = kubernetes_.WhyNotGone(takeover->missing_pod, cluster);
     if (!outcome.error.empty()) return;

@@ -43,12 +43,15 @@ class Executor {
   void ActOnRedis(const std::vector<std::pair<size_t, NodeCommands>>& commands, const std::string& password,
                   std::vector<Outcome>& outcomes);
   void Done(const std::string& action) const;
+  /// Waits for a while only, and begins no other attempt before its time.
+  void FailOver(const Failover& failover, const RedisCluster& cluster, const std::string& password, Outcome& outcome,
+                const std::stop_token& stop);
   void Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
 
   Commander& commander_;
   reconciler::Clock& clock_;
   const Options options_;
-  Refusals refusals_;  // keys that are too large, claims that cannot grow, pods that nobody takes
+  Refusals refusals_;  // failovers under way, keys that are too large, claims that cannot grow, pods that nobody takes
   KubernetesActions kubernetes_;
 };
 

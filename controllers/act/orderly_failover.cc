@@ -9,11 +9,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kAnswerWithin{1000};
 constexpr std::chrono::milliseconds kPoll{10};
+constexpr std::chrono::seconds kPatience{6};
 
 }  // namespace
 
-std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                     const Failover& action, std::chrono::milliseconds node_timeout, const std::stop_token& stop) {
+FailoverResult FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
+                        const Failover& action, const std::stop_token& stop) {
   const auto ask = [&](Command command) {
     return commander.Run({{action.replica.endpoint, password, {std::move(command)}, action.replica.id}},
                          kAnswerWithin)[0];
@@ -21,18 +22,17 @@ std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::
   Command command = {"CLUSTER", "FAILOVER"};
   if (action.forced) command.emplace_back("FORCE");
   const auto started = ask(std::move(command));
-  if (!started) return started.error().message;
-  if (started->front().IsError()) return started->front().text;
-  const auto patience = 2 * node_timeout + std::chrono::seconds(1);
-  const auto limit = clock.Now() + patience;
+  if (!started) return {started.error().message};
+  if (started->front().IsError()) return {started->front().text};
+  const auto limit = clock.Now() + kPatience;
   while (clock.Now() < limit) {
     const auto role = ask({"ROLE"});
-    if (!role) return role.error().message;
+    if (!role) return {role.error().message, true};
     const auto& elements = role->front().elements;
-    if (!elements.empty() && elements.front().text == "master") return "";
-    if (!clock.SleepFor(kPoll, stop)) return "";  // it goes on by itself, and the next leader looks
+    if (!elements.empty() && elements.front().text == "master") return {};
+    if (!clock.SleepFor(kPoll, stop)) return {};  // it goes on by itself, and the next leader looks
   }
-  return fmt::format("it is still a replica after {} s", patience.count() / 1000);
+  return {fmt::format("it is still a replica after {} s", kPatience.count()), true};
 }
 
 }  // namespace slotwright

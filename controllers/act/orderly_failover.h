@@ -11,12 +11,20 @@
 
 namespace slotwright {
 
-/// Returns once the replica is master, or at `stop`; else what is wrong, after twice the node timeout and a second.
-/// Until then a master that voted for another attempt to replace the same master votes for none (redis:
-/// clusterSendFailoverAuthIfNeeded), so attempts that follow each other faster can split the votes between them for
-/// ever. The old master, if it lives, unpauses its clients by itself after 5 s and stays master.
-[[nodiscard]] std::string FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
-                                   const Failover& action, std::chrono::milliseconds node_timeout,
-                                   const std::stop_token& stop = {});
+struct FailoverResult {
+  std::string error;       ///< Empty: the replica is master, or `stop` fired.
+  bool undecided = false;  ///< It was told, and is still a replica.
+};
+
+/// Waits for 6 s at most: the old master, if it lives, unpauses its clients by itself after 5 s and stays master.
+[[nodiscard]] FailoverResult FailOver(Commander& commander, reconciler::Clock& clock, const std::string& password,
+                                      const Failover& action, const std::stop_token& stop = {});
+
+/// From the beginning of one attempt to the next that may follow. Until then a master that voted for another attempt to
+/// replace the same master votes for none (redis: clusterSendFailoverAuthIfNeeded), so attempts that follow each other
+/// faster can split the votes between them for ever.
+[[nodiscard]] constexpr std::chrono::milliseconds TimeOfAnAttempt(std::chrono::milliseconds node_timeout) {
+  return 2 * node_timeout + std::chrono::seconds(1);
+}
 
 }  // namespace slotwright

@@ -12,7 +12,7 @@ std::optional<Refusal> Refusals::Of(const std::string& what) {
   return known->second.refusal;
 }
 
-void Refusals::Note(const std::string& what, Refusal refusal, std::chrono::seconds time) {
+void Refusals::Note(const std::string& what, Refusal refusal, reconciler::Duration time) {
   const std::lock_guard lock(mutex_);
   std::erase_if(known_, [&](const auto& known) { return known.second.until <= clock_.Now(); });
   known_[what] = {.refusal = std::move(refusal), .until = clock_.Now() + time};

@@ -1,7 +1,6 @@
 // What was refused, or takes too long, is not tried again at once.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -19,7 +18,7 @@ class Refusals {
 
   /// What is to be said again; nothing if `what` may be tried.
   [[nodiscard]] std::optional<Refusal> Of(const std::string& what);
-  void Note(const std::string& what, Refusal refusal, std::chrono::seconds time);
+  void Note(const std::string& what, Refusal refusal, reconciler::Duration time);
 
  private:
   struct Known {
