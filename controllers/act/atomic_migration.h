@@ -46,6 +46,10 @@ struct AtomicLink {
 [[nodiscard]] MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move,
                                               reconciler::MonotonicTime deadline);
 
+/// Whether the last three jobs by which a node of Valkey was to give slots away all failed. There are such that always
+/// do: more is written meanwhile than the output buffer takes, or a module does not take part.
+[[nodiscard]] bool KeepsFailing(const AtomicLink& link, const NodeRef& source);
+
 /// Redis's way (atomic_redis.cc), until `deadline`. A node takes part in one task at a time, as target or as source, so
 /// a task that is there already, ours of an earlier life or anybody's, is waited for. The target itself tries a failed
 /// one again every second, for ever; hence

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "controllers/act/atomic_migration.h"
@@ -23,7 +24,7 @@ struct Job {
   [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
 };
 
-// The source's own exports, oldest last as the server gives them; an error text otherwise.
+// The source's own exports, the newest first as the server gives them; an error text otherwise.
 std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, const NodeRef& source) {
   const auto reply = link.Ask(source, {"CLUSTER", "GETSLOTMIGRATIONS"});
   if (!reply) return std::unexpected(reply.error());
@@ -56,6 +57,14 @@ std::string Start(const AtomicLink& link, const MigrateSlots& move) {
 }
 
 }  // namespace
+
+bool KeepsFailing(const AtomicLink& link, const NodeRef& source) {
+  constexpr size_t kEnough = 3;
+  const auto jobs = Exports(link, source);
+  if (!jobs || jobs->size() < kEnough) return false;
+  const auto last = std::span(*jobs).first(kEnough);
+  return std::ranges::all_of(last, [](const Job& job) { return job.state == "failed"; });
+}
 
 MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   auto jobs = Exports(link, move.from);

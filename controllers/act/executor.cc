@@ -93,6 +93,15 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
   refusals_.Note(what, {outcome.refusal, outcome.error}, std::chrono::seconds(30));
 }
 
+// Its master may have been replaced since the look, by another one's election, and that one has taken writes since.
+std::string Executor::WhyNotItsReplica(const NodeRef& replica, const NodeId& master, const std::string& password) {
+  const auto results = commander_.Run({{replica.endpoint, password, {{"CLUSTER", "NODES"}}, replica.id}}, kBudget);
+  if (std::string error = ErrorOf(results[0]); !error.empty()) return error;
+  const auto table = ParseClusterNodes(results[0]->front().text);
+  if (!table) return table.error();
+  return table->myself().master == master ? "" : fmt::format("{} follows another master by now", replica.pod);
+}
+
 void Executor::FailOver(const Failover& failover, const RedisCluster& cluster, const std::string& password,
                         Outcome& outcome, const std::stop_token& stop) {
   const auto shard = ShardAndIndexOf(cluster.name, failover.replica.pod);
@@ -113,17 +122,22 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
                         Outcome& outcome, const std::stop_token& stop) {
   if (const auto* move = std::get_if<MigrateSlots>(&action)) {
     if (!move->to_ending_pod) outcome.error = kubernetes_.WhyNotToTrust(move->to, cluster);
+    if (outcome.error.empty() && !move->from_ending_pod) outcome.error = kubernetes_.WhyNotToTrust(move->from, cluster);
     if (!outcome.error.empty()) return;
     Move(*move, cluster, password, outcome);
   } else if (const auto* failover = std::get_if<Failover>(&action)) {
     outcome.error = kubernetes_.WhyNotToTrust(failover->replica, cluster);
     if (outcome.error.empty()) outcome.error = kubernetes_.WhyNotGone(failover->missing_pod, cluster);
+    if (outcome.error.empty() && failover->forced) {
+      outcome.error = WhyNotItsReplica(failover->replica, failover->master, password);
+    }
     if (!outcome.error.empty()) return;
     FailOver(*failover, cluster, password, outcome, stop);
   } else if (const auto* takeover = std::get_if<Takeover>(&action)) {
-    outcome.error = kubernetes_.WhyNotGone(takeover->missing_pod, cluster);
-    if (!outcome.error.empty()) return;
     const NodeRef& replica = takeover->replica;
+    outcome.error = kubernetes_.WhyNotGone(takeover->missing_pod, cluster);
+    if (outcome.error.empty()) outcome.error = WhyNotItsReplica(replica, takeover->master, password);
+    if (!outcome.error.empty()) return;
     const auto results = commander_.Run({{replica.endpoint, password, CommandsOf(*takeover), replica.id}}, kBudget);
     outcome.error = ErrorOf(results[0]);
   } else if (const auto* cancel = std::get_if<EndImports>(&action)) {
@@ -169,6 +183,9 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
   // Redis first: that takes two seconds at most, and what keeps slots served never waits for an API server that is
   // slow.
   ActOnRedis(on_redis, password, outcomes);
+  std::ranges::stable_partition(alone, [&](size_t i) {
+    return std::holds_alternative<Takeover>(plan.actions[i]) || std::holds_alternative<Failover>(plan.actions[i]);
+  });
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t k = next++; k < alone.size(); k = next++) {

@@ -205,7 +205,9 @@ void KubernetesActions::LetLeave(const std::optional<NodeRef>& node, const recon
   };
   const auto now = run({{"CLUSTER", "NODES"}, {"INFO"}});
   if (!now || !HasNothingThatNobodyElseHas(*now)) return;
-  (void)run({{"CONFIG", "SET", "repl-diskless-sync-delay", kLeavingDelay}, {"CLUSTER", "RESET", "HARD"}});
+  (void)run({{"CONFIG", "SET", "repl-diskless-sync-max-replicas", "0"},
+             {"CONFIG", "SET", "repl-diskless-sync-delay", kLeavingDelay},
+             {"CLUSTER", "RESET", "HARD"}});
 }
 
 // A quota that is used up, a policy: whoever is to take it away need not see it asked for several times a second.

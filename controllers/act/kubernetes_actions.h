@@ -21,7 +21,7 @@ class KubernetesActions {
 
   void Act(const Action& action, const RedisCluster& cluster, const std::string& password, Outcome& outcome);
 
-  /// Empty if the pod of a node that is to be given something to lose is there to stay; else why not.
+  /// Empty if the pod of a node that is to give or to be given something is there to stay; else why not.
   [[nodiscard]] std::string WhyNotToTrust(const NodeRef& node, const RedisCluster& cluster) const;
   /// Empty if no pod of that name runs, or none is named; else why not.
   [[nodiscard]] std::string WhyNotGone(const std::string& name, const RedisCluster& cluster) const;

@@ -41,6 +41,10 @@ MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconci
   if (move.method == MigrationMethod::kKeys) return by_keys();
   const auto dialect = DialectOf(link, move);
   if (!dialect) return {.error = dialect.error()};
+  if (*dialect == AtomicDialect::kMigrateSlots && move.method == MigrationMethod::kAuto &&
+      KeepsFailing(link, move.from)) {
+    return by_keys();
+  }
   if (*dialect == AtomicDialect::kMigrateSlots) return MoveByMigrateSlots(link, move, link.clock.Now() + slice);
   if (*dialect == AtomicDialect::kImport) return MoveByImport(link, move, link.clock.Now() + slice);
   if (move.method == MigrationMethod::kAuto) return by_keys();

@@ -59,12 +59,6 @@ NodeCommands CommandsFor(const SettleSlots& action) {
 
 NodeCommands CommandsFor(const TakeNewEpoch& action) { return {&action.node, {{"CLUSTER", "BUMPEPOCH"}}, ""}; }
 
-// Not before the API server was asked for a pod that seems to be missing.
-NodeCommands CommandsFor(const Takeover& action) {
-  if (!action.missing_pod.empty()) return {};
-  return {&action.replica, CommandsOf(action), ""};
-}
-
 // No commands here: an action on Kubernetes, or one of several exchanges.
 NodeCommands CommandsFor(const auto&) { return {}; }
 

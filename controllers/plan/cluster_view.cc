@@ -167,11 +167,13 @@ bool ClusterView::KeepsItsEpoch(const NodeView& master) const {
 
 bool TakesEpoch(const NodeView& node) { return node.info.known_nodes <= 1 && node.me().config_epoch == 0; }
 
-bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
+namespace {
+
+bool AllAnswer(const Observation& observation, const ClusterView& view, size_t but) {
   const auto& spec = observation.cluster.spec;
   const auto wanted =
       std::ranges::count_if(observation.pods, [&](const PodView& pod) { return spec.Wants(pod.shard, pod.index); });
-  if (view.answering.size() != observation.pods.size() || wanted != spec.pods()) return false;
+  if (view.answering.size() + but != observation.pods.size() || wanted != spec.pods()) return false;
   // A shard that is to go is kept whole while it owns slots (EnsurePods).
   return std::ranges::all_of(view.claimed_by_shard, [&](const auto& claimed) {
     if (claimed.first < spec.masters) return true;
@@ -181,6 +183,18 @@ bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
     }
     return true;
   });
+}
+
+}  // namespace
+
+bool EveryPodAnswers(const Observation& observation, const ClusterView& view) {
+  return AllAnswer(observation, view, 0);
+}
+
+bool EveryPodWithDataAnswers(const Observation& observation, const ClusterView& view) {
+  const auto without =
+      std::ranges::count_if(observation.pods, [&](const PodView& pod) { return HasNothingYet(observation, pod); });
+  return AllAnswer(observation, view, static_cast<size_t>(without));
 }
 
 bool IsConnected(const Observation& observation, const ClusterView& view, const NodeView& node) {

@@ -70,6 +70,9 @@ struct ClusterView {
 /// No pod is without a node that answers: what else the tables list is none of them.
 [[nodiscard]] bool EveryPodAnswers(const Observation& observation, const ClusterView& view);
 
+/// The same but for those for which there is no room, and which have nothing.
+[[nodiscard]] bool EveryPodWithDataAnswers(const Observation& observation, const ClusterView& view);
+
 /// A node of ours that does not accept the password, if as many of ours do not as do. Whom the others reach over the
 /// bus, which needs none, is ours. Whom they do not may be somebody else's server, at the address of a pod that is
 /// gone. Who is not of these counts as silent.

@@ -75,7 +75,9 @@ struct MigrateSlots {
   NodeRef to;
   SlotSet slots;
   MigrationMethod method = MigrationMethod::kKeys;
-  bool to_ending_pod = false;  ///< Known, and meant: some of their keys are there already, and its successor gets them.
+  /// Known, and meant: some of their keys are there already, and its successor gets them.
+  bool to_ending_pod = false;
+  bool from_ending_pod = false;  ///< Known, and meant: its successor would not know that they are being given away.
 };
 /// Ends what is left of a migration on one node: CLUSTER SETSLOT STABLE or, with an owner, NODE.
 struct SettleSlots {
@@ -97,9 +99,10 @@ struct Failover {
   NodeRef replica;
   std::string master_pod;
   bool forced = false;
+  NodeId master = {};       ///< Forced: who is dead. If the replica follows another one by now, nothing is done.
   std::string missing_pod;  ///< As in Takeover.
 };
-/// Takes over from a dead master without the votes that cannot be had any more.
+/// Takes over from a dead master without the votes that cannot be had any more, if the replica follows that one still.
 struct Takeover {
   NodeRef replica;
   NodeId master;

@@ -17,12 +17,14 @@ namespace {
 constexpr const char* kStep = "assign-slots";
 
 struct Candidate {
+  int shard = 0;
   const NodeView* node = nullptr;
   SlotSet owned;
   SlotSet gets;
 };
 
-// The master of each shard: who owns slots already, else index 0. Nothing if one of them may not get any.
+// The master of each shard: who owns slots already, else index 0. Nothing if one of them may not get any. In a cluster
+// that lives a shard may be without nodes, as there is no room for it.
 std::optional<std::vector<Candidate>> Candidates(const Observation& observation, const ClusterView& view) {
   std::vector<Candidate> candidates;
   for (int shard = 0; shard < observation.cluster.spec.masters; ++shard) {
@@ -30,23 +32,25 @@ std::optional<std::vector<Candidate>> Candidates(const Observation& observation,
     if (node == nullptr) {
       const auto first = std::ranges::find_if(
           view.answering, [&](const NodeView* n) { return n->shard == shard && n->me().flags.master; });
+      const bool is_there = std::ranges::any_of(view.answering, [&](const NodeView* n) { return n->shard == shard; });
+      if (!is_there && !observation.cluster.formed_at.empty()) continue;
       if (first == view.answering.end() || (*first)->server.keys > 0) return std::nullopt;
       node = *first;
     }
     const auto owned = view.owned.find(node->id());
-    candidates.push_back({node, owned == view.owned.end() ? SlotSet() : owned->second, {}});
+    candidates.push_back({shard, node, owned == view.owned.end() ? SlotSet() : owned->second, {}});
   }
   return candidates;
 }
 
 // Everybody's usual range as far as it is free; what is left goes to whoever has least.
-void Distribute(std::vector<Candidate>& candidates, SlotSet free) {
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (!candidates[i].owned.empty()) continue;
+void Distribute(int shards, std::vector<Candidate>& candidates, SlotSet free) {
+  for (auto& candidate : candidates) {
+    if (!candidate.owned.empty()) continue;
     SlotSet usual;
-    usual.Add(InitialSlots(static_cast<int>(i), static_cast<int>(candidates.size())));
-    candidates[i].gets = usual & free;
-    free = free - candidates[i].gets;
+    usual.Add(InitialSlots(candidate.shard, shards));
+    candidate.gets = usual & free;
+    free = free - candidate.gets;
   }
   const auto load = [](const Candidate& c) { return c.owned.size() + c.gets.size(); };
   for (const SlotRange range : free.Ranges()) {
@@ -83,8 +87,7 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
     return Do(kStep, "AssigningSlots", "all 16384 slots have an owner", {RecordFormed{}});
   }
   // Who does not answer may own them.
-  if (answering < wanted) {
-    if (formed) return std::nullopt;
+  if (!formed && answering < wanted) {
     const auto troubled =
         std::ranges::find_if(observation.pods, [](const PodView& pod) { return !pod.trouble.empty(); });
     return WaitForRedis(observation, kStep, "WaitingForNodes",
@@ -94,16 +97,17 @@ std::optional<Plan> AssignInitialSlots(const Observation& observation, const Clu
                                         : fmt::format("; {}: {}", troubled->name, DescribeTrouble(*troubled))));
   }
   // A shard that is to go may own them, and be silent for a moment.
-  if (formed && !EveryPodAnswers(observation, view)) return std::nullopt;
+  if (formed && !EveryPodWithDataAnswers(observation, view)) return std::nullopt;
   if (formed && !MayServeEmpty(observation)) return RefuseLostData(kStep, free);
   auto candidates = Candidates(observation, view);
+  if (candidates && candidates->empty()) return std::nullopt;
   if (!candidates) {
     return Refuse(
         kStep, "NodesNotEmpty",
         "a node that should become a master holds keys but owns no slots; nothing is assigned over them. Save "
         "the keys if they are needed, then empty the node with FLUSHALL");
   }
-  Distribute(*candidates, free);
+  Distribute(cluster.spec.masters, *candidates, free);
   return Do(kStep, "AssigningSlots", fmt::format("{} of {} slots have no owner yet", free.size(), kSlotCount),
             Assignments(view, *candidates));
 }

@@ -147,8 +147,8 @@ int NodesOf(const Observation& observation, int shard) {
   return nodes;
 }
 
-// Those of its shard, if every pod of that answers but perhaps its own, which need not be made again: nobody else can
-// have anything of it. Nothing if one is silent.
+// Those of its shard, if every pod of that answers, or has nothing (there is no room for it), but perhaps its own,
+// which need not be made again: nobody else can have anything of it. Nothing if one is silent.
 std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& observation, const ClusterView& view,
                                                          const ClusterView::Absent& lost) {
   const auto place = ShardAndIndexOf(observation.cluster.name, lost.hostname);
@@ -165,7 +165,7 @@ std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& obse
                        [&](const NodeView* node) { return node->shard == place->first; });
   const std::string own = PodBehind(observation, lost);
   const bool any_silent = std::ranges::any_of(observation.pods, [&](const PodView& pod) {
-    return pod.shard == place->first && pod.name != own &&
+    return pod.shard == place->first && pod.name != own && !HasNothingYet(observation, pod) &&
            std::ranges::find(shard, pod.name, &NodeView::pod) == shard.end();
   });
   // Of one that is not wanted any more, and was its replica until a moment ago, the volume has a copy.
@@ -174,8 +174,11 @@ std::optional<std::vector<const NodeView*>> WholeShardOf(const Observation& obse
     return its && its->first == place->first && absent.id != lost.id &&
            HasUnservedSlots(observation, view, its->first, its->second);
   });
-  if (any_silent || any_to_come || static_cast<int>(shard.size()) < NodesOf(observation, place->first))
-    return std::nullopt;
+  const auto without_data = std::ranges::count_if(observation.pods, [&](const PodView& pod) {
+    return pod.shard == place->first && HasNothingYet(observation, pod);
+  });
+  const auto known = static_cast<int>(shard.size()) + static_cast<int>(without_data);
+  if (any_silent || any_to_come || known < NodesOf(observation, place->first)) return std::nullopt;
   return shard;
 }
 
@@ -263,7 +266,7 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
     if (VotesWithinReachOf(view, *replica) <= MastersOf(view) / 2) continue;
     // A replica that restarted is never elected by itself, however good its data: it cannot tell how old they are.
     return Do("takeover", "TakingOver", fmt::format("{}; {} cannot come back with its data", what, master->hostname),
-              {Failover{RefTo(*replica), master->hostname, true, MissingPod(observation, *master)}});
+              {Failover{RefTo(*replica), master->hostname, true, master->id, MissingPod(observation, *master)}});
   }
   return std::nullopt;
 }

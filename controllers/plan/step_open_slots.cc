@@ -217,7 +217,10 @@ std::optional<Plan> CloseSlotsOfEndingPods(const Observation& observation, const
   for (const Slot slot : open) remedies.Add(slot);
   auto actions = remedies.Actions();
   for (auto& action : actions) {
-    if (auto* move = std::get_if<MigrateSlots>(&action)) move->to_ending_pod = ending.contains(move->to.id);
+    auto* move = std::get_if<MigrateSlots>(&action);
+    if (move == nullptr) continue;
+    move->to_ending_pod = ending.contains(move->to.id);
+    move->from_ending_pod = ending.contains(move->from.id);
   }
   std::erase_if(actions, [&](const Action& action) {
     const auto* move = std::get_if<MigrateSlots>(&action);

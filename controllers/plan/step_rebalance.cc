@@ -15,12 +15,15 @@ using text::Counted;
 
 namespace {
 
-// Different sources work at the same time; one source serves one target, as each move blocks it for moments.
+// Different sources work at the same time; one source serves one target, as each move blocks it for moments. Not more
+// than are carried out at once: a look must not have to wait for slices that follow each other.
 std::vector<Action> OneForEachSource(const ClusterView& view, const std::vector<SlotMove>& moves,
                                      MigrationMethod method) {
+  constexpr size_t kMost = 16;
   std::vector<Action> actions;
   std::set<NodeId> sources;
   for (const auto& move : moves) {
+    if (actions.size() == kMost) break;
     const NodeView& source = *view.by_id.at(move.from);
     if (!sources.insert(move.from).second || !view.KeepsItsEpoch(source)) continue;
     actions.emplace_back(MigrateSlots{RefTo(source), RefTo(*view.by_id.at(move.to)), move.slots, method});

@@ -72,7 +72,10 @@ Plan Refuse(std::string step, const std::string& reason, const std::string& mess
 bool MayServeEmpty(const Observation& observation) {
   const auto& cluster = observation.cluster;
   if (cluster.spec.lost_shard == LostShardPolicy::kAssignEmpty) return true;
-  return cluster.ready_at.empty() && std::ranges::none_of(observation.objects, [&](const auto& entry) {
+  // Ready or not, clients may have found it since.
+  constexpr std::chrono::minutes kNew{10};
+  const bool is_new = cluster.formed_at.empty() || observation.now - reconciler::ParseTime(cluster.formed_at) < kNew;
+  return cluster.ready_at.empty() && is_new && std::ranges::none_of(observation.objects, [&](const auto& entry) {
            return entry.first.first == reconciler::types::kPersistentVolumeClaims.kind &&
                   reconciler::StringAt(*entry.second, {"metadata", "creationTimestamp"}) < cluster.created_at;
          });

@@ -37,6 +37,10 @@ bool HasVolume(const Observation& observation, int shard, int index) {
   return found != observation.objects.end() && !reconciler::IsBeingDeleted(*found->second);
 }
 
+bool HasNothingYet(const Observation& observation, const PodView& pod) {
+  return pod.phase == "Pending" && pod.ip.empty() && !pod.terminating && !HasVolume(observation, pod.shard, pod.index);
+}
+
 bool CanBeMadeAnew(const Observation& observation, int shard, int index) {
   const auto& spec = observation.cluster.spec;
   return index < spec.pods_per_shard() &&

@@ -188,10 +188,13 @@ std::chrono::milliseconds NodeTimeout(const RedisCluster& cluster) {
 
 std::vector<std::pair<std::string, std::string>> DirectivesOfQuarantine(const RedisCluster& cluster) {
   const auto directives = Directives(cluster);
-  std::vector<std::pair<std::string, std::string>> usual;
-  for (const char* name : {"repl-diskless-sync", "repl-diskless-sync-delay"})
-    usual.emplace_back(name, directives.at(name));
-  return usual;
+  const auto value_of = [&](const char* name) {
+    const auto found = directives.find(name);
+    return std::pair<std::string, std::string>(name, found == directives.end() ? "0" : found->second);
+  };
+  // The delay last: by that one the others know that it is over.
+  return {value_of("repl-diskless-sync"), value_of("repl-diskless-sync-max-replicas"),
+          value_of("repl-diskless-sync-delay")};
 }
 
 int FailoverWaitSeconds(const RedisCluster& cluster) {

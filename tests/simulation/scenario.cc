@@ -259,12 +259,18 @@ class Story {
     return world_.Converges(seconds(120));
   }
 
+  bool ConvergesAsAdvised(reconciler::Duration limit) {
+    bool converged = world_.Converges(limit);
+    while (!converged && world_.DoesAsAdvised()) converged = world_.Converges(seconds(300));
+    return converged;
+  }
+
   // Masters that piled up are spread first, one each 30 s.
   bool FallsSilent() {
     world_.Run(seconds(2));
     for (int i = 0; i < 5; ++i) {
       if (world_.StaysSilent(seconds(32))) return true;
-      if (!world_.Converges(seconds(10))) return false;
+      if (!ConvergesAsAdvised(seconds(10))) return false;  // a drain may have gone on just then
     }
     return false;
   }
@@ -281,8 +287,7 @@ class Story {
     world_.effects.rates = {};
     // Whoever died is back by then, the operator included: what the status says is no older.
     world_.Run(seconds(14));
-    bool converged = world_.Converges(seconds(300));
-    while (!converged && world_.DoesAsAdvised()) converged = world_.Converges(seconds(300));
+    const bool converged = ConvergesAsAdvised(seconds(300));
     if (!world_.violations().empty()) {
       problem_ = "broken promise " + world_.violations()[0];
     } else if (!converged && harmed_ && HasKeysThatNobodyCanJudge()) {

@@ -232,6 +232,7 @@ void Node::FollowMaster(const NodeId& master) {
   master_address_.reset();
   sync_done_.reset();
   link_lost_ = bus_.simulator.Now();
+  follows_since_ = link_lost_;
   election_at_.reset();
 }
 

@@ -91,6 +91,7 @@ class Node {
   [[nodiscard]] MonotonicTime booted() const { return booted_; }
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool ever_synced() const { return ever_synced_; }
+  [[nodiscard]] MonotonicTime follows_since() const { return follows_since_; }
   /// A replica hears what its master has done by now.
   void CatchUp() {
     if (link_up_) Replicate();
@@ -200,6 +201,7 @@ class Node {
   std::string linked_to_;  // the run id of the master's process
   std::optional<MonotonicTime> sync_done_;
   MonotonicTime link_lost_;
+  MonotonicTime follows_since_;
   bool ever_synced_ = false;
   bool has_new_slots_ = false;      ///< That the others have not heard of.
   std::vector<MigrationJob> jobs_;  ///< The newest first.

@@ -159,9 +159,11 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
   const auto known = NumbersIn(ValueOf(owner.disk(), key));
   for (const Node* other : Ours()) {
     const auto from = other->disk().importing.find(slot);
-    if (from == other->disk().importing.end()) continue;
-    // Told already from whom it is to import now, in the moment before that one is told to give the slot away.
-    if (from->second == owner.id() && !inherited_open_.contains(slot)) continue;
+    const bool imports = from != other->disk().importing.end();
+    // Who was elected at the other end does not know of it either. And one that imports still was perhaps told already
+    // from whom, in the moment before that one is told to give the slot away.
+    const bool may_not_know = other->me().master && inherited_open_.contains(slot);
+    if (!may_not_know && (!imports || from->second == owner.id())) continue;
     for (const int number : NumbersIn(ValueOf(other->disk(), key))) {
       if (!known.contains(number)) written_[key].excused.insert(number);
     }
@@ -186,6 +188,9 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
     for (const auto& [slot, from] : other->disk().importing) {
       if (from == winner.me().master_id) inherited_open_.insert(slot);
     }
+  }
+  if (const Node* before = bus_.ById(winner.me().master_id); before != nullptr) {
+    for (const auto& [slot, to] : before->disk().migrating) inherited_open_.insert(slot);
   }
   const Node* before = bus_.ById(winner.me().master_id);
   if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {

@@ -137,7 +137,8 @@ fi
 rm -f "$aof"/temp-* "$data_dir"/temp-*
 : > "$run_dir/started"
 if [ ! -s "$nodes" ]; then
-  printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\n' >> "$run_dir/private.conf"
+  # Whatever redis.conf says: one that waits must not be served before the delay because there is room for it.
+  printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\nrepl-diskless-sync-max-replicas 0\n' >> "$run_dir/private.conf"
 fi
 [ "$loads" = "$wanted" ] || echo "appendonly $loads" >> "$run_dir/private.conf"
 

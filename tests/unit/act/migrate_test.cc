@@ -338,6 +338,50 @@ INSTANTIATE_TEST_SUITE_P(
         Choice{"KeysThoughBothCould", kRedis, kRedis, MigrationMethod::kKeys, "CLUSTER COUNTKEYSINSLOT", ""}),
     [](const auto& param_info) { return param_info.param.name; });
 
+// The model, but for a source of Valkey whose jobs have ended as said, the newest first.
+class ValkeyWithJobs final : public Commander {
+ public:
+  explicit ValkeyWithJobs(ImportModel& model) : model_(model) {}
+  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, milliseconds budget) override {
+    const Command& command = requests[0].commands[0];
+    if (command.size() < 2 || command[1] != "GETSLOTMIGRATIONS") return model_.Run(requests, budget);
+    Reply jobs{.type = Reply::Type::kArray};
+    for (const auto& state : states) {
+      Reply job{.type = Reply::Type::kArray};
+      const std::string name = std::to_string(jobs.elements.size());
+      for (const auto& text :
+           {std::string("name"), name, std::string("operation"), std::string("EXPORT"), std::string("state"), state}) {
+        job.elements.push_back({.type = Reply::Type::kString, .text = text});
+      }
+      jobs.elements.push_back(std::move(job));
+    }
+    return {std::vector<Reply>{jobs}};
+  }
+  std::vector<std::string> states;
+
+ private:
+  ImportModel& model_;
+};
+
+// More is written meanwhile than its output buffer takes, a module does not take part: it would be so for ever.
+TEST_F(MigrateTest, AutoGoesOnByKeysOnceThreeJobsOfValkeyHaveFailed) {
+  a_.knows = b_.knows = kValkey;
+  ValkeyWithJobs valkey(model_);
+  const AtomicLink link{valkey, clock_, password_, after_effect_};
+  const auto asks_for_a_job = [&](std::vector<std::string> states, MigrationMethod method) {
+    model_.log.clear();
+    valkey.states = std::move(states);
+    (void)Migrate(link, {a_.ref, b_.ref, kWanted, method}, seconds(1));
+    return model_.CountOf("MIGRATESLOTS SLOTSRANGE") > 0;
+  };
+  EXPECT_TRUE(asks_for_a_job({}, MigrationMethod::kAuto));
+  EXPECT_TRUE(asks_for_a_job({"failed", "failed"}, MigrationMethod::kAuto));
+  EXPECT_TRUE(asks_for_a_job({"success", "failed", "failed", "failed"}, MigrationMethod::kAuto));
+  EXPECT_TRUE(asks_for_a_job({"failed", "failed", "failed"}, MigrationMethod::kAtomic));
+  EXPECT_FALSE(asks_for_a_job({"failed", "failed", "failed", "success"}, MigrationMethod::kAuto));
+  EXPECT_GT(model_.CountOf("SETSLOT"), 0);
+}
+
 TEST_F(MigrateTest, EndThatDoesNotAnswerForAMomentIsNoReasonToMoveKeyByKey) {
   model_.lose_reply_to = "COMMAND";
   EXPECT_THAT(Slice().error, HasSubstr("demo-0-0: no answer in time"));

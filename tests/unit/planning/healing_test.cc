@@ -262,11 +262,14 @@ TEST(Healing, ServesLostSlotsAgainEmptyIfThePolicySaysSo) {
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
 }
 
-TEST(Healing, ServesLostSlotsAgainEmptyIfTheClusterWasNeverReady) {
+// A replica that was Pending from the first day on keeps it from being Ready, and nobody from writing to it.
+TEST(Healing, ServesLostSlotsAgainEmptyIfTheClusterIsNewAndWasNeverReady) {
   World world;
-  world.observation.cluster.formed_at = "2026-11-23T05:00:00Z";
+  world.observation.cluster.formed_at = "2026-11-23T05:51:00Z";
   world.TakeObjectsAsDesired();
   EXPECT_THAT(world.Actions(), AllOf(SizeIs(3), Each(HasSubstr("assign slots"))));
+  world.observation.cluster.formed_at = "2026-11-23T05:49:00Z";
+  EXPECT_EQ(world.MakePlan().reason, "DataLost");
 }
 
 // Nobody has heard the hostname of a node that is known from gossip alone.

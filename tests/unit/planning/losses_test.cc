@@ -430,6 +430,34 @@ TEST(LostShard, IsNotLostWhileAPodOfItIsSilent) {
   EXPECT_FALSE(world.MakePlan().refusal);
 }
 
+// Machines are lost and there is no room for what ran there: those pods have nothing that could be waited for.
+TEST(LostShard, IsSaidAndServedEmptyThoughThereIsNoRoomForAPod) {
+  for (const auto& pending : std::vector<std::vector<std::string>>{
+           {"demo-1-1"}, {"demo-1-0", "demo-1-1"}, {"demo-1-0", "demo-2-1"}, {"demo-2-1"}}) {
+    SCOPED_TRACE(pending.front() + (pending.size() > 1 ? " and " + pending.back() : ""));
+    World world = WithALostShard();
+    for (const auto& pod : pending) world.Unschedule(pod);
+    world.TakePodsAsDesired();
+    EXPECT_EQ(world.MakePlan().reason, "DataLost") << world.MakePlan().message;
+    world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+    EXPECT_EQ(world.MakePlan().reason, "ForgettingLostShard") << world.MakePlan().message;
+    // Once it is forgotten its slots go to the pod of the shard that is there, or to others.
+    for (auto& node : world.observation.nodes) {
+      std::erase_if(node.table->lines, [&](const NodeLine& line) { return line.id == IdOf("demo-1-0"); });
+    }
+    world.Pod("demo-1-1").trouble.clear();
+    const Plan plan = world.MakePlan();
+    EXPECT_EQ(plan.reason, "AssigningSlots") << plan.message;
+    ASSERT_FALSE(plan.actions.empty());
+    const std::string action = ToString(plan.actions[0]);
+    const bool has_one = std::ranges::any_of(world.observation.nodes, [](const auto& node) { return node.shard == 1; });
+    EXPECT_EQ(action.find("demo-1-") != std::string::npos, has_one) << action;
+    world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+    world.TakeObjectsAsDesired();
+    EXPECT_NE(world.MakePlan().reason, "AssigningSlots") << "its volume may have it";
+  }
+}
+
 // All came back with new addresses, and the master's volume was lost: by force nobody is elected for whom nobody can be
 // asked, and then nothing else would ever be done.
 TEST(LostVolume, OfAMasterIsNoReasonToElectBeforeAllKnowEachOther) {

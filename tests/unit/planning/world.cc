@@ -121,6 +121,18 @@ void World::RemovePod(const std::string& pod) {
   std::erase_if(observation.nodes, [&](const NodeView& n) { return n.pod == pod; });
 }
 
+void World::Unschedule(const std::string& pod) {
+  Kill(pod);
+  std::erase_if(observation.nodes, [&](const NodeView& node) { return node.pod == pod; });
+  PodView& made = Pod(pod);
+  made.uid += "-anew";
+  made.phase = "Pending";
+  made.ip.clear();
+  made.node.clear();
+  made.ready = false;
+  made.trouble = "Unschedulable: 0/3 nodes are available";
+}
+
 void World::RefusePassword(const std::string& pod) {
   NodeView& node = Node(pod);
   node.table.reset();

@@ -25,6 +25,8 @@ struct World {
   void RemovePod(const std::string& pod);
   /// The node's process is gone: it does not answer; the others see it as failed.
   void Kill(const std::string& pod);
+  /// The same, and its pod was made anew and finds no room.
+  void Unschedule(const std::string& pod);
   /// What answers there does not take our password.
   void RefusePassword(const std::string& pod);
   /// A new node, with a new id and nothing in it, behind a pod.

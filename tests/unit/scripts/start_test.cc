@@ -111,7 +111,11 @@ exit "$status")sh");
     return waited;
   }
   bool IsNew() const { return !Has("nodes.conf") && InQuarantine(); }
-  bool InQuarantine() const { return Read("run/private.conf").contains("repl-diskless-sync-delay 1000000000\n"); }
+  bool InQuarantine() const {
+    const std::string directives = Read("run/private.conf");
+    return directives.contains("repl-diskless-sync-delay 1000000000\n") &&
+           directives.contains("repl-diskless-sync-max-replicas 0\n");
+  }
   bool LoadsOther(const char* appendonly) const {
     return Read("run/private.conf").contains(fmt::format("appendonly {}\n", appendonly));
   }
