@@ -76,13 +76,32 @@ std::string HowToFreeItsReplica(const ClusterView& view, const ClusterView::Abse
       (*replica)->pod);
 }
 
+// A pod that came back without its nodes.conf, and with keys, is another node, of which nobody knows whose keys they
+// are.
+std::string HowToGiveItsSlotsBack(const ClusterView& view, const ClusterView::Absent& owner) {
+  if (!owner.OwnsSlots()) return "";
+  const auto heir = std::ranges::find_if(view.answering, [&](const NodeView* node) {
+    return owner.hostname.starts_with(node->pod + ".") && node->me().flags.master && node->me().slots.empty() &&
+           node->server.keys > 0;
+  });
+  if (heir == view.answering.end()) return "";
+  std::string ranges;
+  for (const SlotRange range : owner.slots.Ranges()) ranges += fmt::format(" {} {}", range.first, range.last);
+  return fmt::format(
+      ". {0} is a new node with {1} keys, as if its nodes.conf had been lost: if they are these slots', run CLUSTER "
+      "FORGET {2} on all others and then CLUSTER ADDSLOTSRANGE{3} on {0}",
+      (*heir)->pod, (*heir)->server.keys, owner.id.ToString(), ranges);
+}
+
 Finding AbsentNodes(const ClusterView& view) {
   for (const auto& absent : view.absent) {
     if (absent.LeftOver()) continue;
-    return {{"DeadNodeInTable", fmt::format("node {} ({}) is gone{}; the others still list it{}", absent.id.Short(),
-                                            absent.hostname.empty() ? "unknown" : absent.hostname,
-                                            absent.OwnsSlots() ? " and owns slots until a replica takes over" : "",
-                                            HowToFreeItsReplica(view, absent))}};
+    const std::string advice = HowToFreeItsReplica(view, absent) + HowToGiveItsSlotsBack(view, absent);
+    return {{"DeadNodeInTable",
+             fmt::format("node {} ({}) is gone{}; the others still list it{}", absent.id.Short(),
+                         absent.hostname.empty() ? "unknown" : absent.hostname,
+                         absent.OwnsSlots() && advice.empty() ? " and owns slots until a replica takes over" : "",
+                         advice)}};
   }
   return std::nullopt;
 }
@@ -119,6 +138,13 @@ Finding Roles(const Observation& observation, const ClusterView& view) {
     if (node == master || (master == nullptr && node->shard >= observation.cluster.spec.masters)) continue;
     // A second owner of slots in one shard (both sides of a partition took some) becomes one when it is drained.
     if (view.owned.contains(node->id())) continue;
+    if (node->me().flags.master && node->server.keys > 0) {
+      return {
+          {"ReplicaNotEmpty",
+           fmt::format("{0} owns no slots and has {1} keys, so it is not made a replica, which would delete them. Save "
+                       "them if they are needed, then empty it with FLUSHALL",
+                       node->pod, node->server.keys)}};
+    }
     if (node->me().flags.master) return {{"ReplicaMissing", fmt::format("{} is not a replica yet", node->pod)}};
     if (!node->me().master || *node->me().master != master->id()) {
       return {{"ReplicaMisplaced", fmt::format("{} replicates a node of another shard", node->pod)}};

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "controllers/plan/outdated.h"
 #include "controllers/plan/planner.h"
 #include "controllers/plan/slot_moves.h"
 #include "controllers/plan/waiting.h"
@@ -31,6 +32,28 @@ std::vector<Action> OneForEachSource(const ClusterView& view, const std::vector<
   return actions;
 }
 
+// By what their releases promise: a patch changes no format.
+bool IsNewer(const ServerInfo& server, const ServerInfo& than) {
+  const auto release = [](const ServerInfo& info) {
+    const auto numbers = text::Split(info.version, '.');
+    const auto number = [&](size_t i) {
+      return i < numbers.size() ? text::ParseInteger<int>(numbers[i]).value_or(0) : 0;
+    };
+    return std::pair(number(0), number(1));
+  };
+  return server.engine == than.engine ? release(server) > release(than) : server.engine == "valkey";
+}
+
+// A server cannot read what a newer one serialises ("DUMP payload version or checksum are wrong"): its pod is replaced
+// first, if it is going to be.
+bool IsForLater(const Observation& observation, const ClusterView& view, const SlotMove& move) {
+  const NodeView& target = *view.by_id.at(move.to);
+  if (!IsNewer(view.by_id.at(move.from)->server, target.server)) return false;
+  const PodView* pod = observation.FindPod(target.pod);
+  return pod != nullptr && observation.cluster.spec.update != UpdateStrategy::kManual &&
+         PodTemplate(observation.cluster).IsOutdated(*pod);
+}
+
 }  // namespace
 
 std::optional<Plan> Rebalance(const Observation& observation, const ClusterView& view) {
@@ -46,10 +69,11 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
   const bool even = IsEven(staying, spec.rebalance.threshold_percent);
   if (leaving.empty() && (even || !spec.rebalance.automatic)) return std::nullopt;
 
-  const auto moves = spec.rebalance.automatic ? MovesToEven(staying, leaving) : MovesToEmpty(staying, leaving);
+  auto moves = spec.rebalance.automatic ? MovesToEven(staying, leaving) : MovesToEmpty(staying, leaving);
   int left = 0;
   for (const auto& move : moves) left += move.slots.size();
-  if (left == 0) return std::nullopt;
+  std::erase_if(moves, [&](const SlotMove& move) { return IsForLater(observation, view, move); });
+  if (moves.empty()) return std::nullopt;
   const std::string why = leaving.empty() ? "they are uneven over " + Counted(staying.size(), "master", "masters")
                                           : Counted(leaving.size(), "master leaves", "masters leave");
   const char* reason = leaving.empty() ? "Rebalancing" : "DrainingMasters";

@@ -434,7 +434,7 @@ TEST(Healing, NeverTurnsANodeWithKeysIntoAReplica) {
   }
   world.Node("demo-2-1").server.keys = 1;
   EXPECT_THAT(world.Actions(), IsEmpty());
-  EXPECT_EQ(world.MakePlan().reason, "ReplicaMissing");
+  EXPECT_EQ(world.MakePlan().reason, "ReplicaNotEmpty");
 }
 
 TEST(Healing, LooksLessOftenTheLongerItWaits) {
@@ -492,6 +492,28 @@ TEST(Healing, LetsNobodyCopyANewNodeWhilePodsOfALeavingShardAreMissing) {
     world.RemovePod(pod);
   }
   EXPECT_THAT(world.Actions(), ElementsAre("create Pod demo-3-0", "create Pod demo-3-1"));
+}
+
+// Its nodes.conf was lost and not its data; nobody knows whose keys those are, and a replica would delete them.
+TEST(Healing, SaysWhatToDoWithAMasterThatHasKeysAndNoSlots) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-1");
+  world.JoinAgain("demo-0-1");
+  world.Node("demo-0-1").server.keys = 5;
+  for (auto& node : world.observation.nodes) {  // its ghost is forgotten
+    std::erase_if(node.table->lines, [](const NodeLine& line) { return line.id == IdOf("demo-0-1"); });
+    node.quarantined = false;
+  }
+  world.Node("demo-0-1").info = world.Node("demo-0-0").info;
+  EXPECT_THAT(world.MakePlan().message,
+              AllOf(HasSubstr("demo-0-1 owns no slots and has 5 keys"), HasSubstr("FLUSHALL")));
+  World owner = World::Healthy(3, 0);
+  owner.Reincarnate("demo-0-0");
+  owner.JoinAgain("demo-0-0");
+  owner.Node("demo-0-0").server.keys = 7;
+  owner.Node("demo-0-0").quarantined = false;
+  EXPECT_THAT(owner.MakePlan().message,
+              AllOf(HasSubstr("demo-0-0 is a new node with 7 keys"), HasSubstr("CLUSTER ADDSLOTSRANGE 0 5460 on")));
 }
 
 }  // namespace

@@ -421,5 +421,24 @@ TEST(ScaleIn, IsNotHeldUpByAnOpenSlotOfATargetThatIsGone) {
   EXPECT_EQ(plan.refusal->reason, "NodesNotEmpty");
 }
 
+// "DUMP payload version or checksum are wrong": the image was changed in the middle of it, and one master is newer.
+TEST(Rebalance, WaitsForTheRollOfATargetThatCannotReadWhatItsSourceWrites) {
+  const auto reason = [](const std::string& source, const std::string& target, UpdateStrategy strategy) {
+    World world = World::Healthy(3, 1);
+    world.MoveAllSlots("demo-2-0", "demo-0-0");
+    world.observation.cluster.spec.image = "redis:8.2";
+    world.observation.cluster.spec.update = strategy;
+    world.TakeObjectsAsDesired();
+    world.TakePodsAsDesired();
+    for (const char* pod : {"demo-2-0", "demo-2-1"}) world.Pod(pod).hash = "older";
+    for (auto& node : world.observation.nodes) node.server.version = node.shard == 2 ? target : source;
+    return world.MakePlan().reason;
+  };
+  EXPECT_THAT(reason("8.2.3", "7.0.15", UpdateStrategy::kRolling), Not(HasSubstr("Rebalancing")));
+  EXPECT_EQ(reason("8.2.3", "7.0.15", UpdateStrategy::kManual), "Rebalancing") << "nobody else makes it newer";
+  EXPECT_EQ(reason("8.2.3", "8.2.1", UpdateStrategy::kRolling), "Rebalancing");
+  EXPECT_EQ(reason("7.0.15", "8.2.3", UpdateStrategy::kRolling), "Rebalancing");
+}
+
 }  // namespace
 }  // namespace slotwright::testing
