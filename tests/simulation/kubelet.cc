@@ -118,6 +118,10 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
   const auto object = server_.Stored(types::kPods, key);
   if (!object) return;
   if (reconciler::StringAt(*object, {"spec", "nodeName"}).empty()) return;  // Pending for good, as the scheduler says
+  if (const auto wait = no_room_until_ - simulator.Now(); wait > Duration::zero()) {
+    simulator.After(wait + simulator.RandomMs(1, 500), [this, key, uid] { StartPod(key, uid); });
+    return;
+  }
   if (process.container.at("image") == kMissingImage) return ReportMissingImage(key.name);
   if ((process.has_volume && ClaimUidOf(key.name).empty()) || PasswordOf(key.name).empty()) {
     simulator.After(milliseconds(100), [this, key, uid] { StartPod(key, uid); });  // Pending

@@ -121,6 +121,18 @@ void World::LoseMachine(int machine) {
 }
 
 // As kubectl drain: asks again until the budgets allow it.
+void World::RunOutOfRoom(Duration duration) {
+  Misfortune("there is no room for other pods");
+  no_room_until_ = simulator.Now() + duration;
+}
+
+void World::LoseShard(int shard) {
+  may_have_lost_a_shard_ = true;
+  for (const auto& pod : Pods()) {
+    if (ShardAndIndexOf(kCluster.name, pod)->first == shard) KillContainer(pod);
+  }
+}
+
 void World::Drain(int machine) {
   Misfortune(fmt::format("machine {} is drained", machine));
   for (const auto& [pod, process] : processes_) {
@@ -169,8 +181,9 @@ void World::SlowDown(const std::string& pod, Duration by, Duration duration) {
 bool World::DoesAsAdvised() {
   static constexpr std::string_view kAdvice = "spec.healing.takeover is Never: bring them back, or run ";
   const std::string said = ReadyMessage();
-  if (said.find("set spec.healing.lostShard to AssignEmpty") != std::string::npos && lost_by_coincidence_) {
-    lost_by_coincidence_ = false;
+  if (said.find("set spec.healing.lostShard to AssignEmpty") != std::string::npos && may_have_lost_a_shard_) {
+    const auto object = server_.Stored(kRedisClusters, kCluster);
+    if (object && reconciler::StringAt(*object, {"spec", "healing", "lostShard"}) == "AssignEmpty") return false;
     Apply({{"healing", {{"lostShard", "AssignEmpty"}}}});
     return true;
   }

@@ -1,6 +1,7 @@
 // How long a failover is waited for before another attempt may follow.
 #include "controllers/act/orderly_failover.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "controllers/act/executor.h"
@@ -10,15 +11,22 @@
 namespace slotwright::simulation {
 namespace {
 
+const std::string kSelf(40, 'a');
+const std::string kMaster(40, 'd');
+constexpr const char* kTable =
+    "{} 10.0.0.1:6379@16379 myself,slave {} 0 0 1 connected\n{} 10.0.0.2:6379@16379 master,fail - 0 0 1 connected\n";
+
+Reply Text(const std::string& text) { return {.type = Reply::Type::kString, .text = text}; }
+
 // A replica that is never elected.
 class NeverElected final : public Commander {
  public:
   std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, milliseconds) override {
-    const bool role = requests[0].commands[0][0] == "ROLE";
-    attempts += role ? 0 : 1;
-    Reply reply{.type = Reply::Type::kStatus, .text = "OK"};
-    if (role) reply = {.type = Reply::Type::kArray, .elements = {{.type = Reply::Type::kString, .text = "slave"}}};
-    return {std::vector<Reply>{reply}};
+    const Command& command = requests[0].commands[0];
+    if (command[0] == "ROLE") return {std::vector{Reply{.type = Reply::Type::kArray, .elements = {Text("slave")}}}};
+    if (command[1] == "NODES") return {std::vector{Text(fmt::format(kTable, kSelf, kMaster, kMaster))}};
+    ++attempts;
+    return {std::vector{Reply{.type = Reply::Type::kStatus, .text = "OK"}}};
   }
   int attempts = 0;
 };
@@ -38,7 +46,7 @@ TEST(OrderlyFailover, IsNotTriedAgainBeforeThoseWhoVotedMayVoteAgain) {
   cluster.name = "demo";
   cluster.spec.config["cluster-node-timeout"] = "10000";
   Plan plan;
-  plan.actions = {Failover{.replica = {.pod = "demo-0-1"}, .forced = true}};
+  plan.actions = {Failover{.replica = {.pod = "demo-0-1"}, .forced = true, .master = *NodeId::Parse(kMaster)}};
   const auto start = simulator.Now();
   // The worker is soon free for whatever else has to be done for this cluster, and others.
   EXPECT_NE(executor.Carry(plan, cluster, "").at(0).error, "");

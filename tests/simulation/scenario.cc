@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "controllers/api/names.h"
 #include "tests/simulation/world.h"
 
 namespace slotwright::simulation {
@@ -63,8 +64,9 @@ class Story {
       if (Chance(0, calmness) == 0) Misfortune();
       if (Chance(0, 19) == 0) MakeAnew();
     }
-    // The last valid specification that the operator has seen may be one with a value that servers refuse.
-    if (refused_ == Refused::kSpecification && !early && !tried_) {
+    // The last valid specification that the operator has seen may be one with a value that servers refuse, or one that
+    // does not say yet that a lost shard is to be served empty.
+    if (refused_ == Refused::kSpecification && !early && !tried_ && !world_.may_have_lost_a_shard()) {
       GoOn();
       if (!Settles("while the last change is refused")) return;
     }
@@ -195,6 +197,8 @@ class Story {
     const bool copied = replicas_ > 0 && (in_the_middle || world_.Converges(seconds(120))) && world_.IsCopied(pod);
     if (!copied && !storage_) return;
     harmed_ = true;
+    if (Chance(0, 5) == 0) world_.RunOutOfRoom(seconds(Chance(5, 60)));
+    if (!storage_ && Chance(0, 19) == 0) return world_.LoseShard(ShardAndIndexOf("demo", pod)->first);
     // In the middle of whatever goes on nobody knows of the others whether they are copied.
     const int kind = Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2);
     if (!in_the_middle || Chance(0, 1) == 0) return Befall(pod, kind);

@@ -69,6 +69,11 @@ class World {
   void Outage(Duration duration);
   void Partition(const std::set<std::string>& pods, bool from_operator, Duration duration);
   void LoseMachine(int machine);
+  /// Pods that are made from now on find no machine for that long.
+  void RunOutOfRoom(Duration duration);
+  /// All containers of a shard die at once, which has no volumes: nothing of it is left.
+  void LoseShard(int shard);
+  [[nodiscard]] bool may_have_lost_a_shard() const { return may_have_lost_a_shard_; }
   void Drain(int machine);
   void DeleteAllPods();
   /// It answers the operator only after that time.
@@ -246,13 +251,14 @@ class World {
   std::set<std::string> to_be_evicted_;  // uids; some still are, as soon as a budget allows it
   reconciler::Json deleted_spec_;
   bool is_deleted_ = false;
-  bool lost_by_coincidence_ = false;  // a shard, perhaps
+  bool may_have_lost_a_shard_ = false;
   int pods_per_shard_ = 0;
   int least_pods_per_shard_ = 1000;  // of the specifications that the operator may be acting on
   std::unique_ptr<Life> life_;
   std::uint64_t lives_ = 0;
   MonotonicTime restart_at_;
   MonotonicTime last_misfortune_;
+  MonotonicTime no_room_until_;
   MonotonicTime last_slot_by_hand_;
   MonotonicTime next_inspection_;
   std::optional<MonotonicTime> wrong_since_;  // though the stored status says Ready

@@ -147,7 +147,7 @@ void World::ExcuseACoincidence(const std::string& pod) {
   if (node == nullptr || node->me().master || processes_.at(pod).has_volume) return;
   if (bus_.ById(node->me().master_id) != nullptr || simulator.Now() - last_misfortune_ > kUnseen) return;
   if (effects.trace) effects.trace(pod + " is told to end just when its master has died");
-  lost_by_coincidence_ = true;
+  may_have_lost_a_shard_ = true;
   ExcuseWhatNobodyHas();
 }
 
