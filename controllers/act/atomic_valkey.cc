@@ -19,6 +19,7 @@ struct Job {
   std::string name;
   SlotSet slots;
   std::chrono::seconds took{0};  ///< As the server's clock has it, which counts whole seconds.
+  std::int64_t ended = 0;        ///< Since 1970, by that clock.
   std::string state;
   std::string message;
   [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
@@ -38,6 +39,7 @@ std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, con
     jobs.push_back({.name = FieldOf(entry, "name").text,
                     .slots = ParseSlotRanges(FieldOf(entry, "slot_ranges").text).value_or(SlotSet()),
                     .took = std::chrono::seconds(took),
+                    .ended = FieldOf(entry, "last_update_time").integer,
                     .state = FieldOf(entry, "state").text,
                     .message = text::ForMessage(text::TakeLine(message))});
   }
@@ -60,10 +62,16 @@ std::string Start(const AtomicLink& link, const MigrateSlots& move) {
 
 bool KeepsFailing(const AtomicLink& link, const NodeRef& source) {
   constexpr size_t kEnough = 3;
+  constexpr std::int64_t kLately = 600;
   const auto jobs = Exports(link, source);
   if (!jobs || jobs->size() < kEnough) return false;
-  const auto last = std::span(*jobs).first(kEnough);
-  return std::ranges::all_of(last, [](const Job& job) { return job.state == "failed"; });
+  const auto now = link.Ask(source, {"TIME"});
+  if (!now || now->elements.empty()) return false;
+  const auto seconds = text::ParseInteger<std::int64_t>(now->elements[0].text).value_or(0);
+  return std::ranges::all_of(std::span(*jobs).first(kEnough), [&](const Job& job) {
+    const bool target_was_busy = job.message.find("manually") != std::string::npos;  // by keys, from another source
+    return job.state == "failed" && !target_was_busy && seconds - job.ended < kLately;
+  });
 }
 
 MoveProgress MoveByMigrateSlots(const AtomicLink& link, const MigrateSlots& move, reconciler::MonotonicTime deadline) {

@@ -41,16 +41,18 @@ MoveProgress MoveSlots(const AtomicLink& link, const MigrateSlots& move, reconci
   if (move.method == MigrationMethod::kKeys) return by_keys();
   const auto dialect = DialectOf(link, move);
   if (!dialect) return {.error = dialect.error()};
-  if (*dialect == AtomicDialect::kMigrateSlots && move.method == MigrationMethod::kAuto &&
-      KeepsFailing(link, move.from)) {
-    return by_keys();
-  }
+  const bool may_go_by_keys = move.method == MigrationMethod::kAuto && !move.several_databases;
+  if (*dialect == AtomicDialect::kMigrateSlots && may_go_by_keys && KeepsFailing(link, move.from)) return by_keys();
   if (*dialect == AtomicDialect::kMigrateSlots) return MoveByMigrateSlots(link, move, link.clock.Now() + slice);
   if (*dialect == AtomicDialect::kImport) return MoveByImport(link, move, link.clock.Now() + slice);
-  if (move.method == MigrationMethod::kAuto) return by_keys();
-  return {.error = fmt::format("spec.rebalance.method: \"Atomic\": {} and {} do not both know CLUSTER MIGRATESLOTS "
-                               "(Valkey 9 and newer) or CLUSTER MIGRATION (Redis 8.4 and newer); set it to Auto",
-                               move.from.pod, move.to.pod)};
+  if (may_go_by_keys) return by_keys();
+  return {.error = fmt::format("spec.rebalance.method: \"{}\": {} and {} do not both know CLUSTER MIGRATESLOTS "
+                               "(Valkey 9 and newer) or CLUSTER MIGRATION (Redis 8.4 and newer){}",
+                               move.method == MigrationMethod::kAuto ? "Auto" : "Atomic", move.from.pod, move.to.pod,
+                               move.several_databases
+                                   ? ", and there may be keys in several databases (spec.config.cluster-databases), of "
+                                     "which MIGRATE would lose all but the first's"
+                                   : "; set it to Auto")};
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct PodView {
   /// (topology.kubernetes.io/zone and region do from Kubernetes 1.35 on).
   std::map<std::string, std::string> domains;
   std::string phase;  ///< Pending, Running, …
+  reconciler::WallTime created{};
   bool terminating = false;
   bool ready = false;
   bool ours = false;  ///< Controlled by this very RedisCluster (by uid).

@@ -62,6 +62,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
     if (!domain.empty()) view.domains[key] = domain;
   }
   view.phase = reconciler::StringAt(pod, {"status", "phase"});
+  view.created = reconciler::ParseTime(reconciler::StringAt(pod, {"metadata", "creationTimestamp"}));
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);
@@ -135,7 +136,11 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
                        .key = cluster.spec.auth.key};
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
-    if (secret.error().kind == ErrorKind::kNotFound) return fresh;  // not kept: the next round may create it
+    if (secret.error().kind == ErrorKind::kNotFound) {
+      const std::lock_guard lock(mutex_);
+      passwords_.erase(key);  // the next round may create it
+      return fresh;
+    }
     if (known) {
       reconciler::Log(reconciler::LogLevel::kWarn,
                       "the Secret cannot be read; going on with the password that is known",
@@ -149,7 +154,11 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   }
   // The generated one of a namesake that was deleted goes with it in a moment.
   const std::string owner = reconciler::ControllerUidOf(*secret);
-  if (cluster.generates_password() && !owner.empty() && owner != cluster.uid) return fresh;
+  if (cluster.generates_password() && !owner.empty() && owner != cluster.uid) {
+    const std::lock_guard lock(mutex_);
+    passwords_.erase(key);
+    return fresh;
+  }
   const std::string encoded = reconciler::StringAt(*secret, {"data", cluster.spec.auth.key.c_str()});
   if (reconciler::ValueAt(*secret, {"data", cluster.spec.auth.key.c_str()}) == nullptr) {
     fresh.view.state = PasswordView::State::kMissingKey;

@@ -75,6 +75,7 @@ struct MigrateSlots {
   NodeRef to;
   SlotSet slots;
   MigrationMethod method = MigrationMethod::kKeys;
+  bool several_databases = false;  ///< There may be keys in others than 0, which are lost by keys.
   /// Known, and meant: some of their keys are there already, and its successor gets them.
   bool to_ending_pod = false;
   bool from_ending_pod = false;  ///< Known, and meant: its successor would not know that they are being given away.

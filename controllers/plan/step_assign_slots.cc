@@ -24,17 +24,18 @@ struct Candidate {
 };
 
 // The master of each shard: who owns slots already, else index 0. Nothing if one of them may not get any. In a cluster
-// that lives a shard may be without nodes, as there is no room for it.
+// that lives a shard may be without one, as there is no room for it.
 std::optional<std::vector<Candidate>> Candidates(const Observation& observation, const ClusterView& view) {
   std::vector<Candidate> candidates;
   for (int shard = 0; shard < observation.cluster.spec.masters; ++shard) {
     const NodeView* node = view.MasterOf(shard);
     if (node == nullptr) {
-      const auto first = std::ranges::find_if(
-          view.answering, [&](const NodeView* n) { return n->shard == shard && n->me().flags.master; });
-      const bool is_there = std::ranges::any_of(view.answering, [&](const NodeView* n) { return n->shard == shard; });
-      if (!is_there && !observation.cluster.formed_at.empty()) continue;
-      if (first == view.answering.end() || (*first)->server.keys > 0) return std::nullopt;
+      const auto is_master = [&](const NodeView* n) { return n->shard == shard && n->me().flags.master; };
+      const auto first = std::ranges::find_if(view.answering, is_master);
+      if (first == view.answering.end() && !observation.cluster.formed_at.empty()) continue;
+      const bool has_keys =
+          std::ranges::any_of(view.answering, [&](const NodeView* n) { return is_master(n) && n->server.keys > 0; });
+      if (first == view.answering.end() || has_keys) return std::nullopt;
       node = *first;
     }
     const auto owned = view.owned.find(node->id());

@@ -79,14 +79,15 @@ std::string HowToFreeItsReplica(const ClusterView& view, const ClusterView::Abse
 // A pod that came back without its nodes.conf, and with keys, is another node, of which nobody knows whose keys they
 // are.
 std::string HowToGiveItsSlotsBack(const ClusterView& view, const ClusterView::Absent& owner) {
-  if (!owner.OwnsSlots()) return "";
+  const SlotSet missed = owner.slots - view.covered;
+  if (!owner.IsMissed(view.covered) || owner.has_live_replicas || missed.empty()) return "";
   const auto heir = std::ranges::find_if(view.answering, [&](const NodeView* node) {
     return owner.hostname.starts_with(node->pod + ".") && node->me().flags.master && node->me().slots.empty() &&
            node->server.keys > 0;
   });
   if (heir == view.answering.end()) return "";
   std::string ranges;
-  for (const SlotRange range : owner.slots.Ranges()) ranges += fmt::format(" {} {}", range.first, range.last);
+  for (const SlotRange range : missed.Ranges()) ranges += fmt::format(" {} {}", range.first, range.last);
   return fmt::format(
       ". {0} is a new node with {1} keys, as if its nodes.conf had been lost: if they are these slots', run CLUSTER "
       "FORGET {2} on all others and then CLUSTER ADDSLOTSRANGE{3} on {0}",

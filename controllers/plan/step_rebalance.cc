@@ -16,18 +16,37 @@ using text::Counted;
 
 namespace {
 
+bool MayHaveSeveralDatabases(const Observation& observation, const ClusterView& view) {
+  const auto found = observation.cluster.spec.config.find("cluster-databases");
+  if (found != observation.cluster.spec.config.end() && text::ParseInteger<int>(found->second).value_or(0) != 1) {
+    return true;
+  }
+  return std::ranges::any_of(view.answering, [](const NodeView* node) { return node->server.several_databases; });
+}
+
 // Different sources work at the same time; one source serves one target, as each move blocks it for moments. Not more
 // than are carried out at once: a look must not have to wait for slices that follow each other.
-std::vector<Action> OneForEachSource(const ClusterView& view, const std::vector<SlotMove>& moves,
-                                     MigrationMethod method) {
+std::vector<Action> OneForEachSource(const Observation& observation, const ClusterView& view,
+                                     std::vector<SlotMove> moves) {
   constexpr size_t kMost = 16;
+  const bool several_databases = MayHaveSeveralDatabases(observation, view);
+  // Each time others come first, so that some that cannot be done keep nobody from a turn.
+  if (moves.size() > kMost) {
+    const auto turn =
+        observation.now.time_since_epoch() / std::chrono::seconds(1) % static_cast<std::int64_t>(moves.size());
+    std::ranges::rotate(moves, moves.begin() + turn);
+  }
   std::vector<Action> actions;
   std::set<NodeId> sources;
   for (const auto& move : moves) {
     if (actions.size() == kMost) break;
     const NodeView& source = *view.by_id.at(move.from);
     if (!sources.insert(move.from).second || !view.KeepsItsEpoch(source)) continue;
-    actions.emplace_back(MigrateSlots{RefTo(source), RefTo(*view.by_id.at(move.to)), move.slots, method});
+    actions.emplace_back(MigrateSlots{.from = RefTo(source),
+                                      .to = RefTo(*view.by_id.at(move.to)),
+                                      .slots = move.slots,
+                                      .method = observation.cluster.spec.rebalance.method,
+                                      .several_databases = several_databases});
   }
   return actions;
 }
@@ -78,7 +97,7 @@ std::optional<Plan> Rebalance(const Observation& observation, const ClusterView&
                                           : Counted(leaving.size(), "master leaves", "masters leave");
   const char* reason = leaving.empty() ? "Rebalancing" : "DrainingMasters";
   std::string message = fmt::format("{} slots are to be moved: {}", left, why);
-  auto actions = OneForEachSource(view, moves, spec.rebalance.method);
+  auto actions = OneForEachSource(observation, view, moves);
   Plan plan = actions.empty()
                   ? WaitForRedis(observation, "rebalance", reason,
                                  message + "; waiting until their owners have epochs of their own that all know")

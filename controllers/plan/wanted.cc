@@ -38,7 +38,9 @@ bool HasVolume(const Observation& observation, int shard, int index) {
 }
 
 bool HasNothingYet(const Observation& observation, const PodView& pod) {
-  return pod.phase == "Pending" && pod.ip.empty() && !pod.terminating && !HasVolume(observation, pod.shard, pod.index);
+  constexpr std::chrono::minutes kPatience{1};
+  return pod.phase == "Pending" && pod.ip.empty() && !pod.trouble.empty() && !pod.terminating &&
+         observation.now - pod.created >= kPatience && !HasVolume(observation, pod.shard, pod.index);
 }
 
 bool CanBeMadeAnew(const Observation& observation, int shard, int index) {

@@ -17,7 +17,8 @@ namespace slotwright {
 /// Whether its volume is there, and is to stay.
 [[nodiscard]] bool HasVolume(const Observation& observation, int shard, int index);
 
-/// Whether the pod never ran and has nothing to start from: it is not to be waited for to know what its shard has.
+/// Whether the pod has nothing to start from, and something has kept it from running for a minute (no machine has room
+/// for it): it is not to be waited for to know what its shard has, or to serve that again.
 [[nodiscard]] bool HasNothingYet(const Observation& observation, const PodView& pod);
 
 /// Whether a pod with that place would be made anew if it were gone, as far as its shard needs it: of a shard that is

@@ -119,6 +119,8 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
   if (!object) return;
   if (reconciler::StringAt(*object, {"spec", "nodeName"}).empty()) return;  // Pending for good, as the scheduler says
   if (const auto wait = no_room_until_ - simulator.Now(); wait > Duration::zero()) {
+    const Json condition = {{"type", "PodScheduled"}, {"status", "False"}, {"reason", "Unschedulable"}};
+    ReportStatus(key.name, {{"phase", "Pending"}, {"conditions", Json::array({condition})}});
     simulator.After(wait + simulator.RandomMs(1, 500), [this, key, uid] { StartPod(key, uid); });
     return;
   }
@@ -255,6 +257,7 @@ void World::StopProcess(const std::string& pod) {
   const Node* node = bus_.At(process.endpoint);
   const bool keeps_its_claim = process.has_volume && ClaimUidOf(pod) == process.claim_uid;
   if (node != nullptr && keeps_its_claim) volumes_["data-" + pod] = node->disk();
+  if (node != nullptr) died_[node->id()] = simulator.Now();
   bus_.Stop(process.endpoint);
   process.running = false;
   process.stopped = simulator.Now();

@@ -197,7 +197,7 @@ class Story {
     const bool copied = replicas_ > 0 && (in_the_middle || world_.Converges(seconds(120))) && world_.IsCopied(pod);
     if (!copied && !storage_) return;
     harmed_ = true;
-    if (Chance(0, 5) == 0) world_.RunOutOfRoom(seconds(Chance(5, 60)));
+    if (Chance(0, 5) == 0) world_.RunOutOfRoom(seconds(Chance(5, 180)));
     if (!storage_ && Chance(0, 19) == 0) return world_.LoseShard(ShardAndIndexOf("demo", pod)->first);
     // In the middle of whatever goes on nobody knows of the others whether they are copied.
     const int kind = Chance(0, storage_ ? 8 : copied && !in_the_middle ? 6 : 2);

@@ -232,9 +232,10 @@ class World {
   [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot) const;
   [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
   [[nodiscard]] std::vector<std::pair<std::string, int>> MissingFrom(const std::vector<const Disk*>& copies) const;
-  void ExcuseAllBut(const std::vector<const Disk*>& copies);
+  bool ExcuseAllBut(const std::vector<const Disk*>& copies);
   void AccuseOfLosses();
-  void ExcuseWhatNobodyHas();
+  /// Whether there was something.
+  bool ExcuseWhatNobodyHas();
   void ExcuseACoincidence(const std::string& pod);
   void ExcuseWhatIsHidden(const Node& owner, const std::string& key);
   void ExcuseWhatIsOverruled(const Node& loser, const NodeId& claimant);
@@ -268,6 +269,7 @@ class World {
   bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
+  std::map<NodeId, MonotonicTime> died_;
   std::set<Slot> inherited_open_;  // by who was elected while its master gave them away
   std::vector<std::string> violations_;
   std::optional<bool> ready_;  // the stored status says so; nothing: not looked yet

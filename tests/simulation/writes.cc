@@ -110,12 +110,13 @@ std::vector<std::pair<std::string, int>> World::MissingFrom(const std::vector<co
   return missing;
 }
 
-void World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
+bool World::ExcuseAllBut(const std::vector<const Disk*>& copies) {
   const auto missing = MissingFrom(copies);
   for (const auto& [key, number] : missing) written_[key].excused.insert(number);
   if (!missing.empty() && effects.trace) {
     effects.trace(fmt::format("{} more writes are lost, and nobody is to blame", missing.size()));
   }
+  return !missing.empty();
 }
 
 // Before anybody dies or is elected there is nothing that could excuse what is gone. (But where a stranger with our
@@ -132,9 +133,9 @@ void World::AccuseOfLosses() {
 // Also a key that had just gone to another master, and that no replica of that one has yet: what the replica of the one
 // that gave it has of it will be gone in a moment.
 // So will be what a pod in memory has that ends already.
-void World::ExcuseWhatNobodyHas() {
+bool World::ExcuseWhatNobodyHas() {
   for (Node* node : Ours()) node->CatchUp();
-  ExcuseAllBut(Copies([&](const std::string& pod) {
+  return ExcuseAllBut(Copies([&](const std::string& pod) {
     const auto process = processes_.find(pod);
     return process == processes_.end() || !process->second.terminating || process->second.has_volume;
   }));
@@ -145,10 +146,10 @@ void World::ExcuseACoincidence(const std::string& pod) {
   constexpr std::chrono::seconds kUnseen{1};
   const Node* node = NodeOf(pod);
   if (node == nullptr || node->me().master || processes_.at(pod).has_volume) return;
-  if (bus_.ById(node->me().master_id) != nullptr || simulator.Now() - last_misfortune_ > kUnseen) return;
+  const auto died = died_.find(node->me().master_id);
+  if (died == died_.end() || simulator.Now() - died->second > kUnseen) return;
   if (effects.trace) effects.trace(pod + " is told to end just when its master has died");
-  may_have_lost_a_shard_ = true;
-  ExcuseWhatNobodyHas();
+  if (ExcuseWhatNobodyHas()) may_have_lost_a_shard_ = true;
 }
 
 // A master of Redis 7 dies with what it knows of slots that it is giving away (redis#10517). Whoever succeeds it takes
@@ -157,6 +158,11 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
   const Slot slot = KeySlot(key);
   if (!owner.me().slots.Contains(slot) || owner.disk().migrating.contains(slot)) return;
   const auto known = NumbersIn(ValueOf(owner.disk(), key));
+  const bool is_settled = std::ranges::none_of(Ours(), [&](const Node* node) {
+    const bool has_keys = node->me().master && node != &owner && node->disk().data.contains(slot);
+    return has_keys || node->disk().importing.contains(slot) || node->disk().migrating.contains(slot);
+  });
+  if (is_settled) inherited_open_.erase(slot);
   for (const Node* other : Ours()) {
     const auto from = other->disk().importing.find(slot);
     const bool imports = from != other->disk().importing.end();

@@ -344,20 +344,30 @@ class ValkeyWithJobs final : public Commander {
   explicit ValkeyWithJobs(ImportModel& model) : model_(model) {}
   std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, milliseconds budget) override {
     const Command& command = requests[0].commands[0];
+    const auto text = [](const std::string& value) { return Reply{.type = Reply::Type::kString, .text = value}; };
+    if (command[0] == "TIME") {
+      return {std::vector{Reply{.type = Reply::Type::kArray, .elements = {text(std::to_string(now)), text("0")}}}};
+    }
     if (command.size() < 2 || command[1] != "GETSLOTMIGRATIONS") return model_.Run(requests, budget);
     Reply jobs{.type = Reply::Type::kArray};
     for (const auto& state : states) {
       Reply job{.type = Reply::Type::kArray};
       const std::string name = std::to_string(jobs.elements.size());
-      for (const auto& text :
+      for (const auto& word :
            {std::string("name"), name, std::string("operation"), std::string("EXPORT"), std::string("state"), state}) {
-        job.elements.push_back({.type = Reply::Type::kString, .text = text});
+        job.elements.push_back({.type = Reply::Type::kString, .text = word});
       }
+      job.elements.push_back(text("last_update_time"));
+      job.elements.push_back({.type = Reply::Type::kInteger, .integer = 1000});
+      job.elements.push_back(text("message"));
+      job.elements.push_back(text(message));
       jobs.elements.push_back(std::move(job));
     }
     return {std::vector<Reply>{jobs}};
   }
   std::vector<std::string> states;
+  std::string message = "Unexpected error";
+  std::int64_t now = 1000;
 
  private:
   ImportModel& model_;
@@ -368,10 +378,13 @@ TEST_F(MigrateTest, AutoGoesOnByKeysOnceThreeJobsOfValkeyHaveFailed) {
   a_.knows = b_.knows = kValkey;
   ValkeyWithJobs valkey(model_);
   const AtomicLink link{valkey, clock_, password_, after_effect_};
+  bool several = false;
   const auto asks_for_a_job = [&](std::vector<std::string> states, MigrationMethod method) {
     model_.log.clear();
     valkey.states = std::move(states);
-    (void)Migrate(link, {a_.ref, b_.ref, kWanted, method}, seconds(1));
+    (void)Migrate(link,
+                  {.from = a_.ref, .to = b_.ref, .slots = kWanted, .method = method, .several_databases = several},
+                  seconds(1));
     return model_.CountOf("MIGRATESLOTS SLOTSRANGE") > 0;
   };
   EXPECT_TRUE(asks_for_a_job({}, MigrationMethod::kAuto));
@@ -380,6 +393,22 @@ TEST_F(MigrateTest, AutoGoesOnByKeysOnceThreeJobsOfValkeyHaveFailed) {
   EXPECT_TRUE(asks_for_a_job({"failed", "failed", "failed"}, MigrationMethod::kAtomic));
   EXPECT_FALSE(asks_for_a_job({"failed", "failed", "failed", "success"}, MigrationMethod::kAuto));
   EXPECT_GT(model_.CountOf("SETSLOT"), 0);
+  valkey.now = 1600;
+  EXPECT_TRUE(asks_for_a_job({"failed", "failed", "failed"}, MigrationMethod::kAuto)) << "that was long ago";
+  valkey.now = 1000;
+  valkey.message = "Slots are being manually imported";
+  EXPECT_TRUE(asks_for_a_job({"failed", "failed", "failed"}, MigrationMethod::kAuto)) << "by keys of another source";
+  valkey.message = "Unexpected error";
+  several = true;
+  EXPECT_TRUE(asks_for_a_job({"failed", "failed", "failed"}, MigrationMethod::kAuto)) << "the others would be lost";
+  a_.knows = b_.knows = kOld;
+  EXPECT_THAT(
+      Migrate(
+          link,
+          {.from = a_.ref, .to = b_.ref, .slots = kWanted, .method = MigrationMethod::kAuto, .several_databases = true},
+          seconds(1))
+          .error,
+      HasSubstr("cluster-databases"));
 }
 
 TEST_F(MigrateTest, EndThatDoesNotAnswerForAMomentIsNoReasonToMoveKeyByKey) {

@@ -440,12 +440,15 @@ TEST(LostShard, IsSaidAndServedEmptyThoughThereIsNoRoomForAPod) {
     world.TakePodsAsDesired();
     EXPECT_EQ(world.MakePlan().reason, "DataLost") << world.MakePlan().message;
     world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+    World soon = world;
+    for (auto& pod : soon.observation.pods) pod.created = world.observation.now - std::chrono::seconds(59);
+    EXPECT_EQ(soon.MakePlan().reason == "ForgettingLostShard", pending == std::vector<std::string>{"demo-2-1"})
+        << "one that only starts is waited for";
     EXPECT_EQ(world.MakePlan().reason, "ForgettingLostShard") << world.MakePlan().message;
     // Once it is forgotten its slots go to the pod of the shard that is there, or to others.
     for (auto& node : world.observation.nodes) {
       std::erase_if(node.table->lines, [&](const NodeLine& line) { return line.id == IdOf("demo-1-0"); });
     }
-    world.Pod("demo-1-1").trouble.clear();
     const Plan plan = world.MakePlan();
     EXPECT_EQ(plan.reason, "AssigningSlots") << plan.message;
     ASSERT_FALSE(plan.actions.empty());
@@ -456,6 +459,23 @@ TEST(LostShard, IsSaidAndServedEmptyThoughThereIsNoRoomForAPod) {
     world.TakeObjectsAsDesired();
     EXPECT_NE(world.MakePlan().reason, "AssigningSlots") << "its volume may have it";
   }
+}
+
+// A master that owns no slots yet died with the machines, and its replica follows it still.
+TEST(LostShard, IsServedByOthersThanAShardOfWhichOnlyAReplicaAnswers) {
+  World world = World::Healthy(3, 1);
+  world.MoveAllSlots("demo-2-0", "demo-0-0");
+  world.Unschedule("demo-2-0");
+  for (const char* pod : {"demo-1-0", "demo-1-1"}) world.Unschedule(pod);
+  for (auto& node : world.observation.nodes) {
+    std::erase_if(node.table->lines, [](const NodeLine& line) { return line.id == IdOf("demo-1-0"); });
+  }
+  world.TakePodsAsDesired();
+  world.observation.cluster.spec.lost_shard = LostShardPolicy::kAssignEmpty;
+  const Plan plan = world.MakePlan();
+  EXPECT_EQ(plan.reason, "AssigningSlots") << plan.message;
+  ASSERT_EQ(plan.actions.size(), 1U);
+  EXPECT_THAT(ToString(plan.actions[0]), HasSubstr("demo-0-0"));
 }
 
 // All came back with new addresses, and the master's volume was lost: by force nobody is elected for whom nobody can be

@@ -130,6 +130,7 @@ void World::Unschedule(const std::string& pod) {
   made.ip.clear();
   made.node.clear();
   made.ready = false;
+  made.created = observation.now - std::chrono::minutes(1);
   made.trouble = "Unschedulable: 0/3 nodes are available";
 }
 
