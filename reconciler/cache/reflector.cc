@@ -17,8 +17,8 @@ bool IsAheadOfServer(const Error& error) {
 }
 
 /// As long as API servers work on a request (--request-timeout). A list of thousands of pods is more than others ask
-/// for.
-constexpr std::chrono::seconds kListTimeout{60};
+/// for; but one that is silent is to be noticed sooner, so that is reached step by step.
+constexpr std::chrono::seconds kLongestList{60};
 
 /// Failures that say nothing about our resourceVersion: whoever answers next can go on from it.
 bool CanResume(const Error& error) {
@@ -58,6 +58,8 @@ bool Reflector::RunOnce(std::stop_token stop) {
     const Result<void> listed = List(stop);
     if (stop.stop_requested()) return true;
     if (!listed) {
+      if (listed.error().kind == ErrorKind::kTimeout)
+        list_timeout_ = std::min<Duration>(2 * list_timeout_, kLongestList);
       Failed(listed.error());
       return false;
     }
@@ -73,7 +75,7 @@ Result<void> Reflector::List(const std::stop_token& stop) {
                       .label_selector = options_.label_selector,
                       .field_selector = options_.field_selector,
                       .resource_version = resource_version_.empty() ? "0" : resource_version_,
-                      .timeout = kListTimeout};
+                      .timeout = list_timeout_};
   Result<ListPage> page = client_.List(informer_.type(), options, stop);
   if (!page && (page.error().kind == ErrorKind::kExpired || IsAheadOfServer(page.error()))) {
     options.resource_version.clear();
@@ -83,6 +85,7 @@ Result<void> Reflector::List(const std::stop_token& stop) {
 
   resource_version_ = page->resource_version;
   must_list_ = false;
+  list_timeout_ = kFirstList;
   informer_.Replace(std::move(page->items), options_.ns);
   SetHealthy();
   return {};

@@ -68,6 +68,8 @@ class Reflector {
   Clock& clock_;
   std::string resource_version_;  ///< The last one seen; empty: none yet.
   bool must_list_ = true;
+  static constexpr std::chrono::seconds kFirstList{10};
+  Duration list_timeout_ = kFirstList;
   Duration backoff_;
   std::optional<MonotonicTime> last_failure_;
   std::optional<Duration> retry_after_;
