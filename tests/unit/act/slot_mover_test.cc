@@ -138,9 +138,9 @@ TEST_F(Rounds, GiveAsManyEmptySlotsAtOnceAsThereAreFewNodesToBeTold) {
     EXPECT_EQ(source_.given, 2 * 1000);  // told to both
     return source_.most_given_to_target;
   };
-  EXPECT_LE(all_in_portions_of(6), 66);
-  EXPECT_LE(all_in_portions_of(60), 6);
-  EXPECT_LE(all_in_portions_of(1000), 4);  // before it knows how many there are
+  EXPECT_LE(all_in_portions_of(6), 133);
+  EXPECT_LE(all_in_portions_of(60), 13);
+  EXPECT_LE(all_in_portions_of(1000), 8);  // before it knows how many there are
 }
 
 // It may be cut off from those who have elected another one, and not know it.
