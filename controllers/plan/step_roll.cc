@@ -66,14 +66,15 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (pod.HasEnded()) return true;
   const auto& spec = observation.cluster.spec;
   const bool leaves = pod.shard >= spec.masters && pod.index < spec.pods_per_shard();
+  const bool never_runs = spec.storage && pod.phase == "Pending" && !HasVolume(observation, pod.shard, pod.index);
+  if (leaves && never_runs) return true;  // nobody makes a claim for it
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
   if (HasUnservedSlots(observation, view, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
-  if (spec.storage && pod.phase == "Pending" && !HasVolume(observation, pod.shard, pod.index)) return true;
-  return view.HeadOf(pod.shard) != nullptr;
+  return never_runs || view.HeadOf(pod.shard) != nullptr;
 }
 
 EvictPod Replace(const Observation& observation, const PodView& pod) {

@@ -119,14 +119,14 @@ void World::StartPod(const ObjectKey& key, const std::string& uid) {
   if (!object) return;
   if (reconciler::StringAt(*object, {"spec", "nodeName"}).empty()) return;  // Pending for good, as the scheduler says
   if (const auto wait = no_room_until_ - simulator.Now(); wait > Duration::zero()) {
-    const Json condition = {{"type", "PodScheduled"}, {"status", "False"}, {"reason", "Unschedulable"}};
-    ReportStatus(key.name, {{"phase", "Pending"}, {"conditions", Json::array({condition})}});
+    ReportUnschedulable(key.name);
     simulator.After(wait + simulator.RandomMs(1, 500), [this, key, uid] { StartPod(key, uid); });
     return;
   }
   if (process.container.at("image") == kMissingImage) return ReportMissingImage(key.name);
   if ((process.has_volume && ClaimUidOf(key.name).empty()) || PasswordOf(key.name).empty()) {
-    simulator.After(milliseconds(100), [this, key, uid] { StartPod(key, uid); });  // Pending
+    if (process.has_volume && ClaimUidOf(key.name).empty()) ReportUnschedulable(key.name);
+    simulator.After(milliseconds(100), [this, key, uid] { StartPod(key, uid); });
     return;
   }
   process.endpoint = {FreeAddress(), 6379};
@@ -216,6 +216,12 @@ void World::ReportMissingImage(const std::string& pod) {
   ReportStatus(pod, {{"phase", "Pending"},
                      {"containerStatuses", Json::array({container})},
                      {"conditions", Json::array({{{"type", "Ready"}, {"status", "False"}}})}});
+}
+
+void World::ReportUnschedulable(const std::string& pod) {
+  if (std::exchange(processes_[pod].is_unschedulable, true)) return;
+  const Json condition = {{"type", "PodScheduled"}, {"status", "False"}, {"reason", "Unschedulable"}};
+  ReportStatus(pod, {{"phase", "Pending"}, {"conditions", Json::array({condition})}});
 }
 
 void World::ReportStatus(const std::string& pod, const Json& status) {

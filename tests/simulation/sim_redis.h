@@ -110,7 +110,7 @@ class Node {
   int bus_offset = 10000;  ///< Above the port; the same on all nodes of a cluster.
   int side = 0;            ///< Of a partition: nodes of different sides do not hear of each other; clients reach both.
   bool hidden = false;     ///< From the operator.
-  bool took_epoch_alone = false;  ///< For slots that it was given while it was cut off.
+  bool took_epoch_alone = false;  ///< For slots that it was given while it, or who gave them, was cut off.
   Duration answer_delay{0};       ///< Until it answers the operator.
 
  private:

@@ -145,6 +145,11 @@ void Node::FinishExport(const std::string& name) {
   job->state = other->state = "success";
   for (auto& [id, peer] : target->disk_.table) peer.slots = peer.slots - slots;
   target->Me().slots = target->Me().slots | slots;
+  // A source that hung may have a successor that it has not heard of, and no end asks the others.
+  const bool succeeded = std::ranges::any_of(bus_.All(), [&](const Node* node) {
+    return node != target && node->me().epoch > Me().epoch && !(node->me().slots & slots).empty();
+  });
+  target->took_epoch_alone = target->took_epoch_alone || succeeded;
   target->TakeEpochForNewSlots();
   target->AnnounceNewSlots();
 }

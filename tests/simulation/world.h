@@ -154,7 +154,8 @@ class World {
     bool running = false;
     bool machine_lost = false;
     bool has_ended = false;  // for good; the pod is still there
-    std::string trouble;     // why its container ended at once; "" while it runs
+    bool is_unschedulable = false;
+    std::string trouble;  // why its container ended at once; "" while it runs
     bool is_probed = false;
     bool ready = false;
     int refusals = 0;                  // of the readiness probe, one after the other
@@ -193,6 +194,7 @@ class World {
   [[nodiscard]] Directives RedisConfNow();
   void ReportContainer(const std::string& pod);
   void ReportMissingImage(const std::string& pod);
+  void ReportUnschedulable(const std::string& pod);
   void ReportStatus(const std::string& pod, const reconciler::Json& status);
   void Probe(const std::string& pod, const std::string& uid);
   void SetReady(const std::string& pod, bool ready);

@@ -298,6 +298,27 @@ TEST(ScaleInReplicas, TakesAwayPodsThatHaveNotComeToRun) {
   EXPECT_THAT(world.Actions(), ElementsAre("evict Pod demo-1-2"));
 }
 
+// Simulation, seed 412411: the operator died between a shard's new pod and its claim, and the shard is to go by now.
+TEST(ScaleIn, TakesAwayAPodWhoseClaimWasNeverMade) {
+  World world = World::Healthy(3, 1);
+  world.observation.cluster.spec.storage = StorageSpec{.size = "1Gi"};
+  world.observation.cluster.spec.replicas_per_master = 2;
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  world.observation.cluster.spec.masters = 2;
+  PodView pod = world.Pod("demo-2-1");
+  pod.name = "demo-2-2";
+  pod.uid = "demo-2-2";
+  pod.index = 2;
+  pod.phase = "Pending";
+  pod.ip.clear();
+  pod.ready = false;
+  pod.trouble = "Unschedulable: persistentvolumeclaim \"data-demo-2-2\" not found";
+  world.observation.pods.push_back(pod);
+  world.observation.objects.erase({"PersistentVolumeClaim", "data-demo-2-2"});
+  EXPECT_THAT(world.Actions(), Contains("delete Pod demo-2-2"));
+}
+
 TEST(ScaleInReplicas, HandsTheShardOverIfTheMasterIsTheOneTooMany) {
   World world = World::Healthy(3, 1);
   world.SwapRoles("demo-1-0", "demo-1-1");
