@@ -251,6 +251,8 @@ bool World::TakesNextStep(Resharding& resharding, Node& from, Node& to) {
       return !from.Execute(migrate, false).IsError();
     }
     case 3:
+      // Nor does a person see that the one at the other end has a successor.
+      to.took_epoch_alone = to.took_epoch_alone || IsSucceeded(from, resharding.slots.front());
       return set(to, "NODE", to.id());
     default:
       resharding.step = 0;
