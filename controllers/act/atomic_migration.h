@@ -47,8 +47,8 @@ struct AtomicLink {
                                               reconciler::MonotonicTime deadline);
 
 /// Whether the last three jobs by which a node of Valkey was to give slots away all failed. There are such that always
-/// do: more is written meanwhile than the output buffer takes. Only those of ten minutes count, and none of which the
-/// target was busy.
+/// do: more is written meanwhile than the output buffer takes. Only such as followed each other within ten minutes
+/// count, and none of which the target was busy.
 [[nodiscard]] bool KeepsFailing(const AtomicLink& link, const NodeRef& source);
 
 /// Redis's way (atomic_redis.cc), until `deadline`. A node takes part in one task at a time, as target or as source, so

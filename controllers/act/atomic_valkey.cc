@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "controllers/act/atomic_migration.h"
@@ -19,7 +20,8 @@ struct Job {
   std::string name;
   SlotSet slots;
   std::chrono::seconds took{0};  ///< As the server's clock has it, which counts whole seconds.
-  std::int64_t ended = 0;        ///< Since 1970, by that clock.
+  std::int64_t began = 0;        ///< Seconds since 1970, by that clock.
+  std::int64_t ended = 0;
   std::string state;
   std::string message;
   [[nodiscard]] bool active() const { return state != "success" && state != "failed" && state != "cancelled"; }
@@ -39,6 +41,7 @@ std::expected<std::vector<Job>, std::string> Exports(const AtomicLink& link, con
     jobs.push_back({.name = FieldOf(entry, "name").text,
                     .slots = ParseSlotRanges(FieldOf(entry, "slot_ranges").text).value_or(SlotSet()),
                     .took = std::chrono::seconds(took),
+                    .began = FieldOf(entry, "create_time").integer,
                     .ended = FieldOf(entry, "last_update_time").integer,
                     .state = FieldOf(entry, "state").text,
                     .message = text::ForMessage(text::TakeLine(message))});
@@ -67,10 +70,11 @@ bool KeepsFailing(const AtomicLink& link, const NodeRef& source) {
   if (!jobs || jobs->size() < kEnough) return false;
   const auto now = link.Ask(source, {"TIME"});
   if (!now || now->elements.empty()) return false;
-  const auto seconds = text::ParseInteger<std::int64_t>(now->elements[0].text).value_or(0);
+  auto next = text::ParseInteger<std::int64_t>(now->elements[0].text).value_or(0);
   return std::ranges::all_of(std::span(*jobs).first(kEnough), [&](const Job& job) {
     const bool target_was_busy = job.message.find("manually") != std::string::npos;  // by keys, from another source
-    return job.state == "failed" && !target_was_busy && seconds - job.ended < kLately;
+    const auto pause = std::exchange(next, job.began) - job.ended;                   // however long it took itself
+    return job.state == "failed" && !target_was_busy && pause < kLately;
   });
 }
 

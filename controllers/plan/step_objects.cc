@@ -99,8 +99,8 @@ std::optional<Plan> EnsurePods(const Observation& observation, const ClusterView
     for (int index = 0; index < pods; ++index) {
       const std::string name = PodNameOf(cluster.name, shard, index);
       // Nobody makes claims for a shard that is to go: it keeps what it had, also if replicasPerMaster grew meanwhile.
-      const std::pair claim(std::string("PersistentVolumeClaim"), ClaimNameOf(cluster.name, shard, index));
-      if (shard >= cluster.spec.masters && cluster.spec.storage && !observation.objects.contains(claim)) continue;
+      // (With one that is being deleted no pod would run.)
+      if (shard >= cluster.spec.masters && cluster.spec.storage && !HasVolume(observation, shard, index)) continue;
       if (observation.FindPod(name) == nullptr) {
         actions.emplace_back(CreatePod{name, DesiredPod(cluster, shard, index)});
       }

@@ -16,12 +16,20 @@ using text::Counted;
 
 namespace {
 
-bool MayHaveSeveralDatabases(const Observation& observation, const ClusterView& view) {
-  const auto found = observation.cluster.spec.config.find("cluster-databases");
-  if (found != observation.cluster.spec.config.end() && text::ParseInteger<int>(found->second).value_or(0) != 1) {
-    return true;
-  }
-  return std::ranges::any_of(view.answering, [](const NodeView* node) { return node->server.several_databases; });
+std::pair<int, int> ReleaseOf(const ServerInfo& server) {
+  const auto numbers = text::Split(server.version, '.');
+  const auto number = [&](size_t i) {
+    return i < numbers.size() ? text::ParseInteger<int>(numbers[i]).value_or(0) : 0;
+  };
+  return {number(0), number(1)};
+}
+
+// Or may be given some at any moment: Valkey knows that directive since 9, and to an older one it means nothing.
+bool MayHaveSeveralDatabases(const RedisClusterSpec& spec, const ServerInfo& source) {
+  if (source.several_databases) return true;
+  if (source.engine != "valkey" || ReleaseOf(source).first < 9) return false;
+  const auto found = spec.config.find("cluster-databases");
+  return found != spec.config.end() && text::ParseInteger<int>(found->second).value_or(0) != 1;
 }
 
 // Different sources work at the same time; one source serves one target, as each move blocks it for moments. Not more
@@ -29,7 +37,6 @@ bool MayHaveSeveralDatabases(const Observation& observation, const ClusterView& 
 std::vector<Action> OneForEachSource(const Observation& observation, const ClusterView& view,
                                      std::vector<SlotMove> moves) {
   constexpr size_t kMost = 16;
-  const bool several_databases = MayHaveSeveralDatabases(observation, view);
   // Each time others come first, so that some that cannot be done keep nobody from a turn.
   if (moves.size() > kMost) {
     const auto turn =
@@ -42,25 +49,19 @@ std::vector<Action> OneForEachSource(const Observation& observation, const Clust
     if (actions.size() == kMost) break;
     const NodeView& source = *view.by_id.at(move.from);
     if (!sources.insert(move.from).second || !view.KeepsItsEpoch(source)) continue;
-    actions.emplace_back(MigrateSlots{.from = RefTo(source),
-                                      .to = RefTo(*view.by_id.at(move.to)),
-                                      .slots = move.slots,
-                                      .method = observation.cluster.spec.rebalance.method,
-                                      .several_databases = several_databases});
+    actions.emplace_back(
+        MigrateSlots{.from = RefTo(source),
+                     .to = RefTo(*view.by_id.at(move.to)),
+                     .slots = move.slots,
+                     .method = observation.cluster.spec.rebalance.method,
+                     .several_databases = MayHaveSeveralDatabases(observation.cluster.spec, source.server)});
   }
   return actions;
 }
 
 // By what their releases promise: a patch changes no format.
 bool IsNewer(const ServerInfo& server, const ServerInfo& than) {
-  const auto release = [](const ServerInfo& info) {
-    const auto numbers = text::Split(info.version, '.');
-    const auto number = [&](size_t i) {
-      return i < numbers.size() ? text::ParseInteger<int>(numbers[i]).value_or(0) : 0;
-    };
-    return std::pair(number(0), number(1));
-  };
-  return server.engine == than.engine ? release(server) > release(than) : server.engine == "valkey";
+  return server.engine == than.engine ? ReleaseOf(server) > ReleaseOf(than) : server.engine == "valkey";
 }
 
 // A server cannot read what a newer one serialises ("DUMP payload version or checksum are wrong"): its pod is replaced

@@ -66,15 +66,15 @@ bool IsOfNoUse(const Observation& observation, const ClusterView& view, const Po
   if (pod.HasEnded()) return true;
   const auto& spec = observation.cluster.spec;
   const bool leaves = pod.shard >= spec.masters && pod.index < spec.pods_per_shard();
-  const bool never_runs = spec.storage && pod.phase == "Pending" && !HasVolume(observation, pod.shard, pod.index);
-  if (leaves && never_runs) return true;  // nobody makes a claim for it
+  const bool is_pending = spec.storage && pod.phase == "Pending";
+  if (leaves && is_pending && HasNoClaim(observation, pod.shard, pod.index)) return true;  // nobody makes one for it
   if (leaves || IsWanted(observation, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
   if (HasUnservedSlots(observation, view, pod.shard, pod.index)) {
     return spec.update != UpdateStrategy::kManual && current.IsOutdated(pod);
   }
-  return never_runs || view.HeadOf(pod.shard) != nullptr;
+  return (is_pending && !HasVolume(observation, pod.shard, pod.index)) || view.HeadOf(pod.shard) != nullptr;
 }
 
 EvictPod Replace(const Observation& observation, const PodView& pod) {

@@ -37,6 +37,10 @@ bool HasVolume(const Observation& observation, int shard, int index) {
   return found != observation.objects.end() && !reconciler::IsBeingDeleted(*found->second);
 }
 
+bool HasNoClaim(const Observation& observation, int shard, int index) {
+  return !observation.objects.contains({"PersistentVolumeClaim", ClaimNameOf(observation.cluster.name, shard, index)});
+}
+
 bool HasNothingYet(const Observation& observation, const PodView& pod) {
   constexpr std::chrono::minutes kPatience{1};
   return pod.phase == "Pending" && pod.ip.empty() && !pod.trouble.empty() && !pod.terminating &&

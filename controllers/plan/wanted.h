@@ -17,6 +17,9 @@ namespace slotwright {
 /// Whether its volume is there, and is to stay.
 [[nodiscard]] bool HasVolume(const Observation& observation, int shard, int index);
 
+/// Whether there is no such claim, not even one that is being deleted.
+[[nodiscard]] bool HasNoClaim(const Observation& observation, int shard, int index);
+
 /// Whether the pod has nothing to start from, and something has kept it from running for a minute (no machine has room
 /// for it): it is not to be waited for to know what its shard has, or to serve that again.
 [[nodiscard]] bool HasNothingYet(const Observation& observation, const PodView& pod);

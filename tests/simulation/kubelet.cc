@@ -263,7 +263,7 @@ void World::StopProcess(const std::string& pod) {
   const Node* node = bus_.At(process.endpoint);
   const bool keeps_its_claim = process.has_volume && ClaimUidOf(pod) == process.claim_uid;
   if (node != nullptr && keeps_its_claim) volumes_["data-" + pod] = node->disk();
-  if (node != nullptr) died_[node->id()] = simulator.Now();
+  if (node != nullptr && !process.ended_by_operator) died_[node->id()] = simulator.Now();
   bus_.Stop(process.endpoint);
   process.running = false;
   process.stopped = simulator.Now();

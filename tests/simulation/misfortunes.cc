@@ -126,6 +126,11 @@ void World::RunOutOfRoom(Duration duration) {
   no_room_until_ = simulator.Now() + duration;
 }
 
+bool World::IsHeldUp() const {
+  return simulator.Now() < no_room_until_ ||
+         std::ranges::any_of(processes_, [&](const auto& entry) { return to_be_evicted_.contains(entry.second.uid); });
+}
+
 void World::LoseShard(int shard) {
   may_have_lost_a_shard_ = true;
   for (const auto& pod : Pods()) {

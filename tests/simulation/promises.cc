@@ -85,6 +85,8 @@ SlotSet World::Covered() const {
 void World::InspectCommands(const Node& node, std::span<const Command> commands,
                             const std::function<void()>& carry_out) {
   const SlotSet before = Covered();
+  claims_slots_ = std::ranges::any_of(
+      commands, [](const Command& command) { return command.size() > 1 && command[1] == "ADDSLOTSRANGE"; });
   for (const Command& command : commands) InspectCommand(node, command, before);
   carry_out();
   InspectTables();
@@ -120,7 +122,7 @@ void World::InspectCommand(const Node& node, const Command& command, const SlotS
     if (master != nullptr && master->me().master && !is_new) Violated("2: " + what + " while its master lives");
     // As far as the operator can know; and from a master that owned nothing nothing is taken over.
     const auto replaced = node.disk().table.find(node.me().master_id);
-    const bool takes_slots = replaced != node.disk().table.end() && !replaced->second.slots.empty();
+    const bool takes_slots = claims_slots_ || (replaced != node.disk().table.end() && !replaced->second.slots.empty());
     const auto known = life_ == nullptr ? nullptr : life_->caches.clusters.Get(kCluster);
     if (known && known->value(Json::json_pointer("/spec/healing/takeover"), "") == "Never" &&
         command[2] == "TAKEOVER" && takes_slots) {

@@ -17,7 +17,8 @@ NodeResult Fail(RedisError::Kind kind, std::string message) {
 }
 
 bool ChangesSomething(const Command& command) {
-  static const std::set<std::string> kQuestions = {"ASKING", "COMMAND", "EXISTS", "INFO", "MEMORY", "PING", "ROLE"};
+  static const std::set<std::string> kQuestions = {"ASKING", "COMMAND", "EXISTS", "INFO",
+                                                   "MEMORY", "PING",    "ROLE",   "TIME"};
   static const std::map<std::string, std::set<std::string>> kQuestionsOf = {
       {"CLUSTER", {"NODES", "INFO", "MYID", "COUNTKEYSINSLOT", "GETKEYSINSLOT", "GETSLOTMIGRATIONS"}},
       {"CONFIG", {"GET"}},

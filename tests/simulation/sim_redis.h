@@ -60,6 +60,8 @@ struct MigrationJob {
   SlotSet slots;
   NodeId source;
   NodeId target;
+  std::int64_t began = 0;  ///< Seconds since 1970.
+  std::int64_t ended = 0;
   std::string state;    ///< In the server's words.
   std::string message;  ///< Why it failed.
 
@@ -155,6 +157,8 @@ class Node {
   void FinishExport(const std::string& name);
   void CheckMigrations();
   [[nodiscard]] MigrationJob* FindJob(const std::string& name);
+  void Fail(MigrationJob& job, std::string message) const;
+  [[nodiscard]] std::int64_t SecondsNow() const;
   [[nodiscard]] bool IsMigrating(Slot slot, bool exports) const;
 
   // Commands.

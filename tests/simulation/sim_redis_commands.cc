@@ -42,6 +42,9 @@ Reply Node::Answer(const Command& command, bool asking) {
   if (name == "CLUSTER") return Cluster(command);
   if (name == "INFO") return Text(InfoText());
   if (name == "PING") return {.type = Reply::Type::kStatus, .text = "PONG"};
+  if (name == "TIME") {
+    return {.type = Reply::Type::kArray, .elements = {Text(std::to_string(SecondsNow())), Text("0")}};
+  }
   if (name == "ROLE") return {.type = Reply::Type::kArray, .elements = {Text(Me().master ? "master" : "slave")}};
   if (name == "CONFIG") return Config(command);
   if (name == "COMMAND") return CommandInfo(command);

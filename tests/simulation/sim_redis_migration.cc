@@ -11,17 +11,22 @@ namespace slotwright::simulation {
 
 namespace {
 
-void Fail(MigrationJob& job, std::string message) {
-  job.state = "failed";
-  job.message = std::move(message);
-}
-
 std::string LostTo(const char* other) {
   return fmt::format("Connection lost to {0}. Check CLUSTER GETSLOTMIGRATIONS on the {0} node for more information.",
                      other);
 }
 
 }  // namespace
+
+void Node::Fail(MigrationJob& job, std::string message) const {
+  job.state = "failed";
+  job.message = std::move(message);
+  job.ended = SecondsNow();
+}
+
+std::int64_t Node::SecondsNow() const {
+  return std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.WallNow().time_since_epoch()).count();
+}
 
 MigrationJob* Node::FindJob(const std::string& name) {
   const auto found = std::ranges::find(jobs_, name, &MigrationJob::name);
@@ -90,6 +95,8 @@ void Node::StartExport(const SlotSet& slots, const NodeId& target) {
                                .slots = slots,
                                .source = disk_.id,
                                .target = target,
+                               .began = SecondsNow(),
+                               .ended = SecondsNow(),
                                .state = "connecting",
                                .message = ""});
   bus_.simulator.After(bus_.simulator.RandomMs(1, 20), [&bus = bus_, self = disk_.id, name] {
@@ -143,9 +150,10 @@ void Node::FinishExport(const std::string& name) {
     ++target->offset_;
   }
   job->state = other->state = "success";
+  job->ended = other->ended = SecondsNow();
   for (auto& [id, peer] : target->disk_.table) peer.slots = peer.slots - slots;
   target->Me().slots = target->Me().slots | slots;
-  // A source that hung may have a successor that it has not heard of, and no end asks the others.
+  // A source that hung may have a successor of which neither end has heard, and none asks the others.
   const bool succeeded = std::ranges::any_of(bus_.All(), [&](const Node* node) {
     return node != target && node->me().epoch > Me().epoch && !(node->me().slots & slots).empty();
   });
@@ -167,6 +175,9 @@ void Node::CheckMigrations() {
       Fail(job, "A failover occurred during slot migration.");
     } else if (job.exports && !(job.slots - Me().slots).empty()) {
       Fail(job, "Slots are no longer owned by myself.");
+    } else if (const Peer* source = Find(job.source);
+               !job.exports && (source == nullptr || !(job.slots - source->slots).empty())) {
+      Fail(job, "Slots are no longer owned by source node");
     }
   }
 }
@@ -190,6 +201,10 @@ Reply Node::GetSlotMigrations() const {
       fields.elements.push_back(Text(field));
       fields.elements.push_back(Text(value));
     }
+    for (const auto& [field, time] : {std::pair("create_time", job.began), std::pair("last_update_time", job.ended)}) {
+      fields.elements.push_back(Text(field));
+      fields.elements.push_back({.type = Reply::Type::kInteger, .integer = time});
+    }
     all.elements.push_back(std::move(fields));
   }
   return all;
@@ -200,6 +215,7 @@ Reply Node::CancelSlotMigrations() {
   for (auto& job : jobs_) {
     if (!job.exports || !job.Active()) continue;
     job.state = "cancelled";
+    job.ended = SecondsNow();
     any = true;
   }
   return any ? Ok() : Error("ERR No migrations ongoing");

@@ -73,6 +73,8 @@ class World {
   void RunOutOfRoom(Duration duration);
   /// All containers of a shard die at once, which has no volumes: nothing of it is left.
   void LoseShard(int shard);
+  /// Somebody drains still, or there is no room yet.
+  [[nodiscard]] bool IsHeldUp() const;
   [[nodiscard]] bool may_have_lost_a_shard() const { return may_have_lost_a_shard_; }
   void Drain(int machine);
   void DeleteAllPods();
@@ -268,6 +270,7 @@ class World {
   milliseconds lag_low_{1};
   milliseconds lag_high_{20};
   milliseconds longest_load_{0};
+  bool claims_slots_ = false;   // who is told something in this very moment
   bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
