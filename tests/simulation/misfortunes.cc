@@ -96,6 +96,7 @@ void World::Partition(const std::set<std::string>& pods, bool from_operator, Dur
     simulator.After(duration, [this, id = node->id()] {
       Node* again = bus_.ById(id);
       if (again == nullptr) return;
+      last_misfortune_ = simulator.Now();  // others may be cut off by now, and it from them
       again->side = 0;
       again->hidden = false;
     });
