@@ -96,6 +96,7 @@ void World::Partition(const std::set<std::string>& pods, bool from_operator, Dur
     simulator.After(duration, [this, id = node->id()] {
       Node* again = bus_.ById(id);
       if (again == nullptr) return;
+      if (effects.trace) effects.trace(again->pod() + " is not cut off any more");
       last_misfortune_ = simulator.Now();  // others may be cut off by now, and it from them
       again->side = 0;
       again->hidden = false;

@@ -249,8 +249,8 @@ bool World::IsWanted(const std::string& pod) {
 // Promise 7: never early.
 World::Broken World::InspectReady(const Json& status) {
   if (!SaysThatAllIsWell(status) || !server_.Stored(kRedisClusters, {"default", "demo"})) return {};
-  // What happened during the look itself can only be seen by the next one.
-  if (simulator.Now() - last_misfortune_ < milliseconds(500)) return {};
+  // What happened during the look itself, for which a silent node is waited for, can only be seen by the next one.
+  if (simulator.Now() - last_misfortune_ < milliseconds(700)) return {};
   InspectTables();
   Broken broken;
   if (Covered().size() != kSlotCount) broken.emplace_back("7: said to be well, but slots are not covered");

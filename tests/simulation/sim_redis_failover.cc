@@ -19,7 +19,9 @@ void Node::Replicate() {
   const Peer* master = Find(Me().master_id);
   if (master != nullptr && !master->noaddr) master_address_ = master->endpoint;
   const Node* source = master_address_ ? bus_.At(*master_address_) : nullptr;
-  const bool alive = source != nullptr && source->works() && source->side == side && source->password_ == password_;
+  // (Nor from itself, where it has got its master's old address: "-NOMASTERLINK Can't SYNC while not connected".)
+  const bool alive =
+      source != nullptr && source != this && source->works() && source->side == side && source->password_ == password_;
   const auto now = bus_.simulator.Now();
   if (!alive || source->run_id_ != linked_to_) {
     if (link_up_) link_lost_ = now;
