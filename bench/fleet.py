@@ -125,7 +125,8 @@ class Local:
         with self.opener.open(request, timeout=5) as answer:
             return json.load(answer)
 
-    CLUSTER = "/apis/slotwright.dev/v1alpha1/namespaces/default/redisclusters/demo"
+    CLUSTERS = "/apis/slotwright.dev/v1alpha1/namespaces/default/redisclusters"
+    CLUSTER = CLUSTERS + "/demo"
 
     def addresses(self):
         pods = self.api("/api/v1/namespaces/default/pods")["items"]
@@ -135,9 +136,9 @@ class Local:
     def password(self):
         return base64.b64decode(self.api("/api/v1/namespaces/default/secrets/demo-auth")["data"]["password"]).decode()
 
-    def ready(self):
+    def ready(self, name="demo"):
         try:
-            cluster = self.api(self.CLUSTER)
+            cluster = self.api(f"{self.CLUSTERS}/{name}")
         except urllib.error.HTTPError:  # not applied yet
             return False
         ready = [c for c in cluster.get("status", {}).get("conditions", []) if c["type"] == "Ready"]

@@ -21,7 +21,6 @@ import urllib.request
 
 from fleet import Local, wait
 
-CLUSTERS = "/apis/slotwright.dev/v1alpha1/namespaces/default/redisclusters"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -82,17 +81,10 @@ def fill(kubernetes, count):
         post(kubernetes, f"/api/v1/namespaces/default/{kind.lower()}s", body)
 
 
-def is_ready(kubernetes, name):
-    cluster = kubernetes.api(f"{CLUSTERS}/{name}")
-    return any(c["type"] == "Ready" and c["status"] == "True" and
-               c["observedGeneration"] == cluster["metadata"]["generation"]
-               for c in cluster.get("status", {}).get("conditions", []))
-
-
 def seconds_until_ready(kubernetes, name, change):
     start = time.monotonic()
     change()
-    return wait(f"{name} is not ready", lambda: is_ready(kubernetes, name)) - start
+    return wait(f"{name} is not ready", lambda: kubernetes.ready(name)) - start
 
 
 def cluster(name):
@@ -116,7 +108,7 @@ def main():
         for i in range(options.clusters):
             name = f"c{i}"
             times.append(seconds_until_ready(
-                kubernetes, name, lambda name=name: post(kubernetes, CLUSTERS, cluster(name))))
+                kubernetes, name, lambda name=name: post(kubernetes, kubernetes.CLUSTERS, cluster(name))))
             if (i + 1) % 10 == 0:
                 print(f"{i + 1} clusters: the last ten ready after {statistics.median(times[-10:]):.2f} s each (median), "
                       f"{megabytes(operator):.0f} MB", flush=True)
@@ -126,7 +118,7 @@ def main():
         share = (seconds_of_processor(operator) - spent) / (time.monotonic() - start)
         edit = {"spec": {"config": {"maxmemory-policy": "allkeys-lru"}}}
         edited = seconds_until_ready(
-            kubernetes, "c0", lambda: kubernetes.api(f"{CLUSTERS}/c0", edit))
+            kubernetes, "c0", lambda: kubernetes.api(f"{kubernetes.CLUSTERS}/c0", edit))
         print(f"\n{options.clusters} clusters: the first ten {first:.2f} s each, the last ten {last:.2f} s (ratio "
               f"{last / first:.2f}); idle {100 * share:.1f} % of a processor; an edit is live after {edited:.2f} s; "
               f"{megabytes(operator):.0f} MB")

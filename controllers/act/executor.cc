@@ -75,11 +75,7 @@ void Executor::ApplyConfig(const SetConfig& action, const RedisCluster& cluster,
 void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const std::string& password,
                     Outcome& outcome) {
   const std::string what = move.from.id.ToString() + " to " + move.to.id.ToString();
-  if (const auto before = refusals_.Of(what)) {
-    outcome.error = before->message;
-    outcome.refusal = before->reason;
-    return;
-  }
+  if (refusals_.Repeat(what, outcome)) return;
   const SlotMover::EffectHook after_effect = [&] { Done(outcome.action); };
   outcome.moved = Migrate({.commander = commander_,
                            .clock = clock_,
@@ -90,7 +86,7 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
   outcome.error = outcome.moved.error;
   if (!outcome.moved.too_large) return;
   outcome.refusal = "KeyTooLarge";
-  refusals_.Note(what, {outcome.refusal, outcome.error}, std::chrono::seconds(30));
+  refusals_.Note(what, outcome, std::chrono::seconds(30));
 }
 
 // Its master may have been replaced since the look, by another one's election, and that one has taken writes since.
@@ -106,15 +102,12 @@ void Executor::FailOver(const Failover& failover, const RedisCluster& cluster, c
                         Outcome& outcome, const std::stop_token& stop) {
   const auto shard = ShardAndIndexOf(cluster.name, failover.replica.pod);
   const std::string what = fmt::format("failover {} {}", cluster.uid, shard ? shard->first : -1);
-  if (const auto before = refusals_.Of(what)) {
-    outcome.error = before->message;
-    return;
-  }
+  if (refusals_.Repeat(what, outcome)) return;
   const auto start = clock_.Now();
   auto result = slotwright::FailOver(commander_, clock_, password, failover, stop);
   outcome.error = std::move(result.error);
   if (result.undecided) {
-    refusals_.Note(what, {"", outcome.error}, TimeOfAnAttempt(NodeTimeout(cluster)) - (clock_.Now() - start));
+    refusals_.Note(what, outcome, TimeOfAnAttempt(NodeTimeout(cluster)) - (clock_.Now() - start));
   }
 }
 

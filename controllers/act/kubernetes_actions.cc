@@ -76,11 +76,6 @@ bool HasLabelsOf(const Json& object, const Json& desired) {
   return true;
 }
 
-void Say(const Refusal& refusal, Outcome& outcome) {
-  outcome.refusal = refusal.reason;
-  outcome.error = refusal.message;
-}
-
 void RefuseTakenName(const reconciler::ResourceType& type, const std::string& name, Outcome& outcome) {
   outcome.refusal = "NameTaken";
   outcome.error = fmt::format(
@@ -215,12 +210,12 @@ void KubernetesActions::MakePod(const CreatePod& action, const RedisCluster& clu
   constexpr std::chrono::seconds kNotBefore{5};
   const std::string what =
       fmt::format("{}/{} {}", cluster.ns, action.name, std::hash<std::string>()(action.pod.dump()));
-  if (const auto before = refusals_.Of(what)) return Say(*before, outcome);
+  if (refusals_.Repeat(what, outcome)) return;
   if (WouldMountAnothersVolume(action.name, cluster, outcome)) return;
   // What is wrong is best said before anything depends on the cluster; later on a pod that is missing comes first.
   Create(reconciler::types::kPods, action.pod, cluster, outcome, {.strict = cluster.formed_at.empty()});
   if (outcome.refusal == kPodRefused || IsForQuota(outcome.error)) {
-    refusals_.Note(what, {outcome.refusal, outcome.error}, kNotBefore);
+    refusals_.Note(what, outcome, kNotBefore);
   }
 }
 
@@ -228,7 +223,7 @@ void KubernetesActions::GrowClaim(const DesiredObject& claim, const RedisCluster
   constexpr std::chrono::seconds kNotBefore{30};
   const std::string size = cluster.spec.storage ? cluster.spec.storage->size : "";
   const std::string what = fmt::format("{}/{} {}", cluster.ns, reconciler::KeyOf(claim.object).name, size);
-  if (const auto before = refusals_.Of(what)) return Say(*before, outcome);
+  if (refusals_.Repeat(what, outcome)) return;
   auto grown = client_.Patch(claim.type, reconciler::KeyOf(claim.object), reconciler::PatchType::kMerge, claim.object);
   if (grown) {
     outcome.written = *std::move(grown);
@@ -239,7 +234,7 @@ void KubernetesActions::GrowClaim(const DesiredObject& claim, const RedisCluster
   outcome.error = fmt::format("spec.storage.size: \"{}\": {}; put the size back, or see that it may be changed", size,
                               outcome.error);
   outcome.refusal = "StorageCannotGrow";
-  refusals_.Note(what, {outcome.refusal, outcome.error}, kNotBefore);
+  refusals_.Note(what, outcome, kNotBefore);
 }
 
 void KubernetesActions::Act(const Action& action, const RedisCluster& cluster, const std::string& password,

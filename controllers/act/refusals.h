@@ -3,10 +3,9 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 
-#include "controllers/plan/plan.h"
+#include "controllers/act/outcome.h"
 #include "reconciler/base/clock.h"
 
 namespace slotwright {
@@ -16,13 +15,14 @@ class Refusals {
  public:
   explicit Refusals(reconciler::Clock& clock) : clock_(clock) {}
 
-  /// What is to be said again; nothing if `what` may be tried.
-  [[nodiscard]] std::optional<Refusal> Of(const std::string& what);
-  void Note(const std::string& what, Refusal refusal, reconciler::Duration time);
+  /// Whether `what` must not be tried yet; then `outcome` says again why not.
+  [[nodiscard]] bool Repeat(const std::string& what, Outcome& outcome);
+  void Note(const std::string& what, const Outcome& outcome, reconciler::Duration time);
 
  private:
   struct Known {
-    Refusal refusal;
+    std::string error;
+    std::string refusal;
     reconciler::MonotonicTime until;
   };
   reconciler::Clock& clock_;

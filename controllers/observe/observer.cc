@@ -137,8 +137,7 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   const auto secret = client_.Get(types::kSecrets, {cluster.ns, secret_name});
   if (!secret) {
     if (secret.error().kind == ErrorKind::kNotFound) {
-      const std::lock_guard lock(mutex_);
-      passwords_.erase(key);  // the next round may create it
+      ForgetPassword(key);  // the next round may create it
       return fresh;
     }
     if (known) {
@@ -155,8 +154,7 @@ Observer::CachedPassword Observer::ReadPassword(const RedisCluster& cluster) {
   // The generated one of a namesake that was deleted goes with it in a moment.
   const std::string owner = reconciler::ControllerUidOf(*secret);
   if (cluster.generates_password() && !owner.empty() && owner != cluster.uid) {
-    const std::lock_guard lock(mutex_);
-    passwords_.erase(key);
+    ForgetPassword(key);
     return fresh;
   }
   const std::string encoded = reconciler::StringAt(*secret, {"data", cluster.spec.auth.key.c_str()});

@@ -170,27 +170,9 @@ TEST_F(EvictionTest, GivesAPodTheTimeThatItNeedsToEnd) {
   EXPECT_EQ(Json::parse(api_->Requests().back().body)["deleteOptions"]["gracePeriodSeconds"], 3600);
 }
 
-// Answers every command with the same.
-class OneAnswer final : public Commander {
+// Answers each command by itself, whoever is asked.
+class EachByItself : public Commander {
  public:
-  explicit OneAnswer(std::string error) : error_(std::move(error)) {}
-  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
-    std::vector<NodeResult> results;
-    for (const auto& request : requests) {
-      results.emplace_back(
-          std::vector<Reply>(request.commands.size(), Reply{.type = Reply::Type::kError, .text = error_}));
-    }
-    return results;
-  }
-
- private:
-  std::string error_;
-};
-
-// A replica of that master; it answers all else with an error.
-class ReplicaOf final : public Commander {
- public:
-  explicit ReplicaOf(const NodeId& master) : master_(master) {}
   std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
     std::vector<NodeResult> results;
     for (const auto& request : requests) {
@@ -200,10 +182,28 @@ class ReplicaOf final : public Commander {
     }
     return results;
   }
+
+ private:
+  virtual Reply Answer(const Command& command) = 0;
+};
+
+class OneAnswer final : public EachByItself {
+ public:
+  explicit OneAnswer(std::string error) : error_(std::move(error)) {}
+
+ private:
+  Reply Answer(const Command&) override { return {.type = Reply::Type::kError, .text = error_}; }
+  std::string error_;
+};
+
+// A replica of that master; it answers all else with an error.
+class ReplicaOf final : public EachByItself {
+ public:
+  explicit ReplicaOf(const NodeId& master) : master_(master) {}
   std::vector<std::string> asked;  ///< The second words of all commands.
 
  private:
-  Reply Answer(const Command& command) {
+  Reply Answer(const Command& command) override {
     asked.push_back(command[1]);
     if (command[1] != "NODES") return {.type = Reply::Type::kError, .text = "ERR it was told"};
     return {.type = Reply::Type::kString,
@@ -486,22 +486,12 @@ TEST_F(ClaimTest, ThatIsNotThereYetHoldsUpNoPod) {
 }
 
 // A source with one key that never comes through.
-class SourceOfALargeKey final : public Commander {
+class SourceOfALargeKey final : public EachByItself {
  public:
-  std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
-    std::vector<NodeResult> results;
-    for (const auto& request : requests) {
-      std::vector<Reply> replies;
-      for (const auto& command : request.commands) replies.push_back(Answer(command));
-      results.emplace_back(std::move(replies));
-    }
-    return results;
-  }
-
   int tries = 0;
 
  private:
-  Reply Answer(const Command& command) {
+  Reply Answer(const Command& command) override {
     const Reply key{.type = Reply::Type::kString, .text = "big\x01"};
     if (command[0] == "MIGRATE") ++tries;
     if (command[0] == "MIGRATE") return {.type = Reply::Type::kError, .text = "IOERR error or timeout reading"};
