@@ -285,32 +285,6 @@ TEST(Healing, ForgetsANodeWithoutANameOnceEveryPodHasANodeOfItsOwn) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget")))) << "it may be the node of demo-2-1";
 }
 
-class Quarantine : public ::testing::Test {
- protected:
-  // The master's pod was made anew at the address that the old one had: nobody ever calls the old node failed.
-  Quarantine() {
-    world_.Reincarnate("demo-1-0");
-    world_.JoinAgain("demo-1-0");
-    for (auto& node : world_.observation.nodes) {
-      for (auto& line : node.table->lines) {
-        if (line.id != IdOf("demo-1-0")) continue;
-        line.flags.noaddr = true;
-        line.flags.fail = line.flags.pfail = false;
-        line.endpoint = {};
-      }
-    }
-    auto& replica = world_.Node("demo-1-1").server;
-    replica.master_link_up = false;
-    replica.master_link_down_seconds = 1;
-  }
-  World world_ = World::Healthy();
-};
-
-TEST_F(Quarantine, LastsWhileAReplicaOfTheDeadMasterMayFollowItsAddressAndTheReplicaTakesOver) {
-  world_.Node("demo-1-1").server.keys = 100;
-  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("let demo-1-1 (64656d6f) take over from its dead master")));
-}
-
 // Made anew over its volumes, with fewer replicas: one that is not to come back was its shard's master in the end,
 // which the first node that answers does not know (simulation, seed 1141).
 TEST(Healing, ForgetsNobodyWhoMayOwnSlotsOfAClusterThatIsMadeAnew) {
@@ -325,78 +299,6 @@ TEST(Healing, ForgetsNobodyWhoMayOwnSlotsOfAClusterThatIsMadeAnew) {
   std::erase_if(world.observation.nodes, [](const NodeView& node) { return node.index > 0; });
   for (const char* pod : {"demo-1-0", "demo-2-0"}) world.Node(pod).table.reset();
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
-}
-
-// It missed one look, and of its master the others have never heard (simulation, seed 733276).
-TEST(QuarantineOfANewMaster, LastsWhileWhoIsSilentMayFollowAMasterThatNobodyElseKnows) {
-  World world = World::Healthy(1, 1);
-  world.Reincarnate("demo-0-0");
-  world.Node("demo-0-0").quarantined = true;
-  world.Node("demo-0-1").table.reset();
-  world.Node("demo-0-1").error = "no answer in time";
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy"))));
-}
-
-TEST_F(Quarantine, AReplicaThatWasInSyncWithAnEmptyMasterTakesOverToo) {
-  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")));
-}
-
-TEST_F(Quarantine, AReplicaThatNeverHadALinkKnowsNothing) {
-  world_.Node("demo-1-1").server.master_link_down_seconds = -1;
-  const Plan plan = world_.MakePlan();
-  ASSERT_TRUE(plan.refusal) << plan.message;
-  EXPECT_EQ(plan.refusal->reason, "DataLost");
-  world_.observation.cluster.ready_at.clear();
-  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("take over from its dead master")))
-      << "nobody was told yet that the cluster is ready";
-}
-
-// The master died before it told its replica of its slots; another one has heard of them.
-TEST_F(Quarantine, AReplicaThatNeverHeardOfItsMastersSlotsIsNotWaitedFor) {
-  for (auto& node : world_.observation.nodes) {
-    if (node.pod == "demo-2-0") continue;
-    for (auto& line : node.table->lines) {
-      if (line.id == IdOf("demo-1-0")) line.slots = {};
-    }
-  }
-  const Plan plan = world_.MakePlan();
-  ASSERT_TRUE(plan.refusal) << plan.message;
-  EXPECT_EQ(plan.refusal->reason, "DataLost");
-  world_.observation.cluster.ready_at.clear();
-  EXPECT_THAT(world_.Actions(), Contains(HasSubstr("forget"))) << "then its slots are given away again";
-  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("take over"))));
-  world_.Node("demo-1-1").server.keys = 1;
-  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("forget")))) << "it may be a copy";
-}
-
-// The master died before demo-0-0 had met it, so demo-0-0 has no vote for its replica.
-TEST_F(Quarantine, OfAMasterThatTooFewKnewEndsWithATakeover) {
-  std::erase_if(world_.Node("demo-0-0").table->lines, [](const auto& line) { return line.id == IdOf("demo-1-0"); });
-  world_.Line("demo-0-0", "demo-1-1").master.reset();
-  EXPECT_THAT(world_.Actions(), ElementsAre(HasSubstr("without votes")));
-}
-
-TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
-  for (auto& node : world_.observation.nodes) {
-    for (auto& line : node.table->lines) {
-      if (line.id == IdOf("demo-1-1")) {
-        line.flags.master = true;
-        line.flags.replica = false;
-        line.master.reset();
-        line.slots.Add(InitialSlots(1, 3));
-      }
-      if (line.id == IdOf("demo-1-0")) line.slots = {};
-    }
-  }
-  world_.Node("demo-1-1").server = {.version = "7.0.15"};
-  // Its own first life is nobody's master any more; the second one replicates its successor.
-  auto& again = world_.Node("demo-1-0").table->lines[0];
-  again.flags = {.myself = true, .replica = true};
-  again.master = IdOf("demo-1-1");
-  world_.Node("demo-1-0").server.master_role = false;
-  EXPECT_THAT(world_.Actions(), Not(Contains(HasSubstr("let replicas copy demo-1-0")))) << "it has nothing yet";
-  world_.Node("demo-1-0").server.master_link_up = true;
-  EXPECT_THAT(world_.Actions(), Contains(HasSubstr("let replicas copy demo-1-0")));
 }
 
 // A demotion that its own replica has not heard of, and will not, as Redis lets no replica follow another one.
