@@ -1,4 +1,4 @@
-// Growing, shrinking, evening: what is done in which order, and what is never done.
+// Growing and shrinking: what is done in which order, and what is never done.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,7 +10,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -373,39 +372,6 @@ TEST(ScaleInReplicas, HandsOverToNoReplicaThatIsToBeReplacedItself) {
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("let demo-1-1")));
 }
 
-TEST(Rebalance, InManualModeLeavesUnevenSlotsAlone) {
-  World world = World::Healthy(3, 1);
-  world.MoveAllSlots("demo-2-0", "demo-0-0");
-  EXPECT_EQ(world.MakePlan().step, "rebalance");
-  world.observation.cluster.spec.rebalance.automatic = false;
-  EXPECT_TRUE(world.MakePlan().settled);
-  EXPECT_THAT(world.MakePlan().message, HasSubstr("uneven"));
-}
-
-TEST(Rebalance, InManualModeMovesNoSlotsButThoseOfTheMasterThatLeaves) {
-  World world = Asked(3, 4);
-  world.MoveAllSlots("demo-1-0", "demo-0-0");
-  EXPECT_THAT(world.Actions(), Contains(HasSubstr("from demo-0-0")));
-  world.observation.cluster.spec.rebalance.automatic = false;
-  EXPECT_THAT(world.Actions(), AllOf(Not(IsEmpty()), Each(HasSubstr("from demo-3-0"))));
-}
-
-TEST(Rebalance, InManualModeSaysOfAMasterWithoutSlotsThatTheyAreUneven) {
-  World world = World::Healthy(4, 1);
-  world.MoveAllSlots("demo-3-0", "demo-2-0");
-  world.observation.cluster.spec.rebalance.automatic = false;
-  const Plan plan = world.MakePlan();
-  EXPECT_TRUE(plan.settled);
-  EXPECT_THAT(plan.message, AllOf(HasSubstr("16384 slots on 3 of 4 masters"), HasSubstr("uneven")));
-}
-
-TEST(Rebalance, NeverTouchesAClusterThatIsNotWell) {
-  World world = World::Healthy(3, 1);
-  world.MoveAllSlots("demo-2-0", "demo-0-0");
-  world.Kill("demo-1-1");
-  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("move slots"))));
-}
-
 // Four masters were wanted, of which the last one owns nothing yet; now three are.
 World RevertedWhileItsFirstSlotMoves() {
   World world = Asked(3, 4);
@@ -440,25 +406,6 @@ TEST(ScaleIn, IsNotHeldUpByAnOpenSlotOfATargetThatIsGone) {
   const Plan plan = world.MakePlan();
   ASSERT_TRUE(plan.refusal) << plan.message;
   EXPECT_EQ(plan.refusal->reason, "NodesNotEmpty");
-}
-
-// "DUMP payload version or checksum are wrong": the image was changed in the middle of it, and one master is newer.
-TEST(Rebalance, WaitsForTheRollOfATargetThatCannotReadWhatItsSourceWrites) {
-  const auto reason = [](const std::string& source, const std::string& target, UpdateStrategy strategy) {
-    World world = World::Healthy(3, 1);
-    world.MoveAllSlots("demo-2-0", "demo-0-0");
-    world.observation.cluster.spec.image = "redis:8.2";
-    world.observation.cluster.spec.update = strategy;
-    world.TakeObjectsAsDesired();
-    world.TakePodsAsDesired();
-    for (const char* pod : {"demo-2-0", "demo-2-1"}) world.Pod(pod).hash = "older";
-    for (auto& node : world.observation.nodes) node.server.version = node.shard == 2 ? target : source;
-    return world.MakePlan().reason;
-  };
-  EXPECT_THAT(reason("8.2.3", "7.0.15", UpdateStrategy::kRolling), Not(HasSubstr("Rebalancing")));
-  EXPECT_EQ(reason("8.2.3", "7.0.15", UpdateStrategy::kManual), "Rebalancing") << "nobody else makes it newer";
-  EXPECT_EQ(reason("8.2.3", "8.2.1", UpdateStrategy::kRolling), "Rebalancing");
-  EXPECT_EQ(reason("7.0.15", "8.2.3", UpdateStrategy::kRolling), "Rebalancing");
 }
 
 }  // namespace
