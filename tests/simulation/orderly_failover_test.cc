@@ -71,5 +71,28 @@ TEST(OrderlyFailover, IsNotWaitedForByAnOperatorThatEnds) {
   EXPECT_LT(simulator.Now() - start, milliseconds(1000));
 }
 
+// It is busy with its promotion, or a packet is lost; who is silent for good did not say that it is still a replica.
+TEST(OrderlyFailover, AsksAgainWhoDidNotAnswer) {
+  class Busy final : public Commander {
+   public:
+    explicit Busy(int silent) : silent_(silent) {}
+    std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, milliseconds) override {
+      if (requests[0].commands[0][0] != "ROLE") return {std::vector{Text("OK")}};
+      if (silent_-- > 0) return {std::unexpected(RedisError{RedisError::Kind::kDeadline, "no answer in time"})};
+      return {std::vector{Reply{.type = Reply::Type::kArray, .elements = {Text("master")}}}};
+    }
+
+   private:
+    int silent_;
+  };
+  Simulator simulator(1);
+  for (const auto& [silent, error] : {std::pair(3, ""), std::pair(1000, "no answer in time")}) {
+    Busy commander(silent);
+    const auto result = FailOver(commander, simulator, "", {}, {});
+    EXPECT_EQ(result.error, error);
+    EXPECT_FALSE(result.undecided);
+  }
+}
+
 }  // namespace
 }  // namespace slotwright::simulation

@@ -109,6 +109,19 @@ TEST_F(ObserverTest, GoesOnWithThePasswordThatItKnowsWhileSecretsCannotBeRead) {
   EXPECT_NE(look->observation.password.problem.find("forbidden"), std::string::npos);
 }
 
+// The next one of that name may hold another password.
+TEST_F(ObserverTest, ForgetsThePasswordOfASecretThatIsGone) {
+  HttpResponse answer{.status = 200, .body = secret_.dump()};
+  api_->on_send = [&](const HttpRequest&, std::stop_token) { return answer; };
+  Observer observer(client_, caches_, nobody_, clock_);
+  EXPECT_EQ(observer.Observe(cluster_)->password, "sixteen characters");
+  clock_.Advance(std::chrono::minutes(5));
+  answer = reconciler::StatusResponse(404, "NotFound", "secrets \"demo-auth\" not found");
+  EXPECT_EQ(observer.Observe(cluster_)->password, "");
+  answer = reconciler::StatusResponse(403, "Forbidden", "secrets \"demo-auth\" is forbidden");
+  EXPECT_EQ(observer.Observe(cluster_)->password, "") << "it is not the one that was known before";
+}
+
 // A slow API server would take up all workers, each with another cluster.
 TEST_F(ObserverTest, ReadsOneSecretAtATimeThatItKnows) {
   Observer observer(client_, caches_, nobody_, clock_);
