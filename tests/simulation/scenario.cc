@@ -274,7 +274,8 @@ class Story {
     world_.Run(seconds(2));
     for (int i = 0; i < 5; ++i) {
       const bool held_up = world_.IsHeldUp();
-      if (world_.StaysSilent(seconds(32)) && !held_up) return true;  // else it may be silent because it can only wait
+      const bool silent = world_.StaysSilent(seconds(32));
+      if (silent && (!held_up || world_.Converges(seconds(1)))) return true;  // else it can only wait
       if (!ConvergesAsAdvised(seconds(held_up ? 200 : 10))) return false;
     }
     return false;
