@@ -21,6 +21,7 @@ struct Series {
   prometheus::Gauge& masters_desired;
   prometheus::Gauge& keys;
   prometheus::Gauge& memory;
+  prometheus::Gauge& fullness;
   prometheus::Gauge& lag;
   prometheus::Gauge& slots_left;
   prometheus::Gauge& keys_per_second;
@@ -35,6 +36,12 @@ double ValueOrUnknown(const std::optional<std::int64_t>& value) {
   return value ? static_cast<double>(*value) : kUnknown;
 }
 
+// A cache that evicts is meant to be full.
+double Fullness(const ServerInfo& server) {
+  if (server.maxmemory <= 0 || server.maxmemory_policy != "noeviction") return 0;
+  return static_cast<double>(server.used_memory) / static_cast<double>(server.maxmemory);
+}
+
 }  // namespace
 
 struct ClusterMetrics::Impl {
@@ -44,12 +51,15 @@ struct ClusterMetrics::Impl {
   explicit Impl(std::shared_ptr<prometheus::Registry> r)
       : registry(std::move(r)),
         ready(Gauge("slotwright_cluster_ready", "1 if the condition Ready is True.")),
-        slots_covered(Gauge("slotwright_cluster_slots_covered", "Slots with a master that answers, of 16384.")),
+        slots_covered(Gauge("slotwright_cluster_slots_covered",
+                            "Slots whose master answers and says cluster_state:ok, of 16384.")),
         nodes_desired(Gauge("slotwright_cluster_nodes_desired", "Nodes that the specification asks for.")),
         nodes_answering(Gauge("slotwright_cluster_nodes_answering", "Nodes that answered the last look.")),
         masters_desired(Gauge("slotwright_cluster_masters_desired", "Masters that the specification asks for.")),
         keys(Gauge("slotwright_cluster_keys", "Keys on all masters.")),
         memory(Gauge("slotwright_cluster_used_memory_bytes", "used_memory of all nodes.")),
+        fullness(Gauge("slotwright_cluster_memory_fullness",
+                       "used_memory by maxmemory of the fullest master that evicts nothing and refuses writes at 1.")),
         lag(Gauge("slotwright_cluster_replication_lag_bytes",
                   "The largest distance between the offsets of a master and one of its replicas.")),
         slots_left(Gauge("slotwright_cluster_migration_slots_left", "Slots that are still to be moved.")),
@@ -74,8 +84,9 @@ struct ClusterMetrics::Impl {
     const std::map<std::string, std::string> l = {{"namespace", key.ns}, {"name", key.name}};
     return series
         .emplace(key, Series{ready.Add(l), slots_covered.Add(l), nodes_desired.Add(l), nodes_answering.Add(l),
-                             masters_desired.Add(l), keys.Add(l), memory.Add(l), lag.Add(l), slots_left.Add(l),
-                             keys_per_second.Add(l), seconds_left.Add(l), actions.Add(l), failures.Add(l)})
+                             masters_desired.Add(l), keys.Add(l), memory.Add(l), fullness.Add(l), lag.Add(l),
+                             slots_left.Add(l), keys_per_second.Add(l), seconds_left.Add(l), actions.Add(l),
+                             failures.Add(l)})
         .first->second;
   }
 
@@ -87,6 +98,7 @@ struct ClusterMetrics::Impl {
   Gauges& masters_desired;
   Gauges& keys;
   Gauges& memory;
+  Gauges& fullness;
   Gauges& lag;
   Gauges& slots_left;
   Gauges& keys_per_second;
@@ -106,10 +118,16 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   std::int64_t keys = 0;
   std::int64_t memory = 0;
   std::int64_t lag = 0;
+  double fullness = 0;
+  SlotSet served;
   for (const NodeView* node : view.answering) {
     memory += node->server.used_memory;
     const NodeView* master = view.MasterOf(node->shard);
     if (node == master) keys += node->server.keys;
+    if (node == master) fullness = std::max(fullness, Fullness(node->server));
+    if (const auto owned = view.owned.find(node->id()); owned != view.owned.end() && node->info.state_ok) {
+      served = served | owned->second;
+    }
     if (master != nullptr && node != master && !node->server.master_role) {
       lag = std::max(lag, master->server.master_repl_offset - node->server.replica_offset);
     }
@@ -122,10 +140,13 @@ void ClusterMetrics::Observe(const Observation& observation, const ClusterView& 
   // What nobody could be asked is not zero.
   const bool asked = NodesCouldBeAsked(observation, view);
   const auto seen = [asked](auto value) { return asked ? static_cast<double>(value) : kUnknown; };
-  series.slots_covered.Set(seen(view.covered.size()));
+  // Nor are those of a cluster that is only being made missing.
+  const bool formed = !observation.cluster.formed_at.empty();
+  series.slots_covered.Set(formed ? seen(served.size()) : kUnknown);
   series.nodes_answering.Set(seen(view.answering.size()));
   series.keys.Set(seen(keys));
   series.memory.Set(seen(memory));
+  series.fullness.Set(seen(fullness));
   series.lag.Set(seen(lag));
   const auto migration = plan.migration.value_or(MigrationProgress{.keys_per_second = 0, .seconds_left = 0});
   series.slots_left.Set(seen(migration.slots_left));
@@ -146,6 +167,7 @@ void ClusterMetrics::Remove(const reconciler::ObjectKey& key) {
   impl_->masters_desired.Remove(&s.masters_desired);
   impl_->keys.Remove(&s.keys);
   impl_->memory.Remove(&s.memory);
+  impl_->fullness.Remove(&s.fullness);
   impl_->lag.Remove(&s.lag);
   impl_->slots_left.Remove(&s.slots_left);
   impl_->keys_per_second.Remove(&s.keys_per_second);

@@ -119,6 +119,38 @@ void ValidateDatabases(const RedisClusterSpec& spec, std::vector<FieldError>& er
                     "moves database 0 only, and spec.config.cluster-databases may fill others: use Atomic or Auto"});
 }
 
+// As redis.conf counts (memtoull in Redis' src/util.c): 1k is 1000 bytes, 1kb is 1024.
+std::optional<std::int64_t> BytesOf(const std::string& value) {
+  std::int64_t number = 0;
+  const char* const end = value.data() + value.size();
+  const auto [rest, error] = std::from_chars(value.data(), end, number);
+  if (error != std::errc() || number < 0) return std::nullopt;
+  static const std::map<std::string, std::int64_t> kUnits = {
+      {"", 1},         {"b", 1},        {"k", 1000},         {"kb", 1 << 10},
+      {"m", 1000'000}, {"mb", 1 << 20}, {"g", 1000'000'000}, {"gb", 1 << 30},
+  };
+  const auto unit = kUnits.find(text::LowerCase(std::string(rest, end)));
+  std::int64_t bytes = 0;
+  if (unit == kUnits.end() || __builtin_mul_overflow(number, unit->second, &bytes)) return std::nullopt;
+  return bytes;
+}
+
+// The kernel would end it, master after master, before it evicts or refuses anything.
+void ValidateMaxMemory(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
+  const auto found = spec.config.find("maxmemory");
+  const auto* limit = reconciler::ValueAt(spec.resources, {"limits", "memory"});
+  if (found == spec.config.end() || limit == nullptr) return;
+  const std::string shown = limit->is_string() ? limit->get<std::string>() : limit->dump();
+  const auto most = ParseQuantity(shown);
+  const auto bytes = BytesOf(found->second);
+  if (!most || !bytes || (*bytes > 0 && *bytes < *most)) return;
+  errors.push_back(
+      {"spec.config.maxmemory", found->second,
+       fmt::format("use less than spec.resources.limits.memory ({}), or remove it for 75 % of that; what is "
+                   "left is for buffers and for copies while it saves",
+                   shown)});
+}
+
 // What pods are found and recognised by.
 void ValidatePodTemplate(const RedisClusterSpec& spec, std::vector<FieldError>& errors) {
   constexpr auto kOwned =
@@ -170,6 +202,7 @@ std::vector<FieldError> Validate(const RedisCluster& cluster) {
   ValidateConfig(spec.config, errors);
   ValidateDatabases(spec, errors);
   ValidateMaxClients(spec, errors);
+  ValidateMaxMemory(spec, errors);
   ValidateNodeTimeout(spec, errors);
   ValidateOnlyCopy(spec, errors);
   ValidatePodTemplate(spec, errors);

@@ -93,11 +93,22 @@ bool SomebodyMayFollowTheWrongNode(const Observation& observation, const Cluster
   });
 }
 
-// Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has.
+bool IsFollowedByMistake(const ClusterView& view, const NodeView& node) {
+  return std::ranges::any_of(view.answering, [&](const NodeView* other) {
+    const ServerInfo& server = other->server;
+    return !server.master_role && Endpoint{server.master_host, server.master_port} == node.endpoint &&
+           other->me().master != node.id();
+  });
+}
+
+// Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has. One that came
+// back with its data, at an address that was another one's, must not be kept from its own replicas by a shard that is
+// silent for long.
 void EndQuarantines(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
-  if (SomebodyMayFollowTheWrongNode(observation, view)) return;
+  const bool somebody_may_err = SomebodyMayFollowTheWrongNode(observation, view);
   for (const NodeView* node : view.answering) {
     if (!node->quarantined) continue;
+    if (node->server.keys > 0 ? IsFollowedByMistake(view, *node) : somebody_may_err) continue;
     const bool leads = view.owned.contains(node->id()) || view.HeadOf(node->shard) == node;
     if (leads || node->InSync()) {
       actions.emplace_back(EndQuarantine{RefTo(*node), DirectivesOfQuarantine(observation.cluster)});

@@ -93,10 +93,12 @@ Json Volumes(const RedisCluster& cluster, const std::string& pod) {
        data});
 }
 
-// Pods of one shard apart from each other first, then pods of the whole cluster; never required.
+// Pods of one shard apart from each other first, then pods of the whole cluster; never required. Beside what is given,
+// as that of machines is, unless it says itself which pods are to be apart.
 Json Affinity(const RedisCluster& cluster, int shard) {
   const auto& placement = cluster.spec.placement;
-  if (!placement.affinity.is_null()) return placement.affinity;
+  const Json& given = placement.affinity;
+  if (given.is_object() && given.contains("podAntiAffinity")) return given;
   Json shard_labels = SelectorLabels(cluster);
   shard_labels[labels::kShard] = std::to_string(shard);
   Json terms = Json::array();
@@ -111,8 +113,10 @@ Json Affinity(const RedisCluster& cluster, int shard) {
         {{"weight", weight / 10},
          {"podAffinityTerm", {{"labelSelector", {{"matchLabels", SelectorLabels(cluster)}}}, {"topologyKey", key}}}});
   }
-  if (terms.empty()) return nullptr;
-  return {{"podAntiAffinity", {{"preferredDuringSchedulingIgnoredDuringExecution", terms}}}};
+  if (terms.empty()) return given;
+  Json affinity = given.is_null() ? Json::object() : given;
+  affinity["podAntiAffinity"] = {{"preferredDuringSchedulingIgnoredDuringExecution", terms}};
+  return affinity;
 }
 
 Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {

@@ -52,9 +52,11 @@ std::string Versions(const ClusterView& view) {
   return fmt::format("{}", fmt::join(versions, ", "));
 }
 
+// One pod of each shard, as many as spec.masters counts: an autoscaler multiplies by the pods that it finds.
 std::string Selector(const RedisCluster& cluster) {
   std::string text;
-  const Json labels = SelectorLabels(cluster);
+  Json labels = SelectorLabels(cluster);
+  labels[labels::kIndex] = "0";
   for (const auto& [key, value] : labels.items()) {
     text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value.get<std::string>());
   }
@@ -72,11 +74,15 @@ Condition Progressing(const Observation& observation, const Plan& plan) {
 }
 
 // Refused, or less than it was: not while it is being made for the first time.
-Condition Degraded(const Observation& observation, const Plan& plan) {
+Condition Degraded(const Observation& observation, const ClusterView& view, const Plan& plan) {
   if (plan.refusal) return {"Degraded", ConditionStatus::kTrue, plan.refusal->reason, plan.refusal->message};
+  const bool formed = !observation.cluster.formed_at.empty();
+  if (formed && NodesCouldBeAsked(observation, view) && view.covered.size() < kSlotCount) {
+    return {"Degraded", ConditionStatus::kTrue, plan.reason,
+            fmt::format("{} slots are not served; {}", kSlotCount - view.covered.size(), plan.message)};
+  }
   if (plan.reason == "ActionFailed") return {"Degraded", ConditionStatus::kFalse, plan.reason, plan.message};
-  const bool hurt =
-      !observation.cluster.formed_at.empty() && !plan.settled && (plan.step == "health" || plan.step == "disk");
+  const bool hurt = formed && !plan.settled && (plan.step == "health" || plan.step == "disk");
   return {"Degraded", hurt ? ConditionStatus::kTrue : ConditionStatus::kFalse, hurt ? plan.reason : "Healthy",
           hurt ? plan.message : "nothing is wrong that is known"};
 }
@@ -165,8 +171,8 @@ Json BuildStatus(const Observation& observation, const ClusterView& view, const 
   AddOperation(observation, view, plan, status);
 
   Json conditions = cluster.status.value("conditions", Json::array());
-  for (const Condition& condition :
-       {Ready(plan), Progressing(observation, plan), Degraded(observation, plan), SlotsCovered(observation, view)}) {
+  for (const Condition& condition : {Ready(plan), Progressing(observation, plan), Degraded(observation, view, plan),
+                                     SlotsCovered(observation, view)}) {
     conditions = WithCondition(conditions, condition, cluster.generation, observation.now);
   }
   status["conditions"] = conditions;

@@ -129,6 +129,8 @@ struct ServerInfo {
   std::int64_t keys = 0;           ///< Sum over the databases.
   bool several_databases = false;  ///< Another one than database 0 has keys.
   std::int64_t used_memory = 0;
+  std::int64_t maxmemory = 0;  ///< 0: none.
+  std::string maxmemory_policy;
   /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
   bool rewrites_aof = false;
   bool aof_enabled = false;

@@ -105,6 +105,8 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"slave_repl_offset", Number(&I::replica_offset)},
       {"connected_slaves", Number(&I::connected_replicas)},
       {"used_memory", Number(&I::used_memory)},
+      {"maxmemory", Number(&I::maxmemory)},
+      {"maxmemory_policy", Text(&I::maxmemory_policy)},
       {"aof_rewrite_in_progress", rewrites},
       {"aof_rewrite_scheduled", rewrites},
       {"aof_enabled", Equals(&I::aof_enabled, "1")},

@@ -155,9 +155,12 @@ void World::StartProcess(const std::string& pod) {
   if (process.has_volume) disk = volumes_["data-" + pod];
   if (disk && disk->table.size() == 1 && disk->table.at(disk->id).slots.empty()) disk.reset();  // it has left
   const bool fresh = !disk;
+  const bool is_anothers_address = disk && std::ranges::any_of(disk->table, [&](const auto& entry) {
+                                     return entry.first != disk->id && entry.second.endpoint == process.endpoint;
+                                   });
   Node& node = bus_.Start(process.endpoint, process.hostname, PasswordOf(pod), std::move(disk));
   node.directives = std::move(directives);
-  node.quarantined = fresh;
+  node.quarantined = fresh || is_anothers_address;
   if (!fresh && longest_load_ > Duration(0) && simulator.Random(0, 1) == 0) {
     node.loading = true;
     const auto load = simulator.RandomMs(0, static_cast<int>(longest_load_.count()));

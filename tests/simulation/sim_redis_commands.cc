@@ -409,6 +409,8 @@ std::string Node::InfoText() const {
     const auto down = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - link_lost_);
     text += fmt::format("master_link_status:{}\r\nmaster_sync_in_progress:{}\r\nslave_repl_offset:{}\r\n",
                         link_up_ ? "up" : "down", sync_done_ && !link_up_ ? 1 : 0, offset_);
+    const Endpoint asked = master_address_.value_or(Endpoint());
+    text += fmt::format("master_host:{}\r\nmaster_port:{}\r\n", asked.host, asked.port);
     if (!link_up_) text += fmt::format("master_link_down_since_seconds:{}\r\n", ever_synced_ ? down.count() : -1);
   }
   text += fmt::format("master_repl_offset:{}\r\n# Keyspace\r\n", offset_);

@@ -163,14 +163,15 @@ void World::ExcuseWhatIsHidden(const Node& owner, const std::string& key) {
     return has_keys || node->disk().importing.contains(slot) || node->disk().migrating.contains(slot);
   });
   if (is_settled) inherited_open_.erase(slot);
-  for (const Node* other : Ours()) {
-    const auto from = other->disk().importing.find(slot);
-    const bool imports = from != other->disk().importing.end();
+  // Also by one that is only being started: it finds the slot open in its nodes.conf.
+  for (const Disk* other : Copies([](const std::string&) { return true; })) {
+    const auto from = other->importing.find(slot);
+    const bool imports = from != other->importing.end();
     // Who was elected at the other end does not know of it either. And one that imports still was perhaps told already
     // from whom, in the moment before that one is told to give the slot away.
-    const bool may_not_know = other->me().master && inherited_open_.contains(slot);
+    const bool may_not_know = other->table.at(other->id).master && inherited_open_.contains(slot);
     if (!may_not_know && (!imports || from->second == owner.id())) continue;
-    for (const int number : NumbersIn(ValueOf(other->disk(), key))) {
+    for (const int number : NumbersIn(ValueOf(*other, key))) {
       if (!known.contains(number)) written_[key].excused.insert(number);
     }
   }

@@ -23,7 +23,8 @@
 # Replicas follow an address: where a dead master's is taken by a new node, they would copy its emptiness over the last
 # copy of the data. So a new node starts in quarantine: it lets a replica wait for its first synchronisation for ever
 # (which costs the replica nothing; refusing it by ACL would make it try thousands of times a second), until the
-# operator has seen that nobody follows it by mistake (EndQuarantine).
+# operator has seen that nobody follows it by mistake (EndQuarantine). So does one with data whose address is another
+# one's, as far as it knows: who follows that one would copy the data of another shard.
 set -eu
 conf=$1 password_file=$2 run_dir=$3 data_dir=$4 wait_seconds=$5
 shift 5
@@ -101,6 +102,8 @@ put_aside() {
 # A node that knows nobody and owns nothing: it left the cluster, or never came into one.
 has_left() { [ "$(grep -c '^[0-9a-f]\{40\} ' "$nodes")" = 1 ] && ! grep -q ' connected [0-9]' "$nodes"; }
 
+takes_an_address() { grep -v myself "$nodes" | grep -qF " $POD_IP:"; }
+
 wanted=$(value_of appendonly)
 loads=$wanted
 if [ -s "$nodes" ] && has_left; then
@@ -136,7 +139,7 @@ if [ -s "$nodes" ]; then
 fi
 rm -f "$aof"/temp-* "$data_dir"/temp-*
 : > "$run_dir/started"
-if [ ! -s "$nodes" ]; then
+if [ ! -s "$nodes" ] || takes_an_address; then
   # Whatever redis.conf says: one that waits must not be served before the delay because there is room for it.
   printf 'repl-diskless-sync yes\nrepl-diskless-sync-delay 1000000000\nrepl-diskless-sync-max-replicas 0\n' >> "$run_dir/private.conf"
 fi

@@ -24,9 +24,10 @@ TEST(RedisClusterJson, ReadsEveryField) {
     "storage": {"size": "10Gi", "storageClassName": "fast", "retain": "Delete"},
     "resources": {"limits": {"memory": "1Gi"}},
     "placement": {"topologyKeys": ["zone"], "nodeSelector": {"a": "b"}, "tolerations": [{"key": "k"}],
-                  "priorityClassName": "high"},
+                  "priorityClassName": "high", "affinity": {"nodeAffinity": {}}},
+    "rebalance": {"mode": "Manual", "method": "Atomic", "thresholdPercent": 7}, "update": {"strategy": "Manual"},
     "podTemplate": {"metadata": {"labels": {"team": "x"}, "annotations": {"n": "y"}}},
-    "healing": {"lostShard": "AssignEmpty"}})"));
+    "healing": {"lostShard": "AssignEmpty", "takeover": "Never"}})"));
   object["status"] = {{"formedAt", "2026-11-23T06:00:00Z"}};
   const auto cluster = ParseRedisCluster(object);
   ASSERT_TRUE(cluster) << cluster.error().message;
@@ -47,7 +48,17 @@ TEST(RedisClusterJson, ReadsEveryField) {
   EXPECT_EQ(spec.placement.topology_keys, std::vector<std::string>{"zone"});
   EXPECT_EQ(spec.placement.priority_class_name, "high");
   EXPECT_EQ(spec.pod_labels.at("team"), "x");
+  EXPECT_TRUE(spec.placement.affinity.contains("nodeAffinity"));
+  EXPECT_EQ(spec.placement.node_selector.at("a"), "b");
+  EXPECT_EQ(spec.placement.tolerations.at(0).at("key"), "k");
+  EXPECT_EQ(spec.resources.at("limits").at("memory"), "1Gi");
+  EXPECT_EQ(spec.pod_annotations.at("n"), "y");
+  EXPECT_FALSE(spec.rebalance.automatic);
+  EXPECT_EQ(spec.rebalance.method, MigrationMethod::kAtomic);
+  EXPECT_EQ(spec.rebalance.threshold_percent, 7);
+  EXPECT_EQ(spec.update, UpdateStrategy::kManual);
   EXPECT_EQ(spec.lost_shard, LostShardPolicy::kAssignEmpty);
+  EXPECT_EQ(spec.takeover, TakeoverPolicy::kNever);
 }
 
 TEST(BusPort, IsTheClustersOwnAndStaysTheSameForEver) {

@@ -110,5 +110,21 @@ TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
   EXPECT_THAT(world_.Actions(), Contains(HasSubstr("let replicas copy demo-1-0")));
 }
 
+// Simulation, seed 616760: it came back with its data, at the address that a master of another shard had until it died.
+TEST(QuarantineOfANodeWithData, LastsWhileSomebodyFollowsItsAddressByMistake) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-1-0");
+  auto& node = world.Node("demo-0-1");
+  node.quarantined = true;
+  node.server.keys = 100;
+  auto& replica = world.Node("demo-1-1").server;
+  replica.master_host = node.endpoint.host;
+  replica.master_port = node.endpoint.port;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy"))));
+  replica.master_host = "10.9.9.9";
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("let replicas copy demo-0-1")))
+      << "its own replicas must not wait for whatever else is wrong";
+}
+
 }  // namespace
 }  // namespace slotwright::testing

@@ -70,6 +70,41 @@ TEST(Rebalance, WaitsForTheRollOfATargetThatCannotReadWhatItsSourceWrites) {
   EXPECT_EQ(reason("7.0.15", "8.2.3", UpdateStrategy::kRolling), "Rebalancing");
 }
 
+// As it stands in the resource.
+TEST(Rebalance, LeavesAloneWhatIsWithinTheThreshold) {
+  World world = World::Healthy(3, 1);
+  const SlotSet some({SlotRange{5200, 5460}});  // 261 of 5461: 4.8 %
+  for (auto& node : world.observation.nodes) {
+    auto& giver = world.Line(node.pod, "demo-0-0");
+    giver.slots = giver.slots - some;
+    auto& taker = world.Line(node.pod, "demo-1-0");
+    taker.slots = taker.slots | some;
+  }
+  const auto reason = [&](int threshold) {
+    auto object = ClusterObject();
+    object["spec"]["rebalance"] = {{"thresholdPercent", threshold}};
+    world.observation.cluster.spec.rebalance = ParseRedisCluster(object)->spec.rebalance;
+    return world.MakePlan().reason;
+  };
+  EXPECT_EQ(reason(5), "Healthy");
+  EXPECT_EQ(reason(4), "Rebalancing");
+}
+
+TEST(Rebalance, IsDoneByTheMethodThatTheResourceNames) {
+  World world = World::Healthy(3, 1);
+  world.MoveAllSlots("demo-2-0", "demo-1-0");
+  for (const auto& [name, method] :
+       {std::pair("Auto", MigrationMethod::kAuto), std::pair("Keys", MigrationMethod::kKeys),
+        std::pair("Atomic", MigrationMethod::kAtomic)}) {
+    auto object = ClusterObject();
+    object["spec"]["rebalance"] = {{"method", name}};
+    world.observation.cluster.spec.rebalance = ParseRedisCluster(object)->spec.rebalance;
+    const Plan plan = world.MakePlan();
+    ASSERT_FALSE(plan.actions.empty());
+    for (const auto& action : plan.actions) EXPECT_EQ(std::get<MigrateSlots>(action).method, method) << name;
+  }
+}
+
 // More would wait for each other's slices. Some that cannot be done keep nobody from a turn.
 TEST(Rebalance, IsDoneBySixteenSourcesAtATimeAndByOthersTheNextTime) {
   World world = World::Healthy(36, 0);

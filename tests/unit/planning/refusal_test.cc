@@ -50,6 +50,20 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "InvalidSpec",
                     {"spec.rebalance.method", "Keys", "cluster-databases", "use Atomic or Auto"}},
+        RefusalCase{"MaxMemoryAboveTheLimit",
+                    [](World& w) {
+                      w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Gi"}}}};
+                      w.observation.cluster.spec.config["maxmemory"] = "1GB";
+                    },
+                    "InvalidSpec",
+                    {"spec.config.maxmemory", "1GB", "spec.resources.limits.memory (1Gi)", "remove it"}},
+        RefusalCase{"NoMaxMemoryWithinALimit",
+                    [](World& w) {
+                      w.observation.cluster.spec.resources = {{"limits", {{"memory", "1Gi"}}}};
+                      w.observation.cluster.spec.config["maxmemory"] = "0";
+                    },
+                    "InvalidSpec",
+                    {"spec.config.maxmemory", "spec.resources.limits.memory (1Gi)"}},
         RefusalCase{"OwnedDirectiveInCapitals",
                     [](World& w) { w.observation.cluster.spec.config["DIR"] = "/x"; },
                     "InvalidSpec",

@@ -61,6 +61,42 @@ TEST(ClusterMetrics, OfWhatNobodyCouldBeAskedAreNotZero) {
   for (const auto& family : registry->Collect()) EXPECT_TRUE(family.metric.empty()) << family.name;
 }
 
+// Nodes that do not reach each other answer the operator as ever.
+TEST(ClusterMetrics, CountNoSlotsThatAreNotServed) {
+  const auto registry = std::make_shared<prometheus::Registry>();
+  ClusterMetrics metrics(registry);
+  World world = World::Healthy(3, 1);
+  const auto covered = [&] {
+    metrics.Observe(world.observation, Merge(world.observation), world.MakePlan(), {});
+    return ValueOf(*registry, "slotwright_cluster_slots_covered");
+  };
+  world.Node("demo-0-0").info.state_ok = false;
+  EXPECT_EQ(covered(), kSlotCount - 5461);
+  for (auto& node : world.observation.nodes) node.info.state_ok = false;
+  EXPECT_EQ(covered(), 0);
+  world.observation.cluster.formed_at = "";
+  EXPECT_TRUE(std::isnan(covered())) << "nobody is to be woken for a cluster that is being made";
+}
+
+TEST(ClusterMetrics, SayHowFullTheFullestMasterIsThatEvictsNothing) {
+  const auto registry = std::make_shared<prometheus::Registry>();
+  ClusterMetrics metrics(registry);
+  World world = World::Healthy(3, 1);
+  const auto fullness = [&] {
+    metrics.Observe(world.observation, Merge(world.observation), world.MakePlan(), {});
+    return ValueOf(*registry, "slotwright_cluster_memory_fullness");
+  };
+  EXPECT_EQ(fullness(), 0) << "without maxmemory nobody knows";
+  for (auto& node : world.observation.nodes) {
+    node.server.maxmemory = 1000;
+    node.server.maxmemory_policy = "noeviction";
+    node.server.used_memory = node.pod == "demo-1-0" ? 900 : node.pod == "demo-0-1" ? 1000 : 100;
+  }
+  EXPECT_DOUBLE_EQ(fullness(), 0.9) << "what its replica uses follows";
+  world.Node("demo-1-0").server.maxmemory_policy = "allkeys-lru";
+  EXPECT_DOUBLE_EQ(fullness(), 0.1);
+}
+
 TEST(ClusterMetrics, SayHowFarAMigrationIsAndHowFastOnceThatIsKnown) {
   const auto registry = std::make_shared<prometheus::Registry>();
   ClusterMetrics metrics(registry);

@@ -175,6 +175,18 @@ TEST(Pod, KeepsItsShardApartByEachTopologyKeyMostImportantFirst) {
   EXPECT_GT(terms[1]["weight"], terms[2]["weight"]);
 }
 
+// Which machines are good for it says nothing about which of its pods may share one.
+TEST(Pod, KeepsItsShardApartBesideAnAffinityToMachines) {
+  auto cluster = Cluster();
+  const auto affinity = [&] { return DesiredPod(cluster, 2, 1)["spec"]["affinity"]; };
+  const Json by_default = affinity()["podAntiAffinity"];
+  cluster.spec.placement.affinity = {{"nodeAffinity", {{"of", "a pool"}}}};
+  EXPECT_EQ(affinity()["podAntiAffinity"], by_default);
+  EXPECT_EQ(affinity()["nodeAffinity"]["of"], "a pool");
+  cluster.spec.placement.affinity["podAntiAffinity"] = {{"as", "the user says"}};
+  EXPECT_EQ(affinity(), cluster.spec.placement.affinity);
+}
+
 TEST(Pod, LabelsOfTheUserCannotReplaceOurs) {
   auto cluster = Cluster();
   cluster.spec.pod_labels = {{"app.kubernetes.io/instance", "evil"}, {"team", "x"}};

@@ -24,7 +24,8 @@ TEST(Status, OfAHealthyClusterNamesEveryNodeAndItsPlace) {
   EXPECT_EQ(status["readyMasters"], 3);
   EXPECT_EQ(status["replicas"], 3);
   EXPECT_EQ(status["version"], "redis 7.0.15");
-  EXPECT_EQ(status["selector"], "app.kubernetes.io/instance=demo,app.kubernetes.io/name=redis");
+  EXPECT_EQ(status["selector"], "app.kubernetes.io/instance=demo,app.kubernetes.io/name=redis,slotwright.dev/index=0")
+      << "as many pods as masters are counted, or an autoscaler multiplies";
   EXPECT_FALSE(status.contains("operation"));
   ASSERT_EQ(status["shards"].size(), 3U);
   EXPECT_EQ(status["shards"][1]["slots"], "5461-10922");
@@ -77,6 +78,23 @@ TEST(Status, OfAClusterThatLostANodeIsDegraded) {
   const Json status = StatusOf(world);
   EXPECT_EQ(ConditionIn(status, "Degraded"), "True");
   EXPECT_EQ(status["replicas"], 2);
+}
+
+// Whatever is done about it, or fails.
+TEST(Status, OfAClusterThatDoesNotServeAllSlotsIsDegraded) {
+  World world = World::Healthy();
+  world.Kill("demo-2-0");
+  Plan plan = world.MakePlan();
+  for (const char* reason : {"AwaitingReplica", "ActionFailed"}) {
+    plan.step = "takeover";
+    plan.reason = reason;
+    plan.message = "why";
+    const Json status = BuildStatus(world.observation, Merge(world.observation), plan);
+    const Json degraded = FindCondition(status["conditions"], "Degraded");
+    EXPECT_EQ(degraded["status"], "True");
+    EXPECT_EQ(degraded["reason"], reason);
+    EXPECT_EQ(degraded["message"], "5461 slots are not served; why");
+  }
 }
 
 TEST(Status, SaysHowFastAMigrationIsOnceThatIsKnown) {

@@ -131,6 +131,18 @@ TEST_F(Start, OfANewPodIsInQuarantine) {
             "--bind\n10.0.0.1\n127.0.0.1\n");
 }
 
+// Replicas of that one may follow its address still, and would copy the data of another shard.
+TEST_F(Start, WithDataAtAnAddressThatIsAnothersIsInQuarantine) {
+  HasAppendOnlyFiles();
+  for (const auto& [address, is_anothers] : {std::pair("10.0.0.3", true), std::pair("10.0.0.33", false)}) {
+    ThisIs("slave");
+    pod_ip_ = address;
+    Run();
+    EXPECT_TRUE(Has("nodes.conf"));
+    EXPECT_EQ(InQuarantine(), is_anothers) << address;
+  }
+}
+
 // Local mode: the same one for all.
 TEST_F(Start, ListensInsideOfThePodOnlyWhereItHasANetworkOfItsOwn) {
   pod_ip_ = "127.77.0.4";
