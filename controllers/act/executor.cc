@@ -89,6 +89,22 @@ void Executor::Move(const MigrateSlots& move, const RedisCluster& cluster, const
   refusals_.Note(what, outcome, std::chrono::seconds(30));
 }
 
+// Valkey 9 takes slots of its own accord that nobody has and of which it has keys as it is promoted
+// (verifyClusterConfigWithData in its cluster_legacy.c), and ADDSLOTSRANGE adds all or nothing: so what is missing is
+// known only afterwards.
+std::string Executor::TakeOver(const Takeover& takeover, const std::string& password) {
+  const NodeRef& replica = takeover.replica;
+  const auto ask = [&](std::vector<Command> commands) {
+    return commander_.Run({{replica.endpoint, password, std::move(commands), replica.id}}, kBudget)[0];
+  };
+  const auto taken = ask({{"CLUSTER", "FAILOVER", "TAKEOVER"}, {"CLUSTER", "NODES"}});
+  if (std::string error = ErrorOf(taken); !error.empty() || takeover.unknown_slots.empty()) return error;
+  const auto table = ParseClusterNodes(taken->back().text);
+  if (!table) return table.error();
+  const SlotSet missing = takeover.unknown_slots - table->myself().slots;
+  return missing.empty() ? "" : ErrorOf(ask({AddSlots(missing)}));
+}
+
 // Its master may have been replaced since the look, by another one's election, and that one has taken writes since.
 std::string Executor::WhyNotItsReplica(const NodeRef& replica, const NodeId& master, const std::string& password) {
   const auto results = commander_.Run({{replica.endpoint, password, {{"CLUSTER", "NODES"}}, replica.id}}, kBudget);
@@ -127,12 +143,10 @@ void Executor::ActAlone(const Action& action, const RedisCluster& cluster, const
     if (!outcome.error.empty()) return;
     FailOver(*failover, cluster, password, outcome, stop);
   } else if (const auto* takeover = std::get_if<Takeover>(&action)) {
-    const NodeRef& replica = takeover->replica;
     outcome.error = kubernetes_.WhyNotGone(takeover->missing_pod, cluster);
-    if (outcome.error.empty()) outcome.error = WhyNotItsReplica(replica, takeover->master, password);
+    if (outcome.error.empty()) outcome.error = WhyNotItsReplica(takeover->replica, takeover->master, password);
     if (!outcome.error.empty()) return;
-    const auto results = commander_.Run({{replica.endpoint, password, CommandsOf(*takeover), replica.id}}, kBudget);
-    outcome.error = ErrorOf(results[0]);
+    outcome.error = TakeOver(*takeover, password);
   } else if (const auto* cancel = std::get_if<EndImports>(&action)) {
     const SlotMover::EffectHook none;
     outcome.error = CancelImports(

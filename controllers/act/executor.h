@@ -45,6 +45,8 @@ class Executor {
   void Done(const std::string& action) const;
   /// Empty if the replica still follows that master.
   [[nodiscard]] std::string WhyNotItsReplica(const NodeRef& replica, const NodeId& master, const std::string& password);
+  /// What was not done; empty if all is.
+  [[nodiscard]] std::string TakeOver(const Takeover& takeover, const std::string& password);
   /// Waits for a while only, and begins no other attempt before its time.
   void FailOver(const Failover& failover, const RedisCluster& cluster, const std::string& password, Outcome& outcome,
                 const std::stop_token& stop);

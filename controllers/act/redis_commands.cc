@@ -3,8 +3,6 @@
 
 namespace slotwright {
 
-namespace {
-
 Command AddSlots(const SlotSet& slots) {
   Command add = {"CLUSTER", "ADDSLOTSRANGE"};
   for (const SlotRange range : slots.Ranges()) {
@@ -13,6 +11,8 @@ Command AddSlots(const SlotSet& slots) {
   }
   return add;
 }
+
+namespace {
 
 NodeCommands CommandsFor(const AssignSlots& action) {
   NodeCommands result{&action.node, {}, ""};
@@ -63,12 +63,6 @@ NodeCommands CommandsFor(const TakeNewEpoch& action) { return {&action.node, {{"
 NodeCommands CommandsFor(const auto&) { return {}; }
 
 }  // namespace
-
-std::vector<Command> CommandsOf(const Takeover& action) {
-  std::vector<Command> commands = {{"CLUSTER", "FAILOVER", "TAKEOVER"}};
-  if (!action.unknown_slots.empty()) commands.push_back(AddSlots(action.unknown_slots));
-  return commands;
-}
 
 NodeCommands CommandsFor(const Action& action) {
   return std::visit([](const auto& one) { return CommandsFor(one); }, action);

@@ -19,7 +19,7 @@ struct NodeCommands {
 /// `action` outlives the result.
 [[nodiscard]] NodeCommands CommandsFor(const Action& action);
 
-[[nodiscard]] std::vector<Command> CommandsOf(const Takeover& action);
+[[nodiscard]] Command AddSlots(const SlotSet& slots);
 
 /// The server has begun to since the last look. The next one sees that and waits, and what was asked is then planned
 /// anew.

@@ -4,8 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <map>
+#include <string_view>
+
+#include "controllers/topology/text.h"
 
 namespace slotwright {
 
@@ -20,7 +24,8 @@ constexpr std::chrono::milliseconds kLeastTimeout{100};
 constexpr std::chrono::milliseconds kShortest{500};
 constexpr std::chrono::milliseconds kLongest{5000};
 constexpr std::chrono::milliseconds kPatience{5000};
-constexpr std::int64_t kLarge = 16 << 20;  // a smaller key is not what took so long
+constexpr std::chrono::milliseconds kSlow{3000};  // of a target that may still be busy with a large key
+constexpr std::int64_t kLarge = 16 << 20;         // a smaller key is not what took so long
 // As many as the commander keeps open.
 constexpr size_t kMostLanes = 4;
 constexpr size_t kCommandsOfALane = 2;
@@ -57,6 +62,20 @@ std::vector<std::string> DoubtfulKeys(const std::map<Slot, std::vector<Reply>>& 
     for (const Reply& name : names) keys.push_back(name.text);
   }
   return keys;
+}
+
+// Of CLIENT LIST: "id=7 addr=10.0.0.1:4321 … cmd=restore-asking …".
+bool IsMigrate(std::string_view client, const std::string& source) {
+  constexpr auto kLastCommands = std::to_array<std::string_view>({"NULL", "auth", "select", "restore-asking"});
+  const auto value_of = [&](std::string_view name) {
+    const size_t at = client.find(name);
+    if (at == std::string_view::npos) return std::string_view();
+    const auto value = client.substr(at + name.size());
+    return value.substr(0, value.find(' '));
+  };
+  const auto address = value_of(" addr=");
+  return client.starts_with("id=") && address.substr(0, address.rfind(':')) == source &&
+         std::ranges::find(kLastCommands, value_of(" cmd=")) != kLastCommands.end();
 }
 
 // What a node did not do: it gave no answer, or an error; empty if all is fine.
@@ -219,14 +238,41 @@ void SlotMover::Adapt(std::int64_t keys, reconciler::Duration took) {
   round_keys_ = std::clamp(static_cast<std::int64_t>(wanted), std::int64_t{1}, kMostKeysOfARound);
 }
 
-// A target that was too slow may take a key after all, when nobody waits for it any more. That copy does no harm while
-// the source has the key, but clients that delete it there would find it at the target. So it is dropped, while the
-// source holds back writes: else a client might delete the key and write it anew, at the target, between our question
-// and what we do. Twice, as the target may not have come to it yet the first time.
+// A MIGRATE of which the source has despaired may be on its way still: what the network lost is sent again seconds
+// later, and would put an old value over what clients have written to the target by then. So its connections are ended
+// there, known by the source's address and by what they did last; a person's at the source are not among them.
+std::string SlotMover::EndMigrates(const MigrateSlots& move) {
+  std::vector<Reply> replies;
+  if (auto problem = Send(move.to, {{"CLIENT", "LIST", "TYPE", "normal"}}, replies, kSlow); !problem.empty())
+    return problem;
+  std::vector<Command> kills;
+  for (const auto line : text::Split(replies.front().text, '\n')) {
+    if (IsMigrate(line, move.from.endpoint.host)) {
+      kills.push_back({"CLIENT", "KILL", "ID", std::string(line.substr(3, line.find(' ') - 3))});
+    }
+  }
+  return kills.empty() ? "" : Send(move.to, std::move(kills), replies, kSlow);
+}
+
+// Slots that are open already were left so by an error, or by an operator that died: perhaps in the middle of a
+// MIGRATE.
+std::string SlotMover::EndWhatWasLeft(const MigrateSlots& move) {
+  std::vector<Reply> replies;
+  if (auto problem = Send(move.to, {{"CLUSTER", "NODES"}}, replies); !problem.empty()) return problem;
+  const auto table = ParseClusterNodes(replies.front().text);
+  if (!table) return table.error();
+  const bool goes_on = std::ranges::any_of(table->myself().open_slots,
+                                           [&](const OpenSlot& open) { return move.slots.Contains(open.slot); });
+  return goes_on ? EndMigrates(move) : "";
+}
+
+// A target that was too slow may have taken a key after all, when nobody waited for it any more. That copy does no harm
+// while the source has the key, but clients that delete it there would find it at the target. So it is dropped, while
+// the source holds back writes: else a client might delete the key and write it anew, at the target, between our
+// question and what we do. Twice, as the target may not have come to it yet the first time.
 std::optional<std::vector<std::string>> SlotMover::DropCopies(const MigrateSlots& move, std::vector<std::string> keys) {
   constexpr std::chrono::milliseconds kBetween{100};
   constexpr std::chrono::milliseconds kQuick{500};
-  constexpr std::chrono::seconds kSlow{3};  // it may still be busy with that key
   const auto resume = [&] {
     std::vector<Reply> ignored;
     (void)Send(move.from, {{"CLIENT", "UNPAUSE"}}, ignored, kQuick);
@@ -234,7 +280,7 @@ std::optional<std::vector<std::string>> SlotMover::DropCopies(const MigrateSlots
   std::vector<Reply> replies;
   for (int round = 0; round < 2 && !keys.empty(); ++round) {
     clock_.SleepFor(kBetween, {});
-    if (!Send(move.to, {{"PING"}}, replies, kSlow).empty()) return std::nullopt;
+    if (!EndMigrates(move).empty()) return std::nullopt;
     std::vector<Command> questions = {{"CLIENT", "PAUSE", "5000", "WRITE"}};  // longer than what follows
     for (const auto& key : keys) questions.push_back({"EXISTS", key});
     const auto start = clock_.Now();
@@ -242,6 +288,14 @@ std::optional<std::vector<std::string>> SlotMover::DropCopies(const MigrateSlots
     (void)Send(move.from, std::move(questions), replies, kQuick);  // of keys that it has not it says ASK
     if (replies.empty() || replies[0].IsError()) {
       resume();  // it may be late with what we asked
+      return std::nullopt;
+    }
+    // That it has not the key it says by ASK, or by 0 where the slot is open no more.
+    const bool all_known = replies.size() == keys.size() + 1 && std::ranges::none_of(replies, [](const Reply& reply) {
+                             return reply.IsError() && !reply.text.starts_with("ASK");
+                           });
+    if (!all_known) {
+      resume();
       return std::nullopt;
     }
     std::vector<std::string> left;
@@ -340,6 +394,7 @@ std::string SlotMover::MoveKeys(const MigrateSlots& move, Batch& batch, reconcil
 
 MoveProgress SlotMover::Move(const MigrateSlots& move, reconciler::MonotonicTime deadline) {
   MoveProgress progress;
+  if (progress.error = EndWhatWasLeft(move); !progress.error.empty()) return progress;
   std::vector<Slot> waiting = move.slots.Slots();
   const auto limit = deadline + (deadline - clock_.Now());
   Batch batch;

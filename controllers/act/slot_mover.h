@@ -51,6 +51,8 @@ class SlotMover {
   void Adapt(std::int64_t keys, reconciler::Duration took);
   /// How long MIGRATE may take if so many are sent at once.
   [[nodiscard]] std::chrono::milliseconds TimeoutOf(size_t migrations) const;
+  std::string EndMigrates(const MigrateSlots& move);
+  std::string EndWhatWasLeft(const MigrateSlots& move);
   /// After a MIGRATE that failed or was not answered. Of these keys, those that the source has still; nothing if one of
   /// both does not answer.
   std::optional<std::vector<std::string>> DropCopies(const MigrateSlots& move, std::vector<std::string> keys);

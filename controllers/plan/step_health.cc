@@ -77,20 +77,22 @@ std::string HowToFreeItsReplica(const ClusterView& view, const ClusterView::Abse
 }
 
 // A pod that came back without its nodes.conf, and with keys, is another node, of which nobody knows whose keys they
-// are.
+// are. Nor does anybody of a replica that was promoted before it had heard of its master's slots (as Valkey does by
+// itself).
 std::string HowToGiveItsSlotsBack(const ClusterView& view, const ClusterView::Absent& owner) {
   const SlotSet missed = owner.slots - view.covered;
   if (!owner.IsMissed(view.covered) || owner.has_live_replicas || missed.empty()) return "";
   const auto heir = std::ranges::find_if(view.answering, [&](const NodeView* node) {
-    return owner.hostname.starts_with(node->pod + ".") && node->me().flags.master && node->me().slots.empty() &&
-           node->server.keys > 0;
+    const std::string shard = node->pod.substr(0, node->pod.rfind('-') + 1);
+    return owner.hostname.starts_with(shard) && node->me().flags.master && node->server.keys > 0;
   });
   if (heir == view.answering.end()) return "";
   std::string ranges;
   for (const SlotRange range : missed.Ranges()) ranges += fmt::format(" {} {}", range.first, range.last);
   return fmt::format(
-      ". {0} is a new node with {1} keys, as if its nodes.conf had been lost: if they are these slots', run CLUSTER "
-      "FORGET {2} on all others and then CLUSTER ADDSLOTSRANGE{3} on {0}",
+      ". {0} is a master of that shard with {1} keys, as if its nodes.conf had been lost, or as one that never heard "
+      "of these slots: if the keys are theirs, run CLUSTER FORGET {2} on all others and then CLUSTER ADDSLOTSRANGE{3} "
+      "on {0}",
       (*heir)->pod, (*heir)->server.keys, owner.id.ToString(), ranges);
 }
 

@@ -101,14 +101,20 @@ bool IsFollowedByMistake(const ClusterView& view, const NodeView& node) {
   });
 }
 
-// Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has. One that came
-// back with its data, at an address that was another one's, must not be kept from its own replicas by a shard that is
-// silent for long.
+// One that came back with its data, at an address that was another one's, must not be kept from its own replicas by a
+// shard that is silent for long.
+bool MayBeFollowedByMistake(const Observation& observation, const ClusterView& view, const NodeView& node) {
+  constexpr int kPatience = 60;
+  if (IsFollowedByMistake(view, node)) return true;
+  return node.server.uptime_seconds < kPatience && !EveryPodAnswers(observation, view);
+}
+
+// Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has.
 void EndQuarantines(const Observation& observation, const ClusterView& view, std::vector<Action>& actions) {
   const bool somebody_may_err = SomebodyMayFollowTheWrongNode(observation, view);
   for (const NodeView* node : view.answering) {
     if (!node->quarantined) continue;
-    if (node->server.keys > 0 ? IsFollowedByMistake(view, *node) : somebody_may_err) continue;
+    if (node->server.keys > 0 ? MayBeFollowedByMistake(observation, view, *node) : somebody_may_err) continue;
     const bool leads = view.owned.contains(node->id()) || view.HeadOf(node->shard) == node;
     if (leads || node->InSync()) {
       actions.emplace_back(EndQuarantine{RefTo(*node), DirectivesOfQuarantine(observation.cluster)});

@@ -124,14 +124,16 @@ bool WouldTakeFromOthers(const ClusterView& view, const NodeView& replica, const
   return !(replica.table->Find(master)->slots & view.covered).empty();
 }
 
-// Who does not list a master has no vote for its replicas: it may have died before all had met it.
-size_t VotersFor(const ClusterView& view, const ClusterView::Absent& lost) {
-  return static_cast<size_t>(std::ranges::count_if(
-      lost.viewers, [&](const NodeView* viewer) { return view.owned.contains(viewer->me().id); }));
-}
-
-bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lost) {
-  return VotersFor(view, lost) > MastersOf(view) / 2;
+// Who does not list a master has no vote for its replicas: it may have died before all had met it. Nor has who knows a
+// newer epoch of it than the replica does: it had just taken that, and told the replica no more (clusterSendFailover-
+// AuthIfNeeded in Redis' cluster.c; only Valkey 9 tells the replica then).
+bool CanBeReplacedByVotes(const ClusterView& view, const ClusterView::Absent& lost, const NodeView* replica) {
+  const NodeLine* as_known = replica == nullptr ? nullptr : replica->table->Find(lost.id);
+  const auto voters = std::ranges::count_if(lost.viewers, [&](const NodeView* viewer) {
+    if (!view.owned.contains(viewer->me().id)) return false;
+    return as_known == nullptr || viewer->table->Find(lost.id)->config_epoch <= as_known->config_epoch;
+  });
+  return static_cast<size_t>(voters) > MastersOf(view) / 2;
 }
 
 std::string HowManyAreLost(const ClusterView& view, const std::vector<const ClusterView::Absent*>& lost) {
@@ -233,8 +235,8 @@ std::optional<Plan> TakeOver(const Observation& observation, const ClusterView& 
   std::ranges::stable_partition(lost, [&](const auto* master) { return MissingPod(observation, *master).empty(); });
   const std::string what = HowManyAreLost(view, lost);
   for (const auto* master : lost) {
-    const bool can_elect = CanBeReplacedByVotes(view, *master);
     const NodeView* replica = BestReplicaOf(view, master->id);
+    const bool can_elect = CanBeReplacedByVotes(view, *master, replica);
     if (replica == nullptr) {
       const NodeView* unaware = UnawareReplicaOf(observation, view, *master);
       if (unaware == nullptr || observation.cluster.spec.takeover == TakeoverPolicy::kNever) continue;
@@ -292,7 +294,7 @@ std::optional<std::string> DescribeLostMajority(const Observation& observation, 
   for (const auto* master : lost) {
     const NodeView* replica = BestReplicaOf(view, master->id);
     const std::string name = PodBehind(observation, *master);
-    if (replica == nullptr || name.empty() || CanBeReplacedByVotes(view, *master)) continue;
+    if (replica == nullptr || name.empty() || CanBeReplacedByVotes(view, *master, replica)) continue;
     if (IsFenced(observation, view, *master)) continue;
     const PodView* pod = observation.FindPod(name);
     const std::string where = pod == nullptr || pod->node.empty() ? "" : " on " + pod->node;
@@ -321,7 +323,7 @@ std::optional<std::string> DescribeUnelected(const Observation& observation, con
     const NodeView* replica = BestReplicaOf(view, master->id);
     const std::string name = PodBehind(observation, *master);
     if (replica == nullptr || name.empty() || KnowsNothing(*replica)) continue;
-    if (!CanBeReplacedByVotes(view, *master) || IsFenced(observation, view, *master)) continue;
+    if (!CanBeReplacedByVotes(view, *master, replica) || IsFenced(observation, view, *master)) continue;
     if (!replica->server.NeverHadALink() && replica->server.master_link_down_seconds < patience) continue;
     return fmt::format(
         "{0} is away, and {1}, which has a copy of what it had, is not elected: it was started anew or has been "

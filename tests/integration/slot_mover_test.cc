@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
 #include <signal.h>
 
 #include <atomic>
@@ -81,8 +82,9 @@ class SlowTarget : public ::testing::Test {
     int exchanges = 0;
     std::jthread later;
     const auto after_effect = [&] {
-      // The slots are counted, opened at the target and at the source, and the names of their keys read.
-      if (++exchanges != 4) return;
+      // It is asked what is open; the slots are counted, opened at the target and at the source, and the names of their
+      // keys read.
+      if (++exchanges != 5) return;
       target_->Signal(SIGSTOP);
       later = std::jthread([this, hangs] {
         std::this_thread::sleep_for(hangs);
@@ -133,6 +135,31 @@ TEST_F(SlowTarget, LetsNobodyWriteWhileCopiesAreCompared) {
   EXPECT_TRUE(held_back);
   EXPECT_EQ(deleted->get().integer, 1) << "it goes on once they are compared";
   EXPECT_EQ(Ask(*target_, {"EXISTS", "foo"}, true).integer, 0);
+}
+
+// As one that the network has lost and sends again when nobody waits for it: it would put an old value over a newer
+// one.
+TEST_F(SlowTarget, IsRidOfMigratesThatAnEarlierSliceLeft) {
+  using Connection = std::unique_ptr<redisContext, decltype(&redisFree)>;
+  const auto connect = [&](const char* last_command) {
+    const Endpoint& to = target_->endpoint();
+    redisOptions options{};
+    REDIS_OPTIONS_SET_TCP(&options, to.host.c_str(), to.port);
+    options.endpoint.tcp.source_addr = source_->endpoint().host.c_str();
+    Connection connection(redisConnectWithOptions(&options), redisFree);
+    freeReplyObject(redisCommand(connection.get(), last_command));
+    return connection;
+  };
+  const Connection late = connect("SELECT 0");
+  const Connection a_person = connect("PING");
+  const NodeRef from = Ref("a", *source_);
+  ASSERT_TRUE(Ask(*target_, {"CLUSTER", "SETSLOT", std::to_string(kSlot), "IMPORTING", from.id.ToString()}).IsOk());
+  SlotMover mover(*commander_, clock_, "", nullptr, 5s);
+  EXPECT_EQ(mover.Move({from, Ref("b", *target_), SlotSet({SlotRange{kSlot, kSlot}})}, clock_.Now() + 1s).error, "");
+  EXPECT_EQ(redisCommand(late.get(), "PING"), nullptr);
+  auto* answer = redisCommand(a_person.get(), "PING");
+  EXPECT_NE(answer, nullptr);
+  freeReplyObject(answer);
 }
 
 // MIGRATEs that are read already wait one after the other: in the end others would take the source for dead.

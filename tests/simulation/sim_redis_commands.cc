@@ -49,6 +49,7 @@ Reply Node::Answer(const Command& command, bool asking) {
   if (name == "CONFIG") return Config(command);
   if (name == "COMMAND") return CommandInfo(command);
   if (name == "MIGRATE") return Migrate(command);
+  if (name == "CLIENT" && command.at(1) == "LIST") return Text("");  // no MIGRATE is ever on its way here
   if (name == "GET" || name == "APPEND") return OnKey(command, asking);
   return Error("ERR unknown command '" + name + "'");
 }
@@ -402,8 +403,9 @@ std::string Node::NodesText() const {
 std::string Node::InfoText() const {
   const char* version =
       bus_.valkey ? "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2" : "redis_version:7.0.15";
-  std::string text = fmt::format("# Server\r\n{}\r\nrun_id:{}\r\n# Replication\r\nrole:{}\r\n", version, run_id_,
-                                 loading || Me().master ? "master" : "slave");
+  const auto up = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - booted_);
+  std::string text = fmt::format("# Server\r\n{}\r\nrun_id:{}\r\nuptime_in_seconds:{}\r\n# Replication\r\nrole:{}\r\n",
+                                 version, run_id_, up.count(), loading || Me().master ? "master" : "slave");
   if (loading) text += "loading:1\r\n";
   if (!loading && !Me().master) {
     const auto down = std::chrono::duration_cast<std::chrono::seconds>(bus_.simulator.Now() - link_lost_);

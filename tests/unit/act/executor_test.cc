@@ -29,6 +29,10 @@ class SourceOfALargeKey final : public EachByItself {
     if (command[0] == "MIGRATE") return {.type = Reply::Type::kError, .text = "IOERR error or timeout reading"};
     if (command[0] == "MEMORY") return {.type = Reply::Type::kInteger, .integer = 500 << 20};
     const std::string second = command.size() > 1 ? command[1] : "";
+    if (second == "NODES") {
+      return {.type = Reply::Type::kString,
+              .text = std::string(40, 'b') + " 10.0.0.2:6379@16379 myself,master - 0 0 1 connected\n"};
+    }
     if (second == "COUNTKEYSINSLOT" || command[0] == "EXISTS") return {.type = Reply::Type::kInteger, .integer = 1};
     if (second == "GETKEYSINSLOT") return {.type = Reply::Type::kArray, .elements = {key}};
     if (command[0] == "FUNCTION") return {.type = Reply::Type::kArray};
@@ -105,7 +109,7 @@ TEST(CarryTest, TellsRedisBeforeItWaitsForTheApiServer) {
   plan.actions = {CreatePod{.name = "demo-1-0", .pod = {{"metadata", {{"name", "demo-1-0"}}}}},
                   Takeover{.replica = replica, .master = kDeadMaster, .unknown_slots = {}}};
   (void)Executor(client, redis, clock, {.parallel_requests = 1}).Carry(plan, {}, "");
-  EXPECT_THAT(redis.asked, ::testing::ElementsAre("NODES", "FAILOVER", "POST"));
+  EXPECT_THAT(redis.asked, ::testing::ElementsAre("NODES", "FAILOVER", "NODES", "POST"));
 }
 
 }  // namespace

@@ -330,12 +330,12 @@ INSTANTIATE_TEST_SUITE_P(
         Choice{"AutoByRedis", kRedis, kRedis, MigrationMethod::kAuto, "CLUSTER MIGRATION STATUS ALL", ""},
         Choice{"AtomicByRedis", kRedis, kRedis, MigrationMethod::kAtomic, "CLUSTER MIGRATION STATUS ALL", ""},
         Choice{"AutoByValkey", kValkey, kValkey, MigrationMethod::kAuto, "CLUSTER GETSLOTMIGRATIONS", "unknown"},
-        Choice{"AutoWithAnOldSource", kOld, kRedis, MigrationMethod::kAuto, "CLUSTER COUNTKEYSINSLOT", ""},
-        Choice{"AutoWithAnOldTarget", kRedis, kOld, MigrationMethod::kAuto, "CLUSTER COUNTKEYSINSLOT", ""},
-        Choice{"AutoBetweenTheTwo", kRedis, kValkey, MigrationMethod::kAuto, "CLUSTER COUNTKEYSINSLOT", ""},
+        Choice{"AutoWithAnOldSource", kOld, kRedis, MigrationMethod::kAuto, "CLUSTER NODES", ""},
+        Choice{"AutoWithAnOldTarget", kRedis, kOld, MigrationMethod::kAuto, "CLUSTER NODES", ""},
+        Choice{"AutoBetweenTheTwo", kRedis, kValkey, MigrationMethod::kAuto, "CLUSTER NODES", ""},
         Choice{"AtomicWithAnOldSource", kOld, kRedis, MigrationMethod::kAtomic, "", kNotBoth},
         Choice{"AtomicWithAnOldTarget", kValkey, kOld, MigrationMethod::kAtomic, "", kNotBoth},
-        Choice{"KeysThoughBothCould", kRedis, kRedis, MigrationMethod::kKeys, "CLUSTER COUNTKEYSINSLOT", ""}),
+        Choice{"KeysThoughBothCould", kRedis, kRedis, MigrationMethod::kKeys, "CLUSTER NODES", ""}),
     [](const auto& param_info) { return param_info.param.name; });
 
 // The model, but for a source of Valkey whose jobs have ended as said, the newest first.

@@ -41,6 +41,38 @@ TEST(TakeoverTest, IsNotForcedOnAReplicaThatFollowsAnotherMasterByNow) {
   }
 }
 
+// Valkey 9 takes what it has keys of as it is promoted, and refuses to be given a range in which it owns one slot.
+TEST(TakeoverTest, AddsOnlyThoseUnknownSlotsThatItDidNotTakeByItself) {
+  class Promoted final : public Commander {
+   public:
+    std::vector<NodeResult> Run(const std::vector<NodeRequest>& requests, std::chrono::milliseconds) override {
+      std::vector<Reply> replies;
+      for (const auto& command : requests.at(0).commands) {
+        promoted_ = promoted_ || command[1] == "FAILOVER";
+        if (command[1] == "ADDSLOTSRANGE") added = command;
+        const std::string table = fmt::format(
+            "{:040} 10.0.0.1:6379@16379 myself,{} 0 0 1 connected{}\n{} 10.0.0.2:6379@16379 {} 0 0 1 connected\n", 7,
+            promoted_ ? "master -" : "slave " + kDeadMaster.ToString(), promoted_ ? " 3 7-8" : "",
+            kDeadMaster.ToString(), "master -");
+        replies.push_back({.type = Reply::Type::kString, .text = command[1] == "NODES" ? table : "OK"});
+      }
+      return {std::move(replies)};
+    }
+    Command added;
+
+   private:
+    bool promoted_ = false;
+  };
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  reconciler::FakeClock clock;
+  const reconciler::Client client(api, {}, clock);
+  Promoted redis;
+  Plan plan;
+  plan.actions = {Takeover{{.pod = "demo-0-1", .id = {}, .endpoint = {}}, kDeadMaster, SlotSet({SlotRange{0, 9}}), ""}};
+  EXPECT_EQ(Executor(client, redis, clock, {}).Carry(plan, {}, "").at(0).error, "");
+  EXPECT_EQ(redis.added, (Command{"CLUSTER", "ADDSLOTSRANGE", "0", "2", "4", "6", "9", "9"}));
+}
+
 // No cache shows a pod without our labels, and it may run and serve.
 TEST(TakeoverTest, OfAMasterWhosePodSeemsToBeMissingAsksTheApiServerFirst) {
   const auto carry = [](const HttpResponse& pod) {

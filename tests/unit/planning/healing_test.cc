@@ -414,8 +414,8 @@ TEST(Healing, SaysWhatToDoWithAMasterThatHasKeysAndNoSlots) {
   owner.JoinAgain("demo-0-0");
   owner.Node("demo-0-0").server.keys = 7;
   owner.Node("demo-0-0").quarantined = false;
-  EXPECT_THAT(owner.MakePlan().message,
-              AllOf(HasSubstr("demo-0-0 is a new node with 7 keys"), HasSubstr("CLUSTER ADDSLOTSRANGE 0 5460 on")));
+  EXPECT_THAT(owner.MakePlan().message, AllOf(HasSubstr("demo-0-0 is a master of that shard with 7 keys"),
+                                              HasSubstr("CLUSTER ADDSLOTSRANGE 0 5460 on")));
 }
 
 }  // namespace

@@ -151,5 +151,20 @@ TEST(MajorityLost, IsTakenOverFromMastersThatAreOneTooManyAndLeftNothing) {
   EXPECT_THAT(world.Actions(), ElementsAre(HasSubstr("take over from the lost master")));
 }
 
+// It had just taken a new epoch (its claims met another one's) and its replica missed that: every other master denies
+// it the vote, for ever, also when it is told to by force.
+TEST(MajorityLost, IsThatOfAReplicaToWhichTheOthersDenyTheirVotes) {
+  World world = World::Healthy(3, 1);
+  world.Reincarnate("demo-0-0");
+  world.JoinAgain("demo-0-0");
+  const auto actions_with = [&](std::uint64_t others) {
+    for (const char* master : {"demo-1-0", "demo-2-0"}) world.Line(master, "demo-0-0").config_epoch = others;
+    return world.Actions();
+  };
+  const std::uint64_t known = world.Line("demo-0-1", "demo-0-0").config_epoch;
+  EXPECT_THAT(actions_with(known), Contains(AllOf(HasSubstr("demo-0-1"), HasSubstr("from its dead master"))));
+  EXPECT_THAT(actions_with(known + 1), Contains(AllOf(HasSubstr("demo-0-1"), HasSubstr("without votes"))));
+}
+
 }  // namespace
 }  // namespace slotwright::testing
