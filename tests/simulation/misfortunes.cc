@@ -76,6 +76,7 @@ void World::Outage(Duration duration) {
   if (effects.trace) effects.trace("the API server is away");
   life_->api->outage = true;
   simulator.After(duration, [this, life = lives_] {
+    outage_ended_ = simulator.Now();
     if (life_ != nullptr && lives_ == life) life_->api->outage = false;
   });
 }

@@ -152,11 +152,34 @@ void World::InspectCommand(const Node& node, const Command& command, const SlotS
       node.KeyCount() > 0) {
     Violated("1: " + what + " would drop keys of a master");
   }
+  if (command[0] == "CLUSTER" && command[1] == "ADDSLOTSRANGE") InspectNewSlots(node, command);
   // Its master may have been reset a moment before, with slots that all had gone to others.
   const auto is_not_served = [&](const auto& slot) { return !slot.second.empty() && !covered.Contains(slot.first); };
   if (command[0] == "CLUSTER" && command[1] == "RESET" && !node.me().master && !node.link_up() &&
       std::ranges::any_of(node.disk().data, is_not_served)) {
     Violated("1: " + what + ", which has no master that lives");
+  }
+}
+
+// Promise 10: what acknowledged writes were in is not served again, empty, without a person's leave.
+void World::InspectNewSlots(const Node& node, const Command& command) {
+  const auto object = server_.Stored(kRedisClusters, kCluster);
+  const bool was_ready = object && object->contains(Json::json_pointer("/status/readyAt"));
+  if (!was_ready || was_ever_to_serve_empty_ || node.KeyCount() > 0) return;
+  SlotSet slots;
+  for (size_t i = 2; i + 1 < command.size(); i += 2) {
+    slots.Add(SlotRange{static_cast<Slot>(std::stoi(command[i])), static_cast<Slot>(std::stoi(command[i + 1]))});
+  }
+  for (const auto& [key, written] : written_) {
+    if (written.acknowledged.empty() || !slots.Contains(KeySlot(key))) continue;
+    return Violated(fmt::format("10: slots {} are served again, empty, by {}", slots.ToString(), node.hostname()));
+  }
+}
+
+// A paused cluster is observed and reported on, and nothing else.
+void World::InspectRest(int effects_before) {
+  for (const auto& effect : std::span(effects.log()).subspan(static_cast<size_t>(effects_before))) {
+    if (!effect.ends_with("/status")) Violated("a paused cluster is touched: " + effect);
   }
 }
 

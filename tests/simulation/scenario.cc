@@ -64,6 +64,7 @@ class Story {
       if (Chance(0, calmness) == 0) Misfortune();
       if (Chance(0, 19) == 0) MakeAnew();
     }
+    if (problem_.empty() && Chance(0, 14) == 0) return Delete();  // whatever it is about
     // The last valid specification that the operator has seen may be one with a value that servers refuse, or one that
     // does not say yet that a lost shard is to be served empty.
     if (refused_ == Refused::kSpecification && !early && !tried_ && !world_.may_have_lost_a_shard()) {
@@ -119,6 +120,7 @@ class Story {
       case 7:
         paused_ = true;
         world_.Pause(true);
+        if (Chance(0, 1) == 0) world_.Run(seconds(Chance(10, 30)));
         break;
       case 8:
         world_.Apply({{"rebalance", {{"mode", Chance(0, 2) == 0 ? "Manual" : "Automatic"}}}});
@@ -170,7 +172,7 @@ class Story {
 
   void Delete() {
     world_.DeleteCluster();
-    world_.Run(seconds(30));
+    world_.Run(seconds(60));
     const auto left = world_.LeftOvers(retain_);
     if (!left.empty()) problem_ = left[0] + " is left of a deleted cluster";
     if (!world_.StaysSilent(seconds(10))) problem_ = "not silent after the deletion";

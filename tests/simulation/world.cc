@@ -62,6 +62,8 @@ void World::Apply(const Json& spec) {
 
 std::string World::TryApply(const Json& spec) {
   if (effects.trace) effects.trace("the user applies " + spec.dump());
+  const Json::json_pointer lost_shard("/healing/lostShard");
+  was_ever_to_serve_empty_ = was_ever_to_serve_empty_ || spec.value(lost_shard, "") == "AssignEmpty";
   const auto problem_of = [](const auto& result) { return result ? "" : result.error().message; };
   if (server_.Stored(kRedisClusters, kCluster)) {
     return problem_of(user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge, {{"spec", spec}}));
@@ -76,9 +78,16 @@ std::string World::TryApply(const Json& spec) {
 
 void World::Pause(bool paused) {
   if (effects.trace) effects.trace(paused ? "the user pauses it" : "the user lets it go on");
+  paused_at_ = paused ? std::optional(simulator.Now()) : std::nullopt;
   const Json annotations = {{annotations::kPaused, paused ? Json("true") : Json()}};
   (void)user_->Patch(kRedisClusters, kCluster, reconciler::PatchType::kMerge,
                      {{"metadata", {{"annotations", annotations}}}});
+}
+
+bool World::IsPausedForLong() const {
+  constexpr std::chrono::seconds kLong{10};  // a slice, with all that it may have to wait for
+  if (!paused_at_ || life_ == nullptr || life_->api->outage) return false;
+  return simulator.Now() - std::max(*paused_at_, outage_ended_) > kLong + lag_high_;
 }
 
 namespace {
@@ -99,6 +108,7 @@ void World::DeleteCluster() {
   Misfortune("the user deletes the cluster");
   StopClients();
   is_deleted_ = true;
+  paused_at_.reset();
   std::vector<std::pair<std::string, ObjectKey>> owned;
   for (const auto& type : TypesOfACluster()) {
     const auto page = user_->ListAll(type, {.ns = kCluster.ns});
@@ -248,6 +258,8 @@ void World::Step(MonotonicTime end) {
     simulator.RunUntil(std::min({end, due, simulator.Now() + milliseconds(10)}));
     return;
   }
+  const int effects_before = effects.count();
+  const bool is_at_rest = IsPausedForLong();
   try {
     const auto outcome = life_->controller.Reconcile(*key, {});
     if (!outcome) {
@@ -261,6 +273,7 @@ void World::Step(MonotonicTime end) {
     life_.reset();
     restart_at_ = simulator.Now() + simulator.RandomMs(10, 2000);
   }
+  if (is_at_rest) InspectRest(effects_before);
 }
 
 void World::Run(Duration duration) {

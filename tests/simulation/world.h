@@ -40,6 +40,8 @@ class World {
   /// The same; what the API server says against it, or "".
   [[nodiscard]] std::string TryApply(const reconciler::Json& spec);
   void Pause(bool paused);
+  /// For longer than whatever had begun before goes on.
+  [[nodiscard]] bool IsPausedForLong() const;
   /// As redis-cli --cluster reshard does it, from one master to another; the last slot may stay open.
   void MoveSlotsByHand(int count, bool leaves_one_open);
   /// If the operator leaves something to a person: who does what its message says, a takeover or, of a shard that
@@ -226,6 +228,8 @@ class World {
   void InspectStoredReady();
   void InspectCommands(const Node& node, std::span<const Command> commands, const std::function<void()>& carry_out);
   void InspectCommand(const Node& node, const Command& command, const SlotSet& covered);
+  void InspectNewSlots(const Node& node, const Command& command);
+  void InspectRest(int effects_before);
   void Violated(const std::string& what);
   [[nodiscard]] bool IsOurs(const Node& node) const;
   [[nodiscard]] std::vector<Node*> Ours() const;
@@ -274,6 +278,9 @@ class World {
   bool operator_acts_ = false;  // in this very moment
   bool clients_run_ = false;
   std::map<std::string, Written> written_;
+  std::optional<MonotonicTime> paused_at_;
+  MonotonicTime outage_ended_;
+  bool was_ever_to_serve_empty_ = false;  // what is lost
   std::map<NodeId, MonotonicTime> died_;
   std::set<Slot> inherited_open_;  // by who was elected while its master gave them away
   std::vector<std::string> violations_;

@@ -199,6 +199,15 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   if (const Node* before = bus_.ById(winner.me().master_id); before != nullptr) {
     for (const auto& [slot, to] : before->disk().migrating) inherited_open_.insert(slot);
   }
+  // What its master gave away the moment before, to one that is cut off too: the winner takes that back, and who
+  // succeeds the other one has the keys and was not told.
+  const auto& table = winner.disk().table;
+  if (const auto master = table.find(winner.me().master_id); master != table.end()) {
+    for (const Node* other : Ours()) {
+      if (other->id() == master->first || !other->me().master) continue;
+      for (const Slot slot : (master->second.slots & other->me().slots).Slots()) inherited_open_.insert(slot);
+    }
+  }
   const Node* before = bus_.ById(winner.me().master_id);
   if (before != nullptr && !by_themselves && !before->hung && !before->disk().migrating.empty()) {
     const auto its = processes_.find(before->pod());
