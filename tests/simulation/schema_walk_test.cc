@@ -48,6 +48,7 @@ struct Leaf {
   std::vector<Json> good;     ///< Other values that must work.
   std::vector<Bad> bad = {};  ///< What cannot work.
   bool removable = true;
+  bool is_fixed = false;  ///< Once the cluster is formed; what is bad can be put right before.
 };
 
 const std::vector<Leaf>& Leaves() {
@@ -69,12 +70,8 @@ const std::vector<Leaf>& Leaves() {
         {{{"io-threads", "2"}, {"maxmemory-policy", "allkeys-lru"}, {"databases", kRefusedValue}},
          "CrashLoopBackOff",
          true}}},
-      // Another password is refused, so these are bad ones.
-      {"/auth/secretName",
-       {},
-       {{"none", "spec.auth.secretName"}, {"short", "at least 16"}, {"other", "password"}},
-       false},
-      {"/auth/key", {}, {{"none", "spec.auth.key"}}, false},
+      {"/auth/secretName", {}, {{"none", "spec.auth.secretName"}, {"short", "at least 16"}}, false, true},
+      {"/auth/key", {}, {{"none", "spec.auth.key"}}, false, true},
       {"/storage/size", {"2Gi"}, {{"0", "spec.storage.size"}, {"512Mi", "do not shrink"}}, false},
       {"/storage/storageClassName", {}, {{"slow", "cannot be changed"}}, false},
       {"/storage/retain", {"Retain"}},
@@ -157,12 +154,15 @@ class SchemaWalk : public ::testing::TestWithParam<Leaf> {
  protected:
   void SetUp() override { reconciler::ConfigureLog(reconciler::LogLevel::kError, reconciler::LogFormat::kText); }
 
-  static std::unique_ptr<World> Made(const Json& spec) {
+  static std::unique_ptr<World> BeingMade(const Json& spec) {
     auto world = std::make_unique<World>(7);
     world->PutSecret("mine", "secret", "a password of mine");
-    world->PutSecret("other", "secret", "another password");
     world->PutSecret("short", "secret", "short");
     world->Apply(spec);
+    return world;
+  }
+  static std::unique_ptr<World> Made(const Json& spec) {
+    auto world = BeingMade(spec);
     (void)Settles(*world);
     return world;
   }
@@ -212,7 +212,24 @@ TEST_P(SchemaWalk, AChangedClusterEndsAsOneThatWasMadeSo) {
   }
 }
 
+TEST_P(SchemaWalk, ABadValueOfWhatIsFixedIsRefusedAndCanBePutRightBefore) {
+  if (!GetParam().is_fixed) return;
+  const auto made = Made(kFull);
+  for (const auto& [value, said, by_a_pod] : GetParam().bad) {
+    SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
+    const Json spec = With(GetParam().path, value);
+    EXPECT_THAT(made->TryApply(Difference(GetParam().path, kFull, spec)), HasSubstr("spec.auth cannot be changed"));
+    const auto world = BeingMade(spec);
+    world->Run(seconds(30));
+    EXPECT_THAT(world->ReadyMessage(), HasSubstr(said));
+    world->Apply(Difference(GetParam().path, spec, kFull));
+    Settles(*world);
+    ExpectSame(*world, *made);
+  }
+}
+
 TEST_P(SchemaWalk, ABadValueIsSaidHarmsNothingAndCanBePutRight) {
+  if (GetParam().is_fixed) return;
   for (const auto& [value, said, by_a_pod] : GetParam().bad) {
     SCOPED_TRACE("spec" + GetParam().path + " = " + value.dump());
     const auto world = Made(kFull);
@@ -248,6 +265,20 @@ TEST_P(SchemaWalk, WhatTheSchemaForbidsIsRefusedByItsName) {
   if (schema.contains("maxLength")) forbidden.emplace_back(std::string(schema["maxLength"].get<size_t>() + 1, 'x'));
   if (schema.contains("maxItems")) {
     forbidden.emplace_back(std::vector<std::string>(schema["maxItems"].get<size_t>() + 1, "x"));
+  }
+  if (schema.contains("pattern")) forbidden.emplace_back("two\nlines");
+  if (schema.contains("maxProperties")) {
+    Json too_many = Json::object();
+    for (size_t i = 0; i <= schema["maxProperties"].get<size_t>(); ++i) too_many["k" + std::to_string(i)] = "1";
+    forbidden.push_back(std::move(too_many));
+  }
+  if (schema.contains("additionalProperties")) {
+    const Json& of_values = schema["additionalProperties"];
+    if (of_values.contains("pattern")) forbidden.push_back({{"k", "two\nlines"}});
+    if (of_values.contains("maxLength")) {
+      forbidden.push_back({{"k", std::string(of_values["maxLength"].get<size_t>() + 1, 'x')}});
+    }
+    forbidden.push_back({{"k", Json::array({1})}});
   }
   const std::string type = schema.value("type", "");
   forbidden.push_back(type == "array" ? Json("text") : Json::array({1}));
