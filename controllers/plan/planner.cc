@@ -181,6 +181,11 @@ Plan GoOn(const Observation& observation, const ClusterView& view, Plan refused)
     return refused;
   }
   Plan plan = Act(*kept, Merge(*kept));
+  // Claims may have grown by a newer one that was not written down before it was followed by this one.
+  if (plan.step == "storage") {
+    plan.settled = true;
+    plan.refusal.reset();
+  }
   if (!plan.settled) refused.message += fmt::format("; meanwhile {}: {}", plan.reason, plan.message);
   if (!plan.settled && !plan.refusal) refused.meanwhile = {plan.reason, plan.message};
   refused.until_it_stands = plan.until_it_stands;

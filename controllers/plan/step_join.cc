@@ -37,11 +37,6 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
   return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
-// New masters all start with epoch 0: they would settle that among themselves, with old masters drawn in.
-bool NeedsEpoch(const ClusterView& view, const NodeView& node) {
-  return TakesEpoch(node) && view.HeadOf(node.shard) == &node;
-}
-
 void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
   std::uint64_t epoch = view.HighestEpoch();
   std::vector<const NodeView*> nodes = view.answering;
@@ -52,7 +47,10 @@ void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
       if (peer != from && NeedsIntroduction(*from, *peer)) meet.peers.push_back({peer->endpoint, peer->me().bus_port});
     }
     if (meet.peers.empty()) continue;
-    if (NeedsEpoch(view, *from)) meet.epoch = ++epoch;
+    // New nodes all start as masters with epoch 0, replicas to be as well: they would settle that among themselves,
+    // with old masters drawn in. One that takes a new epoch after it gave slots away gets them back by the word of
+    // anybody who was away meanwhile, and who has them loses what was written (simulation, seed 661618).
+    if (TakesEpoch(*from)) meet.epoch = ++epoch;
     actions.emplace_back(std::move(meet));
   }
 }

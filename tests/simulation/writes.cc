@@ -72,11 +72,12 @@ void World::Write() {
   simulator.After(simulator.RandomMs(5, 40), [this] { Write(); });
 }
 
-// It serves that slot still, and does not know that another was elected.
+// It serves that slot still, and does not know that another was elected, who may be down by now and come back.
 bool World::IsSucceeded(const Node& node, Slot slot) const {
   if (!node.me().slots.Contains(slot)) return false;
-  return std::ranges::any_of(Ours(), [&](const Node* other) {
-    return other->me().slots.Contains(slot) && other->me().epoch > node.me().epoch;
+  return std::ranges::any_of(Copies([](const std::string&) { return true; }), [&](const Disk* disk) {
+    const Peer& other = disk->table.at(disk->id);
+    return other.master && other.slots.Contains(slot) && other.epoch > node.me().epoch;
   });
 }
 

@@ -40,18 +40,21 @@ World WithNewcomers() {
   return world;
 }
 
-TEST(Epochs, OfNewMastersAreTheirOwnFromTheStart) {
+// Replicas to be as well: until they are that, they are masters, and those with the same epoch take new ones.
+TEST(Epochs, OfNewNodesAreTheirOwnFromTheStart) {
   World world = WithNewcomers();
-  EXPECT_THAT(EpochsGiven(world), ElementsAre(Pair("demo-2-0", 3), Pair("demo-3-0", 4)));
+  EXPECT_THAT(EpochsGiven(world),
+              ElementsAre(Pair("demo-2-0", 3), Pair("demo-2-1", 4), Pair("demo-3-0", 5), Pair("demo-3-1", 6)));
   world.Node("demo-1-1").info.current_epoch = 8;  // it has voted
-  EXPECT_THAT(EpochsGiven(world), ElementsAre(Pair("demo-2-0", 9), Pair("demo-3-0", 10)));
+  EXPECT_THAT(EpochsGiven(world),
+              ElementsAre(Pair("demo-2-0", 9), Pair("demo-2-1", 10), Pair("demo-3-0", 11), Pair("demo-3-1", 12)));
 }
 
 // CLUSTER SET-CONFIG-EPOCH is refused by who has an epoch or knows somebody.
 TEST(Epochs, AreGivenOnce) {
   World world = WithNewcomers();
-  world.Line("demo-2-0", "demo-2-0").config_epoch = 3;
-  world.Node("demo-3-0").info.known_nodes = 2;
+  for (const char* pod : {"demo-2-0", "demo-2-1"}) world.Line(pod, pod).config_epoch = 3;
+  for (const char* pod : {"demo-3-0", "demo-3-1"}) world.Node(pod).info.known_nodes = 2;
   EXPECT_THAT(EpochsGiven(world), IsEmpty());
   EXPECT_THAT(world.Actions(), Contains(HasSubstr("introduce demo-2-0")));
 }

@@ -220,5 +220,24 @@ TEST(FullDisk, IsWhereASaveFailedThatIsAskedFor) {
   EXPECT_FALSE(RefusesWrites(cluster, node));
 }
 
+// Simulation, seed 660063: they had grown, that was not written down yet, and the next edit was refused.
+TEST(Storage, OfClaimsThatAreLargerThanTheLastValidSpecificationSaysIsFine) {
+  World world = WithStorage();
+  auto object = ClusterObject(3, 0);
+  object["spec"]["storage"] = {{"size", "10Gi"}, {"storageClassName", "fast"}};
+  world.observation.cluster.spec = ParseRedisCluster(object)->spec;
+  world.observation.cluster.spec_json = object["spec"];
+  world.TakeObjectsAsDesired();
+  world.TakePodsAsDesired();
+  auto& claim = world.observation.objects.at({"PersistentVolumeClaim", "data-demo-1-0"});
+  Json grown = *claim;
+  grown["spec"]["resources"]["requests"]["storage"] = "30Gi";
+  claim = std::make_shared<const Json>(grown);
+  EXPECT_EQ(world.MakePlan().reason, "StorageCannotShrink");
+  world.observation.cluster.spec.config["port"] = "1";
+  EXPECT_EQ(world.MakePlan().reason, "InvalidSpec");
+  EXPECT_THAT(world.MakePlan().message, Not(HasSubstr("meanwhile")));
+}
+
 }  // namespace
 }  // namespace slotwright::testing
