@@ -196,7 +196,12 @@ std::vector<Outcome> Executor::Carry(const Plan& plan, const RedisCluster& clust
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t k = next++; k < alone.size(); k = next++) {
-      ActAlone(plan.actions[alone[k]], cluster, password, outcomes[alone[k]], stop);
+      Outcome& outcome = outcomes[alone[k]];
+      try {
+        ActAlone(plan.actions[alone[k]], cluster, password, outcome, stop);
+      } catch (const std::exception& e) {  // in a helper it would end the operator, for every other cluster as well
+        outcome.error = fmt::format("internal error: {}", e.what());
+      }
     }
   };
   std::vector<std::jthread> helpers;

@@ -112,5 +112,24 @@ TEST(CarryTest, TellsRedisBeforeItWaitsForTheApiServer) {
   EXPECT_THAT(redis.asked, ::testing::ElementsAre("NODES", "FAILOVER", "NODES", "POST"));
 }
 
+// In a thread of its own nobody would catch it, and all other clusters would be without an operator.
+TEST(CarryTest, TakesAnExceptionForAFailureOfItsAction) {
+  const auto api = std::make_shared<reconciler::FakeTransport>();
+  api->on_send = [](const HttpRequest&, std::stop_token) { return HttpResponse{.status = 201, .body = "{}"}; };
+  reconciler::FakeClock clock;
+  const reconciler::Client client(api, {}, clock);
+  OneAnswer redis("");
+  Executor::Options options;
+  options.after_effect = [](const std::string&) { throw std::runtime_error("what nobody thought of"); };
+  Plan plan;
+  for (const char* name : {"demo-0-0", "demo-0-1", "demo-1-0"}) {
+    plan.actions.emplace_back(
+        CreatePod{.name = name, .pod = {{"metadata", {{"name", name}, {"namespace", "default"}}}}});
+  }
+  for (const auto& outcome : Executor(client, redis, clock, options).Carry(plan, {}, "")) {
+    EXPECT_EQ(outcome.error, "internal error: what nobody thought of");
+  }
+}
+
 }  // namespace
 }  // namespace slotwright
