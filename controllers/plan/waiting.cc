@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "controllers/api/conditions.h"
+
 namespace slotwright {
 
 using std::chrono::milliseconds;
@@ -43,7 +45,7 @@ bool HasLasted(const Observation& observation, const std::string& reason, millis
 
 bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
   return HasLasted(observation, waiting.reason, time) &&
-         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
+         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == MessageForStatus(waiting.message);
 }
 
 std::optional<Plan> WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,

@@ -123,7 +123,8 @@ bool MayHaveOpenSlots(const Observation& observation, const ClusterView& view) {
 
 void AddOperation(const Observation& observation, const ClusterView& view, const Plan& plan, Json& status) {
   if (plan.settled || (plan.refusal && !plan.meanwhile) || observation.cluster.paused) return;
-  const auto [step, reason] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
+  const auto [step, message] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
+  const std::string reason = MessageForStatus(message);
   const Json before = observation.cluster.status.value("operation", Json::object());
   const std::string type = OperationType(observation, plan, before);
   const std::string now = reconciler::FormatTime(observation.now);

@@ -37,6 +37,13 @@ TEST(ReadReplies, OfANodeThatIsBusyWithAScriptAreNoAnswerAndSayWhatItSays) {
   EXPECT_EQ(node.error, busy.text);
 }
 
+TEST(ReadReplies, OfANodeThatRefusesAreFitForALine) {
+  const Reply refusal = {.type = Reply::Type::kError, .text = "ERR \x1b[2J\nlevel=error" + std::string(1000, 'x')};
+  NodeView node;
+  ReadReplies({refusal}, "host", node);
+  EXPECT_EQ(node.error, "ERR ?[2J?level=error" + std::string(140, 'x') + "...");
+}
+
 TEST(ReadReplies, OfANodeThatHasLoadedAreAnAnswer) {
   NodeView node;
   ReadReplies(Replies("0"), "host", node);
