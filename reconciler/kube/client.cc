@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace reconciler {
@@ -10,6 +11,8 @@ namespace reconciler {
 namespace {
 
 constexpr const char* kJsonType = "application/json";
+// Whoever is overloaded and says "in 0 seconds" is not to be asked as fast as we can.
+constexpr Duration kLeastPause = std::chrono::milliseconds(100);
 
 const char* ContentTypeOf(PatchType type) {
   switch (type) {
@@ -156,8 +159,9 @@ Result<HttpResponse> Client::Send(HttpRequest request, const Manner& manner) con
     if (response->status < 300) return response;
     Error error = ErrorFrom(response->status, response->body, Describe(request), response->headers);
     const bool again = manner.patient && error.retry_after && (response->status == 429 || response->status >= 500);
-    if (!again || clock_.Now() + *error.retry_after >= deadline) return std::unexpected(std::move(error));
-    if (!clock_.SleepFor(*error.retry_after, manner.stop)) return Fail(ErrorKind::kCancelled, "stopped");
+    const Duration pause = std::max<Duration>(error.retry_after.value_or(std::chrono::milliseconds(0)), kLeastPause);
+    if (!again || clock_.Now() + pause >= deadline) return std::unexpected(std::move(error));
+    if (!clock_.SleepFor(pause, manner.stop)) return Fail(ErrorKind::kCancelled, "stopped");
   }
 }
 

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "tests/unit/fakes/fake_clock.h"
 #include "tests/unit/fakes/fake_transport.h"
 
 namespace reconciler {
@@ -77,6 +80,28 @@ TEST(Client, TriesAgainWhenTheServerAsksForItAndTheTimeAllows) {
   const auto result = wired.client.Get(types::kPods, {"ns", "pod"});
   EXPECT_EQ(calls, 3) << "an hour is longer than the request may take";
   EXPECT_EQ(result.error().retry_after, std::chrono::seconds(3600));
+}
+
+TEST(Client, PausesForATenthOfASecondWhateverTheServerAsksFor) {
+  auto at_once = StatusResponse(429, "TooManyRequests", "later");
+  at_once.headers["retry-after"] = "0";
+  auto before_now = StatusResponse(429, "TooManyRequests", "later");
+  before_now.body = Json{{"code", 429}, {"details", {{"retryAfterSeconds", -5}}}}.dump();
+  for (const HttpResponse& refusal : {at_once, before_now}) {
+    FakeClock clock;
+    const auto transport = std::make_shared<FakeTransport>();
+    int calls = 0;
+    transport->on_send = [&](const HttpRequest&, std::stop_token) {
+      return ++calls == 1 ? refusal : Answer({{"kind", "Pod"}});
+    };
+    const Client client(transport, {}, clock);
+    const auto start = clock.Now();
+    std::jthread thread([&] { EXPECT_TRUE(client.Get(types::kPods, {"ns", "pod"})); });
+    EXPECT_TRUE(clock.AdvanceToNextWake(1));
+    thread.join();
+    EXPECT_EQ(clock.Now() - start, std::chrono::milliseconds(100));
+    EXPECT_EQ(calls, 2);
+  }
 }
 
 TEST(Client, BuildsThePathsOfTheApi) {
