@@ -29,12 +29,14 @@ const char* ContentTypeOf(PatchType type) {
 // ASCII only: the YAML reader that takes apply patches does not know every JSON escape of other characters.
 std::string Text(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
-Result<Json> ParseBody(const std::string& body, const std::string& what) {
-  Json json = Json::parse(body, nullptr, false);
-  if (json.is_discarded()) {
-    return Fail(ErrorKind::kInternal, fmt::format("{}: the answer is not JSON: {:.200}", what, body));
-  }
-  return json;
+Result<Json> ParseBody(const HttpResponse& response, const std::string& what) {
+  Json json = Json::parse(response.body, nullptr, false);
+  if (!json.is_discarded()) return json;
+  // Not what it says: it may be the half of a Secret.
+  const auto type = response.headers.find("content-type");
+  return Fail(ErrorKind::kInternal,
+              fmt::format("{}: the answer is not JSON: {} bytes of {}", what, response.body.size(),
+                          type == response.headers.end() ? "no content type" : type->second));
 }
 
 ErrorKind KindOf(int code, const std::string& reason) {
@@ -169,7 +171,7 @@ Result<Json> Client::SendForObject(HttpRequest request, const Manner& manner) co
   const std::string what = Describe(request);
   auto response = Send(std::move(request), manner);
   if (!response) return std::unexpected(response.error());
-  return ParseBody(response->body, what);
+  return ParseBody(*response, what);
 }
 
 Result<Json> Client::Get(const ResourceType& type, const ObjectKey& key) const {
@@ -313,7 +315,7 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
     };
     Json event = Json::parse(line, nullptr, false);
     if (!event.is_object()) {
-      return fail({ErrorKind::kInternal, fmt::format("{}: a line is not JSON: {:.200}", what, line)});
+      return fail({ErrorKind::kInternal, fmt::format("{}: a line of {} bytes is not JSON", what, line.size())});
     }
     const auto event_type = EventTypeOf(StringAt(event, {"type"}));
     if (event_type == WatchEventType::kError) {

@@ -57,6 +57,22 @@ TEST(Client, UnderstandsAnErrorThatIsNotAStatus) {
   EXPECT_THAT(result.error().message, HasSubstr("502"));
 }
 
+// It may be a Secret that was cut off.
+TEST(Client, KeepsAnAnswerThatIsNotJsonOutOfItsErrors) {
+  Wired wired;
+  const HttpResponse half = {
+      .status = 200, .headers = {{"content-type", "application/json"}}, .body = R"({"data":{"password":"cGFzc3)"};
+  wired.transport->on_send = [&](const HttpRequest&, std::stop_token) { return half; };
+  wired.transport->on_stream = [&](const HttpRequest&, const Transport::LineHandler& on_line, std::stop_token) {
+    on_line(half.body);
+    return HttpResponse{.status = 200};
+  };
+  EXPECT_EQ(wired.client.Get(types::kSecrets, {"ns", "a"}).error().message,
+            "GET /api/v1/namespaces/ns/secrets/a: the answer is not JSON: 27 bytes of application/json");
+  const auto watched = wired.client.Watch(types::kSecrets, {}, [](const WatchEvent&) {}, {});
+  EXPECT_EQ(watched.error().message, "watch secrets: a line of 27 bytes is not JSON");
+}
+
 TEST(Client, TriesAgainWhenTheServerAsksForItAndTheTimeAllows) {
   Wired wired;
   int calls = 0;
