@@ -110,12 +110,12 @@ std::string Describe(const HttpRequest& request) {
   return fmt::format("{} {}", request.method, request.target.substr(0, request.target.find('?')));
 }
 
-WatchEventType EventTypeOf(const std::string& name) {
+std::optional<WatchEventType> EventTypeOf(const std::string& name) {
   if (name == "ADDED") return WatchEventType::kAdded;
   if (name == "MODIFIED") return WatchEventType::kModified;
   if (name == "DELETED") return WatchEventType::kDeleted;
   if (name == "BOOKMARK") return WatchEventType::kBookmark;
-  return WatchEventType::kError;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -318,12 +318,12 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
       return fail({ErrorKind::kInternal, fmt::format("{}: a line of {} bytes is not JSON", what, line.size())});
     }
     const auto event_type = EventTypeOf(StringAt(event, {"type"}));
-    if (event_type == WatchEventType::kError) {
+    if (!event_type) {
       // A Status, inside an event or by itself.
       const Json* object = ValueAt(event, {"object"});
       return fail(ErrorFrom(200, Text(object == nullptr ? event : *object), what));
     }
-    on_event({event_type, std::move(event["object"])});
+    on_event({*event_type, std::move(event["object"])});
   };
   const auto start = clock_.Now();
   auto response = transport_->Stream(request, on_line, stop);
