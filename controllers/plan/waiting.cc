@@ -38,8 +38,8 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
-  return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == reason &&
+bool HasLasted(const Observation& observation, const std::string& plan_reason, milliseconds time) {
+  return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == plan_reason &&
          TimeInStep(observation) >= time;
 }
 
