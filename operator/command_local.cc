@@ -1,7 +1,5 @@
 // slotwright local: Kubernetes, the operator and real Redis processes on this machine, for trying and testing.
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -20,6 +18,7 @@
 #include "operator/operator_process.h"
 #include "operator/progress.h"
 #include "operator/report.h"
+#include "operator/shell.h"
 #include "reconciler/base/log.h"
 #include "reconciler/base/yaml.h"
 #include "reconciler/cache/reflector.h"
@@ -75,19 +74,6 @@ Result<std::vector<reconciler::ObjectKey>> Apply(const reconciler::Client& clien
     }
   }
   return clusters;
-}
-
-// Runs a command with KUBECONFIG set; its exit status.
-int RunCommand(const std::string& command, const std::string& kubeconfig) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("KUBECONFIG", kubeconfig.c_str(), 1);
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 // Watches clusters and pods, and prints how they do.
@@ -209,8 +195,9 @@ int RunCluster(const Settings& settings, local::LocalCluster& cluster, Progress&
     if (const int status = ShowResult(client, *clusters); status != 0) return status;
   }
   if (!settings.when_ready.empty()) {
-    const int status = RunCommand(settings.when_ready, cluster.kubeconfig());
-    if (status != 0) return status;
+    const auto status = RunShell(settings.when_ready, {{"KUBECONFIG", cluster.kubeconfig()}});
+    if (!status) return Complain(status.error().Within("--when-ready").message);
+    if (*status != 0) return *status;
   }
   if (settings.exit_when_ready) return 0;
   fmt::print(

@@ -30,7 +30,7 @@ struct KubeConnection {
 /// Fires when SIGINT, SIGTERM or SIGHUP comes; the `last` of them ends the process at once.
 [[nodiscard]] std::stop_token StopOnSignals(int last = 2);
 
-/// The version and how it was built, for --version and User-Agent.
+/// "slotwright" and its version, for --version and the log.
 [[nodiscard]] std::string VersionText();
 
 }  // namespace slotwright

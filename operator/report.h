@@ -12,7 +12,7 @@ namespace slotwright {
 /// From the resource's status alone: conditions, operation, shards.
 [[nodiscard]] std::string StatusReport(const reconciler::Json& cluster);
 
-/// The table of nodes: pod, role, address, id, slots, keys, replica of, lag, state.
+/// The table of nodes: pod, role, address, id, slots, keys, whom it replicates, state.
 [[nodiscard]] std::string NodeTableReport(const Observation& observation);
 
 /// Which slots each master serves, drawn to scale.

@@ -25,7 +25,7 @@ class Executor {
     int parallel_requests = 16;
     /// A migration stops after that time, so that failures, edits and a change of the leader never wait for it.
     std::chrono::milliseconds migration_slice{1000};
-    /// Called after each single effect, with its number in this process; a test dies here.
+    /// Called after each single effect, with the words of the action that it is part of; a test dies here.
     std::function<void(const std::string& action)> after_effect;
   };
   /// `client` and `commander` outlive the executor.

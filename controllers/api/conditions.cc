@@ -1,6 +1,8 @@
 // See conditions.h.
 #include "controllers/api/conditions.h"
 
+#include "reconciler/base/text.h"
+
 namespace slotwright {
 
 using reconciler::Json;
@@ -21,6 +23,11 @@ const char* ToString(ConditionStatus status) {
 
 }  // namespace
 
+std::string MessageForStatus(const std::string& message) {
+  constexpr std::size_t kMostThatAnybodyReads = 4096;
+  return reconciler::Clipped(message, kMostThatAnybodyReads);
+}
+
 Json FindCondition(const Json& conditions, const std::string& type) {
   if (!conditions.is_array()) return nullptr;
   for (const auto& condition : conditions) {
@@ -37,7 +44,7 @@ Json WithCondition(const Json& before, const Condition& condition, std::int64_t 
       {"type", condition.type},
       {"status", status},
       {"reason", condition.reason},
-      {"message", condition.message},
+      {"message", MessageForStatus(condition.message)},
       {"observedGeneration", generation},
       {"lastTransitionTime", same_status ? old.value("lastTransitionTime", "") : reconciler::FormatTime(now)},
   };

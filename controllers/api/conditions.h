@@ -17,7 +17,11 @@ struct Condition {
   std::string message;  ///< For people.
 };
 
-/// `before` is the list as it stands. lastTransitionTime is kept unless the status changes.
+/// As much of a message as a status holds: more than 32768 characters would have the API server refuse every status.
+[[nodiscard]] std::string MessageForStatus(const std::string& message);
+
+/// `before` is the list as it stands. lastTransitionTime is kept unless the status changes. The message is cut where
+/// MessageForStatus cuts it.
 [[nodiscard]] reconciler::Json WithCondition(const reconciler::Json& before, const Condition& condition,
                                              std::int64_t generation, reconciler::WallTime now);
 /// The condition of that type; null if there is none.

@@ -50,7 +50,8 @@ std::string ToString(const LiveNotes& notes) {
   for (const auto& name : notes.unknown) json[name] = nullptr;
   if (!notes.run_id.empty()) json[kRunId] = notes.run_id;
   if (!notes.refused.empty()) json[kRefused] = notes.refused;
-  return json.dump();
+  // A run id is what some server said.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace slotwright

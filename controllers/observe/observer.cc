@@ -9,6 +9,7 @@
 #include "controllers/api/names.h"
 #include "controllers/resources/configuration.h"
 #include "controllers/resources/resources.h"
+#include "controllers/topology/text.h"
 #include "reconciler/base/base64.h"
 #include "reconciler/base/log.h"
 
@@ -328,7 +329,7 @@ void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname,
   for (const Reply& reply : replies) {
     if (!reply.IsError()) continue;
     node.loading = reply.text.starts_with("LOADING");
-    node.error = reply.text;
+    node.error = text::ForMessage(reply.text);
     return;
   }
   if (replies.size() != 4) {

@@ -66,7 +66,7 @@ class Observer {
   const Caches& caches_;
   Commander& commander_;
   reconciler::Clock& clock_;
-  std::mutex refresh_mutex_;  // taken before the other one, and never waited for
+  std::mutex refresh_mutex_;  // only ever tried, so that it may be taken while the other one is held, and the reverse
   std::mutex mutex_;
   std::map<reconciler::ObjectKey, CachedPassword> passwords_;
 };
@@ -74,7 +74,8 @@ class Observer {
 /// Of the answer to Valkey's CLUSTER GETSLOTMIGRATIONS: maps, each with a "state".
 [[nodiscard]] int CountActiveMigrations(const Reply& reply);
 
-/// Fills `node` from the replies to CLUSTER NODES, CLUSTER INFO and INFO. `hostname` is what its pod announces.
+/// Fills `node` from the replies to CLUSTER NODES, CLUSTER INFO, INFO and CONFIG GET repl-diskless-sync-delay, in which
+/// quarantines are told. `hostname` is what its pod announces.
 void ReadReplies(const std::vector<Reply>& replies, const std::string& hostname, NodeView& node);
 
 }  // namespace slotwright

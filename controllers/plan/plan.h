@@ -57,7 +57,7 @@ struct Replicate {
   NodeId master;
   std::string master_pod;
 };
-/// From now on replicas may copy this node (see the start script in resources/configuration.cc).
+/// From now on replicas may copy this node (see resources/scripts/start.sh).
 struct EndQuarantine {
   NodeRef node;
   std::vector<std::pair<std::string, std::string>> directives;  ///< For CONFIG SET, one after the other.
@@ -68,8 +68,9 @@ struct Forget {
   NodeId id;
 };
 
-/// Gives slots and their keys to `to`, slot by slot, each finished before the next; as many as fit into one slice of
-/// time. The slots that are left over keep their owner. `from` owns all of them.
+/// Gives slots and their keys to `to`, in batches of up to 256 that are open together; as many as fit into one slice of
+/// time. What is left open then is finished by the next look; what was not begun keeps its owner. `from` owns all of
+/// them.
 struct MigrateSlots {
   NodeRef from;
   NodeRef to;

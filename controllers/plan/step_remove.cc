@@ -88,9 +88,9 @@ std::vector<Action> LeftOvers(const Observation& observation, const ClusterView&
       return std::ranges::any_of(observation.pods, [&](const PodView& pod) { return pod.shard == shard; });
     };
     if (is_claim) {
-      const std::string pod = name.substr(std::string_view("data-").size());
-      const auto place = ShardAndIndexOf(cluster.name, pod);
-      if (!place || observation.FindPod(pod) != nullptr) continue;
+      const auto pod = PodOfClaim(name);
+      const auto place = pod ? ShardAndIndexOf(cluster.name, *pod) : std::nullopt;
+      if (!place || observation.FindPod(*pod) != nullptr) continue;
       const bool surplus = place->first < cluster.spec.masters ? place->second >= cluster.spec.pods_per_shard() &&
                                                                      !MayBeNeeded(observation, view, *place)
                                                                : IsRetired(observation, view, place->first);

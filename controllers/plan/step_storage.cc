@@ -32,7 +32,7 @@ std::optional<Plan> RefuseStorageChange(const Observation& observation, const Cl
           "storage", "StorageNotGrown",
           fmt::format("the file system of the claim {} has not grown for a minute: {}. It may need that its pod "
                       "goes: kubectl delete pod {}",
-                      name, pending.value("message", ""), name.substr(std::string_view("data-").size())));
+                      name, pending.value("message", ""), PodOfClaim(name).value_or("")));
     }
     if (SizeOfClaim(claim) > SizeOfClaim(largest ? *largest : desired)) largest = found->second;
     const auto has = reconciler::StringAt(claim, {"spec", "storageClassName"});

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "controllers/api/conditions.h"
+
 namespace slotwright {
 
 using std::chrono::milliseconds;
@@ -36,14 +38,14 @@ Plan WaitForReadiness(std::string step, std::string reason, const PodView& pod) 
       .look_again = std::chrono::seconds(1)};
 }
 
-bool HasLasted(const Observation& observation, const std::string& reason, milliseconds time) {
-  return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == reason &&
+bool HasLasted(const Observation& observation, const std::string& plan_reason, milliseconds time) {
+  return reconciler::StringAt(observation.cluster.status, {"operation", "step"}) == plan_reason &&
          TimeInStep(observation) >= time;
 }
 
 bool Stands(const Observation& observation, const Plan& waiting, milliseconds time) {
   return HasLasted(observation, waiting.reason, time) &&
-         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == waiting.message;
+         reconciler::StringAt(observation.cluster.status, {"operation", "reason"}) == MessageForStatus(waiting.message);
 }
 
 std::optional<Plan> WaitForAppendOnlyFiles(const Observation& observation, std::string step, std::string reason,

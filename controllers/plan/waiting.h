@@ -13,6 +13,9 @@ namespace slotwright {
 /// When all is well: Redis tells nobody when something breaks, so we ask.
 inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 
+// status.operation.step is the `reason` of the plan that was reported last ("MajorityLost"), not the name of its `step`
+// ("takeover"), and status.operation.reason is its `message`.
+
 /// For how long the status has named the same step; zero where nothing is under way.
 [[nodiscard]] std::chrono::milliseconds TimeInStep(const Observation& observation);
 
@@ -24,8 +27,8 @@ inline constexpr std::chrono::milliseconds kHealthPoll{5000};
 /// Nothing to do but wait for Redis.
 [[nodiscard]] Plan WaitForRedis(const Observation& observation, std::string step, std::string reason,
                                 std::string message);
-/// The same reason has been reported for that long; after three seconds it is no moment between two answers.
-[[nodiscard]] bool HasLasted(const Observation& observation, const std::string& reason,
+/// Plans of the same reason have been reported for that long; after three seconds it is no moment between two answers.
+[[nodiscard]] bool HasLasted(const Observation& observation, const std::string& plan_reason,
                              std::chrono::milliseconds time = std::chrono::seconds(3));
 /// The same has been waited for with the same words for that long, so nothing moves. The plan that waits says so with
 /// `until_it_stands`.

@@ -9,6 +9,8 @@ using reconciler::Json;
 
 namespace {
 
+constexpr const char* kClaimPrefix = "data-";
+
 Json Metadata(const RedisCluster& cluster, const std::string& name, const std::string& component) {
   return {{"name", name},
           {"namespace", cluster.ns},
@@ -83,7 +85,12 @@ std::int64_t SizeOfClaim(const Json& claim) {
 }
 
 std::string ClaimNameOf(const std::string& cluster, int shard, int index) {
-  return "data-" + PodNameOf(cluster, shard, index);
+  return kClaimPrefix + PodNameOf(cluster, shard, index);
+}
+
+std::optional<std::string> PodOfClaim(const std::string& name) {
+  const std::string prefix = kClaimPrefix;
+  return name.starts_with(prefix) ? std::optional(name.substr(prefix.size())) : std::nullopt;
 }
 
 std::vector<std::pair<reconciler::ResourceType, std::string>> NamesOfDesiredObjects(const RedisCluster& cluster) {

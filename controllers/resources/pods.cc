@@ -78,10 +78,10 @@ Json Container(const RedisCluster& cluster, const std::string& pod) {
   return container;
 }
 
-Json Volumes(const RedisCluster& cluster, const std::string& pod) {
+Json Volumes(const RedisCluster& cluster, const std::string& claim) {
   Json data = {{"name", "data"}};
   if (cluster.spec.storage) {
-    data["persistentVolumeClaim"] = {{"claimName", "data-" + pod}};
+    data["persistentVolumeClaim"] = {{"claimName", claim}};
   } else {
     data["emptyDir"] = Json::object();
   }
@@ -119,8 +119,9 @@ Json Affinity(const RedisCluster& cluster, int shard) {
   return affinity;
 }
 
-Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {
+Json PodSpec(const RedisCluster& cluster, int shard, int index) {
   const auto& spec = cluster.spec;
+  const std::string pod = PodNameOf(cluster.name, shard, index);
   Json pod_spec = {
       {"hostname", pod},
       {"subdomain", NodesServiceOf(cluster.name)},
@@ -137,7 +138,7 @@ Json PodSpec(const RedisCluster& cluster, int shard, const std::string& pod) {
         {"fsGroup", 999},
         {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
       {"containers", Json::array({Container(cluster, pod)})},
-      {"volumes", Volumes(cluster, pod)},
+      {"volumes", Volumes(cluster, ClaimNameOf(cluster.name, shard, index))},
   };
   const Json affinity = Affinity(cluster, shard);
   if (!affinity.is_null()) pod_spec["affinity"] = affinity;
@@ -165,8 +166,7 @@ Json AnnotationsOf(const RedisCluster& cluster) { return ObjectOrEmpty(cluster.s
 
 std::string PodHash(const RedisCluster& cluster) {
   // By the first pod: names and places are all that the others differ in.
-  return ShortHash(
-      Json({PodSpec(cluster, 0, PodNameOf(cluster.name, 0, 0)), LabelsOf(cluster), AnnotationsOf(cluster)}).dump());
+  return ShortHash(Json({PodSpec(cluster, 0, 0), LabelsOf(cluster), AnnotationsOf(cluster)}).dump());
 }
 
 Json DesiredPod(const RedisCluster& cluster, int shard, int index) {
@@ -185,7 +185,7 @@ Json DesiredPod(const RedisCluster& cluster, int shard, int index) {
             {"labels", pod_labels},
             {"annotations", pod_annotations},
             {"ownerReferences", OwnerReferences(cluster)}}},
-          {"spec", PodSpec(cluster, shard, name)}};
+          {"spec", PodSpec(cluster, shard, index)}};
 }
 
 }  // namespace slotwright

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ struct DesiredObject {
 [[nodiscard]] std::int64_t SizeOfClaim(const reconciler::Json& claim);
 /// "data-demo-2-0".
 [[nodiscard]] std::string ClaimNameOf(const std::string& cluster, int shard, int index);
+/// "demo-2-0" of "data-demo-2-0"; nothing if no pod's claim has such a name.
+[[nodiscard]] std::optional<std::string> PodOfClaim(const std::string& name);
 
 /// The same for all pods of a cluster; another one when pods have to be made anew to become what they should be.
 [[nodiscard]] std::string PodHash(const RedisCluster& cluster);

@@ -16,11 +16,12 @@ std::vector<News> NewsOf(const Observation& observation, const Plan& plan, const
 
   std::vector<News> news;
   // What is done beside a refusal changes the message of Ready, and is no other refusal.
-  if (plan.refusal && reconciler::StringAt(degraded, {"message"}) != plan.refusal->message) {
+  if (plan.refusal && reconciler::StringAt(degraded, {"message"}) != MessageForStatus(plan.refusal->message)) {
     news.push_back({EventType::kWarning, plan.refusal->reason, plan.refusal->message});
   }
   const bool is_in_the_refusal = plan.refusal && plan.refusal->message == failure;
-  if (!failure.empty() && !is_in_the_refusal && before("message").find(failure) == std::string::npos) {
+  if (!failure.empty() && !is_in_the_refusal &&
+      before("message").find(MessageForStatus(failure)) == std::string::npos) {
     news.push_back({EventType::kWarning, "ActionFailed", failure});
   }
   if (!news.empty()) return news;

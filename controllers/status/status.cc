@@ -123,18 +123,19 @@ bool MayHaveOpenSlots(const Observation& observation, const ClusterView& view) {
 
 void AddOperation(const Observation& observation, const ClusterView& view, const Plan& plan, Json& status) {
   if (plan.settled || (plan.refusal && !plan.meanwhile) || observation.cluster.paused) return;
-  const auto [step, reason] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
+  const auto [reason, words] = plan.meanwhile.value_or(std::pair(plan.reason, plan.message));
+  const std::string message = MessageForStatus(words);
   const Json before = observation.cluster.status.value("operation", Json::object());
   const std::string type = OperationType(observation, plan, before);
   const std::string now = reconciler::FormatTime(observation.now);
   // A leader before whose clock was ahead of ours: what lasts would seem not to have begun.
   const bool has_begun = reconciler::ParseTime(before.value("stepSince", now)) <= observation.now;
-  const bool goes_on =
-      has_begun && before.value("step", "") == step && (!plan.until_it_stands || before.value("reason", "") == reason);
+  const bool goes_on = has_begun && before.value("step", "") == reason &&
+                       (!plan.until_it_stands || before.value("reason", "") == message);
   status["operation"] = {{"type", type},
-                         {"step", step},
+                         {"step", reason},  // see waiting.h
                          {"stepSince", goes_on ? before.value("stepSince", now) : now},
-                         {"reason", reason},
+                         {"reason", message},
                          {"startedAt", before.value("startedAt", reconciler::FormatTime(observation.now))}};
   if (!plan.migration) {
     // Whose open slots are is told by this, also to the next leader: something more urgent ends no migration.

@@ -71,7 +71,6 @@ Problem ParseFlags(std::string_view field, NodeFlags& flags) {
     if (flag == "fail") flags.fail = true;
     if (flag == "handshake") flags.handshake = true;
     if (flag == "noaddr") flags.noaddr = true;
-    if (flag == "nofailover") flags.nofailover = true;
   }
   if (flags.master && flags.replica) return "the flags say both master and replica";
   return {};
@@ -116,8 +115,6 @@ Problem ParseFields(const std::vector<std::string_view>& words, NodeLine& line) 
   if (words[7] != "connected" && words[7] != "disconnected") {
     return "the link state is neither 'connected' nor 'disconnected'";
   }
-  line.ping_sent_ms = *ping;
-  line.pong_received_ms = *pong;
   line.config_epoch = *epoch;
   line.link_connected = words[7] == "connected";
   return {};

@@ -49,7 +49,6 @@ struct NodeFlags {
   bool fail = false;     ///< "fail": the majority of masters agreed.
   bool handshake = false;
   bool noaddr = false;
-  bool nofailover = false;
   friend bool operator==(const NodeFlags&, const NodeFlags&) = default;
 };
 
@@ -69,8 +68,6 @@ struct NodeLine {
   std::string hostname;  ///< cluster-announce-hostname (7.0+), empty if none.
   NodeFlags flags;
   std::optional<NodeId> master;  ///< Of a replica.
-  std::int64_t ping_sent_ms = 0;
-  std::int64_t pong_received_ms = 0;
   std::uint64_t config_epoch = 0;
   bool link_connected = false;
   SlotSet slots;
@@ -97,10 +94,7 @@ struct NodeTable {
 /// CLUSTER INFO; missing fields stay at their defaults.
 struct ClusterInfo {
   bool state_ok = false;
-  int slots_assigned = 0;
-  int slots_ok = 0;
   int known_nodes = 0;
-  int size = 0;
   std::uint64_t current_epoch = 0;
   std::uint64_t my_epoch = 0;
   /// Slot migrations of the servers' own, of Redis 8.4 and newer; Valkey does not say here.
@@ -125,9 +119,8 @@ struct ServerInfo {
   std::int64_t master_link_down_seconds = -1;
   std::int64_t master_repl_offset = 0;
   std::int64_t replica_offset = 0;  ///< slave_repl_offset.
-  int connected_replicas = 0;
-  std::int64_t keys = 0;           ///< Sum over the databases.
-  bool several_databases = false;  ///< Another one than database 0 has keys.
+  std::int64_t keys = 0;            ///< Sum over the databases.
+  bool several_databases = false;   ///< Another one than database 0 has keys.
   std::int64_t used_memory = 0;
   std::int64_t maxmemory = 0;  ///< 0: none.
   std::string maxmemory_policy;

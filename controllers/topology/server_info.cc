@@ -67,10 +67,7 @@ ClusterInfo ParseClusterInfo(std::string_view text) {
   using I = ClusterInfo;
   static const Setters<I> kSetters = {
       {"cluster_state", Equals(&I::state_ok, "ok")},
-      {"cluster_slots_assigned", Number(&I::slots_assigned)},
-      {"cluster_slots_ok", Number(&I::slots_ok)},
       {"cluster_known_nodes", Number(&I::known_nodes)},
-      {"cluster_size", Number(&I::size)},
       {"cluster_current_epoch", Number(&I::current_epoch)},
       {"cluster_my_epoch", Number(&I::my_epoch)},
       {"cluster_slot_migration_active_tasks", Number(&I::active_migrations)},
@@ -103,7 +100,6 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"master_link_down_since_seconds", Number(&I::master_link_down_seconds)},
       {"master_repl_offset", Number(&I::master_repl_offset)},
       {"slave_repl_offset", Number(&I::replica_offset)},
-      {"connected_slaves", Number(&I::connected_replicas)},
       {"used_memory", Number(&I::used_memory)},
       {"maxmemory", Number(&I::maxmemory)},
       {"maxmemory_policy", Text(&I::maxmemory_policy)},

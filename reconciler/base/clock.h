@@ -10,7 +10,7 @@
 namespace reconciler {
 
 using Duration = std::chrono::nanoseconds;
-/// Never goes back; for deadlines and intervals.
+/// Never goes back, and stands still while the machine sleeps; for deadlines and intervals.
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 /// Calendar time; for what people and the Kubernetes API read.
 using WallTime = std::chrono::sys_time<std::chrono::microseconds>;

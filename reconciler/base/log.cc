@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace reconciler {
@@ -27,9 +28,26 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
   return spdlog::level::err;
 }
 
+bool IsControl(char c) { return static_cast<unsigned char>(c) < ' '; }
+
 std::string Quoted(const std::string& value) {
-  if (!value.empty() && value.find_first_of(" =\"\n\t\\") == std::string::npos) return value;
+  const bool plain = value.find_first_of(" =\"\\") == std::string::npos && std::ranges::none_of(value, IsControl);
+  if (plain && !value.empty()) return value;
   return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// A line break in a server's words would begin a line that nobody wrote, and ESC tells terminals what to do.
+std::string WithoutControls(std::string_view message) {
+  std::string text;
+  for (const char c : message) {
+    if (IsControl(c)) {
+      const std::string quoted = nlohmann::json(std::string(1, c)).dump();
+      text.append(quoted, 1, quoted.size() - 2);
+    } else {
+      text += c;
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -63,7 +81,7 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
     spdlog::log(spd_level, "{}", text.substr(1, text.size() - 2));
     return;
   }
-  std::string text(message);
+  std::string text = WithoutControls(message);
   for (const auto& [key, value] : fields) {
     if (value.empty()) continue;
     text += ' ';

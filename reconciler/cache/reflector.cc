@@ -73,7 +73,6 @@ Result<void> Reflector::List(const std::stop_token& stop) {
   // "0" lets the server answer from its cache; a version seen before makes sure that we never go back in time.
   ListOptions options{.ns = options_.ns,
                       .label_selector = options_.label_selector,
-                      .field_selector = options_.field_selector,
                       .resource_version = resource_version_.empty() ? "0" : resource_version_,
                       .timeout = list_timeout_};
   Result<ListPage> page = client_.List(informer_.type(), options, stop);
@@ -96,7 +95,6 @@ Result<void> Reflector::Watch(std::stop_token stop, WatchStats& stats) {
   std::uniform_int_distribution<int> seconds(300, 599);
   const WatchOptions options{.ns = options_.ns,
                              .label_selector = options_.label_selector,
-                             .field_selector = options_.field_selector,
                              .resource_version = resource_version_,
                              .server_timeout = std::chrono::seconds(seconds(random_)),
                              .on_open = [this] { SetHealthy(); }};
@@ -104,7 +102,6 @@ Result<void> Reflector::Watch(std::stop_token stop, WatchStats& stats) {
   const Result<void> ended = client_.Watch(
       informer_.type(), options,
       [&](WatchEvent event) {
-        if (event.type == WatchEventType::kError) return;  // The client returns it as an error.
         if (!stats.told_something) SetHealthy();
         stats.told_something = true;
         Apply(std::move(event));

@@ -17,7 +17,6 @@ namespace reconciler {
 struct ReflectorOptions {
   std::string ns;  ///< The informer's scope that is ours. Empty: all namespaces.
   std::string label_selector;
-  std::string field_selector;
   Duration initial_backoff = std::chrono::milliseconds(800);  ///< Doubles up to max_backoff, with jitter, as client-go.
   Duration max_backoff = std::chrono::seconds(30);
   Duration backoff_reset_after = std::chrono::seconds(120);  ///< Health that long forgives all failures.

@@ -315,7 +315,6 @@ void InitializeHttp(int threads) {
 }
 
 Result<std::unique_ptr<HttpServer>> StartHttpServer(const ServerOptions& options, ServerHandler handler) {
-  if (!options.tls_cert_pem.empty()) return Fail(ErrorKind::kUnsupported, "the HTTP server does not speak TLS yet");
   // Between the probe and the listener another program may take a free port: then choose anew.
   std::string problem;
   for (int attempt = 0; attempt < 3; ++attempt) {

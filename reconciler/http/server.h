@@ -45,8 +45,6 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   int port = 0;  ///< 0: any free port.
   size_t max_body_bytes = 8 << 20;
-  std::string tls_cert_pem;  ///< With a key: HTTPS.
-  std::string tls_key_pem;
 };
 
 class HttpServer {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace reconciler {
@@ -10,6 +11,8 @@ namespace reconciler {
 namespace {
 
 constexpr const char* kJsonType = "application/json";
+// Whoever is overloaded and says "in 0 seconds" is not to be asked as fast as we can.
+constexpr Duration kLeastPause = std::chrono::milliseconds(100);
 
 const char* ContentTypeOf(PatchType type) {
   switch (type) {
@@ -26,12 +29,14 @@ const char* ContentTypeOf(PatchType type) {
 // ASCII only: the YAML reader that takes apply patches does not know every JSON escape of other characters.
 std::string Text(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
-Result<Json> ParseBody(const std::string& body, const std::string& what) {
-  Json json = Json::parse(body, nullptr, false);
-  if (json.is_discarded()) {
-    return Fail(ErrorKind::kInternal, fmt::format("{}: the answer is not JSON: {:.200}", what, body));
-  }
-  return json;
+Result<Json> ParseBody(const HttpResponse& response, const std::string& what) {
+  Json json = Json::parse(response.body, nullptr, false);
+  if (!json.is_discarded()) return json;
+  // Not what it says: it may be the half of a Secret.
+  const auto type = response.headers.find("content-type");
+  return Fail(ErrorKind::kInternal,
+              fmt::format("{}: the answer is not JSON: {} bytes of {}", what, response.body.size(),
+                          type == response.headers.end() ? "no content type" : type->second));
 }
 
 ErrorKind KindOf(int code, const std::string& reason) {
@@ -105,12 +110,12 @@ std::string Describe(const HttpRequest& request) {
   return fmt::format("{} {}", request.method, request.target.substr(0, request.target.find('?')));
 }
 
-WatchEventType EventTypeOf(const std::string& name) {
+std::optional<WatchEventType> EventTypeOf(const std::string& name) {
   if (name == "ADDED") return WatchEventType::kAdded;
   if (name == "MODIFIED") return WatchEventType::kModified;
   if (name == "DELETED") return WatchEventType::kDeleted;
   if (name == "BOOKMARK") return WatchEventType::kBookmark;
-  return WatchEventType::kError;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -156,8 +161,9 @@ Result<HttpResponse> Client::Send(HttpRequest request, const Manner& manner) con
     if (response->status < 300) return response;
     Error error = ErrorFrom(response->status, response->body, Describe(request), response->headers);
     const bool again = manner.patient && error.retry_after && (response->status == 429 || response->status >= 500);
-    if (!again || clock_.Now() + *error.retry_after >= deadline) return std::unexpected(std::move(error));
-    if (!clock_.SleepFor(*error.retry_after, manner.stop)) return Fail(ErrorKind::kCancelled, "stopped");
+    const Duration pause = std::max<Duration>(error.retry_after.value_or(std::chrono::milliseconds(0)), kLeastPause);
+    if (!again || clock_.Now() + pause >= deadline) return std::unexpected(std::move(error));
+    if (!clock_.SleepFor(pause, manner.stop)) return Fail(ErrorKind::kCancelled, "stopped");
   }
 }
 
@@ -165,7 +171,7 @@ Result<Json> Client::SendForObject(HttpRequest request, const Manner& manner) co
   const std::string what = Describe(request);
   auto response = Send(std::move(request), manner);
   if (!response) return std::unexpected(response.error());
-  return ParseBody(response->body, what);
+  return ParseBody(*response, what);
 }
 
 Result<Json> Client::Get(const ResourceType& type, const ObjectKey& key) const {
@@ -309,15 +315,15 @@ Result<void> Client::Watch(const ResourceType& type, const WatchOptions& options
     };
     Json event = Json::parse(line, nullptr, false);
     if (!event.is_object()) {
-      return fail({ErrorKind::kInternal, fmt::format("{}: a line is not JSON: {:.200}", what, line)});
+      return fail({ErrorKind::kInternal, fmt::format("{}: a line of {} bytes is not JSON", what, line.size())});
     }
     const auto event_type = EventTypeOf(StringAt(event, {"type"}));
-    if (event_type == WatchEventType::kError) {
+    if (!event_type) {
       // A Status, inside an event or by itself.
       const Json* object = ValueAt(event, {"object"});
       return fail(ErrorFrom(200, Text(object == nullptr ? event : *object), what));
     }
-    on_event({event_type, std::move(event["object"])});
+    on_event({*event_type, std::move(event["object"])});
   };
   const auto start = clock_.Now();
   auto response = transport_->Stream(request, on_line, stop);

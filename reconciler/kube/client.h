@@ -32,11 +32,12 @@ struct ListPage {
   std::string continue_token;
 };
 
-enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark, kError };
+/// What the API calls ERROR is the Error that Watch returns.
+enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };
 
 struct WatchEvent {
-  WatchEventType type = WatchEventType::kError;
-  Json object;  ///< For kError a metav1.Status.
+  WatchEventType type = WatchEventType::kBookmark;
+  Json object;
 };
 
 struct WatchOptions {

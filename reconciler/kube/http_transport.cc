@@ -254,6 +254,12 @@ std::map<std::string, std::string> LowerCaseHeaders(const http::http_headers& he
   return result;
 }
 
+// A URL need not name the port, and then its scheme does.
+std::string HostAndPort(const web::uri& server) {
+  const int by_scheme = server.scheme() == "http" ? 80 : 443;
+  return fmt::format("{}:{}", server.host(), server.is_port_default() ? by_scheme : server.port());
+}
+
 class HttpTransport final : public Transport {
  public:
   HttpTransport(const ClusterAccess& access, std::string user_agent, std::unique_ptr<TlsSettings> tls, Clock& clock)
@@ -261,7 +267,7 @@ class HttpTransport final : public Transport {
         user_agent_(std::move(user_agent)),
         token_(access.token, access.token_file, clock),
         base_(access.server),
-        host_(fmt::format("{}:{}", web::uri(access.server).host(), web::uri(access.server).port())) {}
+        host_(HostAndPort(base_)) {}
 
   Result<HttpResponse> Send(const HttpRequest& request, std::stop_token stop) override {
     auto prepared = Prepare(request);

@@ -10,7 +10,7 @@ namespace reconciler {
 /// All that a transport needs. PEM texts are held in memory only.
 struct ClusterAccess {
   std::string server;  ///< "https://host:port" or "http://host:port", perhaps with a path.
-  std::string ca_pem;  ///< Empty: the system's roots.
+  std::string ca_pem;  ///< Empty: nobody is trusted but whom $SSL_CERT_FILE names (see InitializeHttp).
   bool insecure_skip_tls_verify = false;
   std::string tls_server_name;  ///< Empty: the host of `server`.
   std::string client_cert_pem;

@@ -58,8 +58,6 @@ struct ControllerFamilies {
                                "Total number of terminal reconciliation errors per controller")),
         panics(CounterFamily(r, "controller_runtime_reconcile_panics_total",
                              "Total number of uncaught exceptions in reconciliations per controller")),
-        timeouts(CounterFamily(r, "controller_runtime_reconcile_timeouts_total",
-                               "Total number of reconciliations that ran into the controller's deadline")),
         time(HistogramFamily(r, "controller_runtime_reconcile_time_seconds",
                              "Length of time per reconciliation per controller")),
         max_concurrent(GaugeFamily(r, "controller_runtime_max_concurrent_reconciles",
@@ -67,7 +65,7 @@ struct ControllerFamilies {
         active(GaugeFamily(r, "controller_runtime_active_workers", "Number of currently used workers per controller")) {
   }
 
-  Family<Counter>&total, &errors, &terminal, &panics, &timeouts;
+  Family<Counter>&total, &errors, &terminal, &panics;
   Family<Histogram>& time;
   Family<Gauge>&max_concurrent, &active;
 };
@@ -80,7 +78,6 @@ struct ControllerSeries {
         errors(f.errors.Add({{"controller", name}})),
         terminal(f.terminal.Add({{"controller", name}})),
         panics(f.panics.Add({{"controller", name}})),
-        timeouts(f.timeouts.Add({{"controller", name}})),
         time(f.time.Add({{"controller", name}}, kReconcileBuckets)),
         max_concurrent(f.max_concurrent.Add({{"controller", name}})),
         active(f.active.Add({{"controller", name}})) {
@@ -88,7 +85,7 @@ struct ControllerSeries {
     f.total.Add({{"controller", name}, {"result", "requeue"}});
   }
 
-  Counter &success, &requeue_after, &error, &errors, &terminal, &panics, &timeouts;
+  Counter &success, &requeue_after, &error, &errors, &terminal, &panics;
   Histogram& time;
   Gauge &max_concurrent, &active;
 };
@@ -207,10 +204,6 @@ void RuntimeMetrics::ReconcileDone(const std::string& controller, ReconcileResul
   series.errors.Increment();
   if (result == ReconcileResult::kTerminalError) series.terminal.Increment();
   if (result == ReconcileResult::kPanic) series.panics.Increment();
-}
-
-void RuntimeMetrics::ReconcileTimedOut(const std::string& controller) {
-  impl_->Controller(controller).timeouts.Increment();
 }
 
 void RuntimeMetrics::RegisterQueue(const std::string& name) { impl_->Queue(name); }

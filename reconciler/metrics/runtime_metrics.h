@@ -26,8 +26,6 @@ class RuntimeMetrics {
   enum class ReconcileResult { kSuccess, kRequeueAfter, kError, kTerminalError, kPanic };
   void ReconcileStarted(const std::string& controller);
   void ReconcileDone(const std::string& controller, ReconcileResult result, Duration took);
-  /// The controller's own deadline for one reconcile has passed.
-  void ReconcileTimedOut(const std::string& controller);
 
   void RegisterQueue(const std::string& name);
   void QueueAdded(const std::string& name);

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -40,31 +39,10 @@ bool Controller::RunOne(std::stop_token stop) {
 void Controller::Process(const ObjectKey& key, const std::stop_token& stop) {
   if (metrics_ != nullptr) metrics_->ReconcileStarted(options_.name);
   const MonotonicTime started = clock_.Now();
-  const Attempt attempt = TryReconcile(key, stop);
+  const Attempt attempt = CallReconcile(key, stop);
   const Outcome outcome = attempt.result ? Succeeded(key, *attempt.result) : Failed(key, attempt, stop);
-  if (metrics_ != nullptr) {
-    metrics_->ReconcileDone(options_.name, outcome, clock_.Now() - started);
-    if (attempt.timed_out) metrics_->ReconcileTimedOut(options_.name);
-  }
+  if (metrics_ != nullptr) metrics_->ReconcileDone(options_.name, outcome, clock_.Now() - started);
   queue_.Done(key);
-}
-
-Controller::Attempt Controller::TryReconcile(const ObjectKey& key, const std::stop_token& stop) const {
-  if (options_.timeout == Duration::zero()) return CallReconcile(key, stop);
-
-  std::stop_source either;
-  const std::stop_callback on_stop(stop, [&either] { either.request_stop(); });
-  std::atomic<bool> timed_out = false;
-  std::jthread timer([&](const std::stop_token& finished) {
-    if (!clock_.SleepFor(options_.timeout, finished)) return;
-    timed_out = true;
-    either.request_stop();
-  });
-  Attempt attempt = CallReconcile(key, either.get_token());
-  timer.request_stop();
-  timer.join();
-  attempt.timed_out = timed_out;
-  return attempt;
 }
 
 Controller::Attempt Controller::CallReconcile(const ObjectKey& key, const std::stop_token& stop) const {
@@ -104,7 +82,6 @@ Outcome Controller::Failed(const ObjectKey& key, const Attempt& attempt, const s
        {"object", key.ToString()},
        {"kind", std::string(ToString(error.kind))},
        {"error", error.message},
-       {"timed_out", attempt.timed_out ? "true" : "false"},
        {"failures", std::to_string(queue_.Failures(key))},
        {"next", terminal ? "when it changes" : "retry"}});
   if (attempt.threw) return Outcome::kPanic;

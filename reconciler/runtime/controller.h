@@ -1,4 +1,4 @@
-// Workers that take keys from a queue and reconcile them, with back-off, deadlines, metrics and caught exceptions.
+// Workers that take keys from a queue and reconcile them, with back-off, metrics and caught exceptions.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@ struct ReconcileOutcome {
 
 /// Must be idempotent and must not branch on why it was called. kInvalid errors are terminal: the key waits for its
 /// next event; every other error is tried again with back-off, and not before its retry_after. An exception counts as
-/// an error. `stop` fires at shutdown and at the controller's timeout: come back soon then.
+/// an error. `stop` fires at shutdown: come back soon then.
 using ReconcileFunction = std::function<Result<ReconcileOutcome>(const ObjectKey& key, std::stop_token stop)>;
 
 class Controller {
@@ -27,7 +27,6 @@ class Controller {
   struct Options {
     std::string name;
     int workers = 4;
-    Duration timeout{};  ///< For one reconcile, whose stop token fires then. Zero: none, and RunOne starts no thread.
   };
 
   /// `queue` and `metrics` (may be null) outlive the controller.
@@ -44,9 +43,7 @@ class Controller {
   struct Attempt {
     Result<ReconcileOutcome> result;
     bool threw = false;
-    bool timed_out = false;
   };
-  [[nodiscard]] Attempt TryReconcile(const ObjectKey& key, const std::stop_token& stop) const;
   [[nodiscard]] Attempt CallReconcile(const ObjectKey& key, const std::stop_token& stop) const;
   // Both decide when the key comes again, and say what to count.
   RuntimeMetrics::ReconcileResult Succeeded(const ObjectKey& key, const ReconcileOutcome& outcome);

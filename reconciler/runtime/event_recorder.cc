@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "reconciler/base/log.h"
+#include "reconciler/base/text.h"
 
 namespace reconciler {
 
@@ -23,18 +24,6 @@ constexpr Duration kRetryDelay = std::chrono::seconds(10);
 constexpr int kMaxTries = 12;
 constexpr char kSeparator = '\0';
 
-/// At most 1024 bytes of valid UTF-8: messages may quote what some server sent.
-std::string Clip(const std::string& message) {
-  const Json valid = Json::parse(Json(message).dump(-1, ' ', false, Json::error_handler_t::replace));
-  const auto text = valid.get<std::string>();
-  if (text.size() <= kMaxMessageBytes) return text;
-  constexpr std::string_view kMore = "...";
-  size_t end = kMaxMessageBytes - kMore.size();
-  const auto continues = [&text](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
-  while (continues(end)) --end;
-  return text.substr(0, end).append(kMore);
-}
-
 /// Whether the API server, or the way to it, may be well again in a moment.
 bool IsPassing(const Error& error) {
   return error.kind == ErrorKind::kUnavailable || error.kind == ErrorKind::kTimeout ||
@@ -50,7 +39,7 @@ EventRecorder::EventRecorder(const Client& client, Options options, Clock& clock
 EventRecorder::~EventRecorder() { Stop(); }
 
 void EventRecorder::Record(const Json& object, EventType type, const std::string& reason, const std::string& message) {
-  const std::string text = Clip(message);
+  const std::string text = Clipped(message, kMaxMessageBytes);
   // Each type has a budget of its own: progress that is told must not silence a warning.
   const std::string budget = StringAt(object, {"kind"}) + kSeparator + KeyOf(object).ToString() + kSeparator +
                              UidOf(object) + kSeparator + (type == EventType::kWarning ? "W" : "N");

@@ -69,7 +69,7 @@ bool LeaderElector::Hold(std::stop_token stop) {
   while (true) {
     const MonotonicTime deadline = RenewedAt() + options_.renew_deadline;
     if (!clock_.SleepFor(std::min(next_attempt, deadline) - clock_.Now(), stop)) return true;
-    // Also after this process, or its whole machine, was suspended: then it is too late to ask.
+    // Also after this process was suspended: then it is too late to ask.
     const MonotonicTime now = clock_.Now();
     if (now >= deadline) {
       SetLeading(false, LogLevel::kError, "could not renew it in time: " + last_error);

@@ -50,7 +50,8 @@ class LeaderElector {
   /// lease is not ours. Blocks for at most half of renew_deadline.
   void Release();
 
-  /// False from the moment at which another may take the lease, even before Hold notices.
+  /// False from the moment at which another may take the lease, even before Hold notices; also after this process was
+  /// suspended. While its whole machine sleeps the clock stands still, so for what it slept there may be two leaders.
   [[nodiscard]] bool IsLeader() const;
   /// False if we hold the lease but could not renew it for longer than it lasts: for /healthz.
   [[nodiscard]] bool Healthy() const;

@@ -217,8 +217,7 @@ std::string Watcher::Event(size_t n) {
   static const std::map<WatchEventType, std::string> kNames = {{WatchEventType::kAdded, "ADDED"},
                                                                {WatchEventType::kModified, "MODIFIED"},
                                                                {WatchEventType::kDeleted, "DELETED"},
-                                                               {WatchEventType::kBookmark, "BOOKMARK"},
-                                                               {WatchEventType::kError, "ERROR"}};
+                                                               {WatchEventType::kBookmark, "BOOKMARK"}};
   std::unique_lock lock(mutex_);
   if (!WaitFor(lock, [&] { return events_.size() > n; })) return "";
   return kNames.at(events_[n].type) + " " + reconciler::KeyOf(events_[n].object).name;

@@ -18,16 +18,14 @@ std::string FlagsText(const NodeFlags& flags) {
   if (flags.fail) words.emplace_back("fail");
   if (flags.handshake) words.emplace_back("handshake");
   if (flags.noaddr) words.emplace_back("noaddr");
-  if (flags.nofailover) words.emplace_back("nofailover");
   return words.empty() ? "noflags" : fmt::format("{}", fmt::join(words, ","));
 }
 
 std::string LineText(const NodeLine& line) {
-  std::string text =
-      fmt::format("{} {}:{}@{}{}{} {} {} {} {} {} {}", line.id.ToString(), line.endpoint.host, line.endpoint.port,
-                  line.bus_port, line.hostname.empty() ? "" : ",", line.hostname, FlagsText(line.flags),
-                  line.master ? line.master->ToString() : "-", line.ping_sent_ms, line.pong_received_ms,
-                  line.config_epoch, line.link_connected ? "connected" : "disconnected");
+  std::string text = fmt::format("{} {}:{}@{}{}{} {} {} 0 0 {} {}", line.id.ToString(), line.endpoint.host,
+                                 line.endpoint.port, line.bus_port, line.hostname.empty() ? "" : ",", line.hostname,
+                                 FlagsText(line.flags), line.master ? line.master->ToString() : "-", line.config_epoch,
+                                 line.link_connected ? "connected" : "disconnected");
   if (!line.slots.empty()) text += " " + line.slots.ToString();
   for (const OpenSlot& open : line.open_slots) {
     const bool migrating = open.direction == OpenSlot::Direction::kMigrating;

@@ -150,5 +150,18 @@ TEST(Conditions, KeepTheirTransitionTimeUntilTheStatusChanges) {
   EXPECT_EQ(third.size(), 1U);
 }
 
+// The API server refuses a status with a message of more than 32768 characters, and with it all that it says.
+TEST(Conditions, ClipWhatIsTooLongBetweenCharacters) {
+  const auto message_of = [](const std::string& message) {
+    const Json conditions = WithCondition(Json::array(), {"Ready", ConditionStatus::kFalse, "A", message}, 1, {});
+    return FindCondition(conditions, "Ready")["message"].get<std::string>();
+  };
+  std::string longest(4093, 'x');
+  EXPECT_EQ(message_of(longest + "€"), longest + "€");
+  longest.pop_back();
+  EXPECT_EQ(message_of(longest + "€€"), longest + "…");
+  EXPECT_EQ(message_of("\xff"), "\uFFFD") << "as the API server gets it, or it would be written anew each time";
+}
+
 }  // namespace
 }  // namespace slotwright::testing

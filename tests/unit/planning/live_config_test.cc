@@ -56,6 +56,10 @@ TEST(LiveNotes, AreReadBackAsTheyWereWritten) {
   }
 }
 
+TEST(LiveNotes, OfAServerThatSaysNoUtf8AreWrittenNevertheless) {
+  EXPECT_EQ(ToString(LiveNotes{.run_id = "9e\xff"}), "{\"@run\":\"9e\uFFFD\"}");
+}
+
 TEST(LiveConfig, IsSetOnAllNodesWithoutARestart) {
   World world = World::Healthy(3, 1);
   world.EditConfig("maxmemory-policy", "allkeys-lru");

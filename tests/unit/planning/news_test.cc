@@ -180,6 +180,20 @@ TEST_F(NewsTest, OfARefusalIsToldOnceWhateverIsDoneMeanwhile) {
   EXPECT_THAT(Of(plan), IsEmpty());
 }
 
+// The status has no more of it than what fits.
+TEST_F(NewsTest, OfWhatTheStatusClipsIsToldOnce) {
+  const std::string words(40000, 'x');
+  Plan refused = Moving();
+  refused.refusal = Refusal{"InvalidSpec", words};
+  Write(refused);
+  EXPECT_THAT(Of(refused), IsEmpty());
+
+  Plan failed = Moving();
+  failed.message = words;
+  Write(failed);
+  EXPECT_THAT(Of(failed, words), IsEmpty());
+}
+
 // An action that is refused is one event, not two; one that fails beside another refusal is its own.
 TEST_F(NewsTest, OfARefusalAndAFailureAreTwoIfTheyAreTwo) {
   Plan refused = Moving();

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "controllers/observe/observer.h"
 
 namespace slotwright::testing {
@@ -37,11 +39,30 @@ TEST(ReadReplies, OfANodeThatIsBusyWithAScriptAreNoAnswerAndSayWhatItSays) {
   EXPECT_EQ(node.error, busy.text);
 }
 
+TEST(ReadReplies, OfANodeThatRefusesAreFitForALine) {
+  const Reply refusal = {.type = Reply::Type::kError, .text = "ERR \x1b[2J\nlevel=error" + std::string(1000, 'x')};
+  NodeView node;
+  ReadReplies({refusal}, "host", node);
+  EXPECT_EQ(node.error, "ERR ?[2J?level=error" + std::string(140, 'x') + "...");
+}
+
 TEST(ReadReplies, OfANodeThatHasLoadedAreAnAnswer) {
   NodeView node;
   ReadReplies(Replies("0"), "host", node);
   EXPECT_FALSE(node.loading);
   EXPECT_TRUE(node.Answers());
+}
+
+// Pods are looked for shard by shard.
+TEST(Observation, HasNoMoreShardsThanAClusterCanWhateverAPodSays) {
+  Observation observation;
+  observation.cluster.spec.masters = 3;
+  observation.pods.push_back({.name = "demo-999-0", .shard = 999, .index = 0, .ours = true});
+  EXPECT_EQ(observation.ShardCount(), 1000);
+  for (const int shard : {1000, 2'000'000'000, std::numeric_limits<int>::max()}) {
+    observation.pods.back().shard = shard;
+    EXPECT_EQ(observation.ShardCount(), 3) << shard;
+  }
 }
 
 }  // namespace

@@ -243,6 +243,11 @@ TEST(Claims, OutliveTheClusterOnlyIfRetained) {
   }
 }
 
+TEST(Claims, TellWhosePodTheyAre) {
+  EXPECT_EQ(PodOfClaim(ClaimNameOf("demo", 2, 10)), "demo-2-10");
+  for (const char* other : {"", "d", "data", "redis-demo-2-0"}) EXPECT_EQ(PodOfClaim(other), std::nullopt) << other;
+}
+
 TEST(Covers, IgnoresWhatTheServerAddedAndSeesWhatDiffers) {
   const Json desired = {{"a", 1}, {"list", {{{"x", 1}}, {{"x", 2}}}}};
   Json actual = desired;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controllers/api/conditions.h"
+#include "controllers/plan/waiting.h"
 #include "controllers/status/last_written.h"
 #include "controllers/status/status.h"
 #include "tests/unit/planning/world.h"
@@ -95,6 +96,22 @@ TEST(Status, OfAClusterThatDoesNotServeAllSlotsIsDegraded) {
     EXPECT_EQ(degraded["reason"], reason);
     EXPECT_EQ(degraded["message"], "5461 slots are not served; why");
   }
+}
+
+TEST(Status, ClipsAReasonThatIsTooLongForPeopleAndForKubernetes) {
+  World world = World::Healthy();
+  world.Kill("demo-2-1");
+  Plan plan = world.MakePlan();
+  plan.message = std::string(40000, 'x');
+  plan.until_it_stands = true;
+  for (int look = 0; look < 2; ++look) {
+    world.observation.cluster.status = BuildStatus(world.observation, Merge(world.observation), plan);
+    world.observation.now += std::chrono::minutes(1);
+  }
+  const Json& status = world.observation.cluster.status;
+  EXPECT_EQ(status["operation"]["reason"], std::string(4093, 'x') + "…");
+  EXPECT_EQ(FindCondition(status["conditions"], "Ready")["message"], std::string(4093, 'x') + "…");
+  EXPECT_TRUE(Stands(world.observation, plan, std::chrono::minutes(2))) << "the same words, cut";
 }
 
 TEST(Status, SaysHowFastAMigrationIsOnceThatIsKnown) {

@@ -95,6 +95,14 @@ TEST(Storage, OfAShardThatIsGoneIsDeletedOnlyIfItIsNotToBeRetained) {
   }
 }
 
+// Somebody made one that names the cluster as its owner.
+TEST(Storage, UnderANameThatNoClaimOfOursHasIsLeftAlone) {
+  World world = WithStorage(false);
+  auto& objects = world.observation.objects;
+  objects[{"PersistentVolumeClaim", "d"}] = objects.at({"PersistentVolumeClaim", "data-demo-1-0"});
+  EXPECT_TRUE(world.MakePlan().settled) << world.MakePlan().message;
+}
+
 // Found by the simulation: all pods went, and meanwhile replicasPerMaster was edited. The masters of that time, and
 // what they wrote last, are on volumes of pods that nobody asks for any more.
 TEST(Storage, OfAMasterThatIsOneTooManyIsWantedBackWhileNobodyServesItsSlots) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "tests/unit/fakes/fake_clock.h"
 #include "tests/unit/fakes/fake_transport.h"
 
 namespace reconciler {
@@ -54,6 +57,22 @@ TEST(Client, UnderstandsAnErrorThatIsNotAStatus) {
   EXPECT_THAT(result.error().message, HasSubstr("502"));
 }
 
+// It may be a Secret that was cut off.
+TEST(Client, KeepsAnAnswerThatIsNotJsonOutOfItsErrors) {
+  Wired wired;
+  const HttpResponse half = {
+      .status = 200, .headers = {{"content-type", "application/json"}}, .body = R"({"data":{"password":"cGFzc3)"};
+  wired.transport->on_send = [&](const HttpRequest&, std::stop_token) { return half; };
+  wired.transport->on_stream = [&](const HttpRequest&, const Transport::LineHandler& on_line, std::stop_token) {
+    on_line(half.body);
+    return HttpResponse{.status = 200};
+  };
+  EXPECT_EQ(wired.client.Get(types::kSecrets, {"ns", "a"}).error().message,
+            "GET /api/v1/namespaces/ns/secrets/a: the answer is not JSON: 27 bytes of application/json");
+  const auto watched = wired.client.Watch(types::kSecrets, {}, [](const WatchEvent&) {}, {});
+  EXPECT_EQ(watched.error().message, "watch secrets: a line of 27 bytes is not JSON");
+}
+
 TEST(Client, TriesAgainWhenTheServerAsksForItAndTheTimeAllows) {
   Wired wired;
   int calls = 0;
@@ -77,6 +96,28 @@ TEST(Client, TriesAgainWhenTheServerAsksForItAndTheTimeAllows) {
   const auto result = wired.client.Get(types::kPods, {"ns", "pod"});
   EXPECT_EQ(calls, 3) << "an hour is longer than the request may take";
   EXPECT_EQ(result.error().retry_after, std::chrono::seconds(3600));
+}
+
+TEST(Client, PausesForATenthOfASecondWhateverTheServerAsksFor) {
+  auto at_once = StatusResponse(429, "TooManyRequests", "later");
+  at_once.headers["retry-after"] = "0";
+  auto before_now = StatusResponse(429, "TooManyRequests", "later");
+  before_now.body = Json{{"code", 429}, {"details", {{"retryAfterSeconds", -5}}}}.dump();
+  for (const HttpResponse& refusal : {at_once, before_now}) {
+    FakeClock clock;
+    const auto transport = std::make_shared<FakeTransport>();
+    int calls = 0;
+    transport->on_send = [&](const HttpRequest&, std::stop_token) {
+      return ++calls == 1 ? refusal : Answer({{"kind", "Pod"}});
+    };
+    const Client client(transport, {}, clock);
+    const auto start = clock.Now();
+    std::jthread thread([&] { EXPECT_TRUE(client.Get(types::kPods, {"ns", "pod"})); });
+    EXPECT_TRUE(clock.AdvanceToNextWake(1));
+    thread.join();
+    EXPECT_EQ(clock.Now() - start, std::chrono::milliseconds(100));
+    EXPECT_EQ(calls, 2);
+  }
 }
 
 TEST(Client, BuildsThePathsOfTheApi) {

@@ -108,6 +108,16 @@ TEST(Http, SaysThatNobodyListens) {
   EXPECT_THAT(response.error().message, HasSubstr("refused"));
 }
 
+TEST(Http, NamesThePortOfTheSchemeWhereTheAddressNamesNone) {
+  const auto host_of = [](const std::string& server) {
+    const auto transport = MakeHttpTransport({.server = server}, "test/1");
+    return transport ? (*transport)->Host() : transport.error().message;
+  };
+  EXPECT_EQ(host_of("https://api.example.com/k8s/c-1"), "api.example.com:443");
+  EXPECT_EQ(host_of("http://api.example.com"), "api.example.com:80");
+  EXPECT_EQ(host_of("https://api.example.com:6443"), "api.example.com:6443");
+}
+
 TEST(HttpServer, SaysWhenAPortIsTaken) {
   const auto server = Serve([](const ServerRequest&, const std::shared_ptr<Responder>&) {});
   const auto second =

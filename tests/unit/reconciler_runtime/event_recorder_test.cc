@@ -170,7 +170,7 @@ TEST_F(EventRecorderTest, LongMessagesAreCutBetweenCharacters) {
   for (int i = 0; i < 10; ++i) message += "\u20ac";  // three bytes each
   Record(message);
   recorder_.Flush();
-  EXPECT_EQ(StringAt(api_->Objects().at(0), {"message"}), std::string(1019, 'x') + "...");
+  EXPECT_EQ(StringAt(api_->Objects().at(0), {"message"}), std::string(1019, 'x') + "…");
 }
 
 TEST_F(EventRecorderTest, AMessageOf1024BytesIsNotCut) {

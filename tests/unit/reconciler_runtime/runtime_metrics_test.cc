@@ -67,7 +67,6 @@ TEST_F(RuntimeMetricsTest, EverySeriesOfAControllerExistsFromRegistrationOn) {
                   R"(controller_runtime_reconcile_errors_total{controller="rdc"} 0)",
                   R"(controller_runtime_terminal_reconcile_errors_total{controller="rdc"} 0)",
                   R"(controller_runtime_reconcile_panics_total{controller="rdc"} 0)",
-                  R"(controller_runtime_reconcile_timeouts_total{controller="rdc"} 0)",
                   "# TYPE controller_runtime_reconcile_time_seconds histogram",
                   R"(controller_runtime_reconcile_time_seconds_count{controller="rdc"} 0)",
                   "# TYPE controller_runtime_max_concurrent_reconciles gauge",

@@ -121,7 +121,7 @@ TEST(Commander, UnderstandsWhatARealClusterNodeSaysOfItself) {
   EXPECT_EQ(table->myself().id.ToString(), replies[2].text);
   EXPECT_EQ(table->myself().slots.ToString(), "7-9 16383");
   EXPECT_EQ(table->myself().endpoint.port, server->endpoint().port);
-  EXPECT_EQ(ParseClusterInfo(replies[4].text).slots_assigned, 4);
+  EXPECT_EQ(ParseClusterInfo(replies[4].text).known_nodes, 1);
   const ServerInfo info = ParseServerInfo(replies[5].text);
   EXPECT_EQ(info.run_id.size(), 40U);
   EXPECT_GT(info.used_memory, 0);
