@@ -37,9 +37,19 @@ void Life::StartWriters() {
   if (writers_) {
     writers_->Resume();
   } else {
-    writers_.emplace(harness.Password(), Seeds(harness.Look()));
+    writers_.emplace(harness.Password(), Seeds(harness.Look()), kWriters, 300, [this] { return Addresses(); });
   }
   EXPECT_TRUE(writers_->AwaitEachKey(20s)) << "what is lost of a key that has nothing is not missed";
+}
+
+std::vector<Endpoint> Life::Addresses() const {
+  std::vector<Endpoint> nodes;
+  const auto pods = harness.client().ListAll(reconciler::types::kPods, {.ns = "default"});
+  for (const auto& pod : pods ? pods->items : std::vector<reconciler::Json>{}) {
+    const std::string address = reconciler::StringAt(pod, {"status", "podIP"});
+    if (!address.empty()) nodes.push_back({address, 6379});
+  }
+  return nodes;
 }
 
 void Life::ExpectWritersGoOn() { ASSERT_TRUE(writers_->AwaitEachKey(30s)) << "a writer gets no answer any more"; }

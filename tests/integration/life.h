@@ -46,7 +46,13 @@ class Life {
   /// SIGKILL for the servers of all of these pods at once; waits until the operator has seen it.
   void KillServers(const std::vector<std::string>& pods) const;
 
+  /// Each may have lost what was on its way to a replica when its master died: one write.
+  static constexpr int kWriters = 2;
+
  private:
+  /// Of all pods, as DNS knows them.
+  [[nodiscard]] std::vector<Endpoint> Addresses() const;
+
   std::int64_t filled_ = 0;
   std::optional<WriteChecker> writers_;
   WriteChecker::Report report_;

@@ -24,8 +24,9 @@ double Milliseconds(steady_clock::duration duration) {
 
 }  // namespace
 
-WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers, int keys_each)
-    : client_(std::move(password), std::move(seeds)), writers_(static_cast<size_t>(writers)) {
+WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers, int keys_each,
+                           ClusterClient::Finder find)
+    : client_(std::move(password), std::move(seeds), std::move(find)), writers_(static_cast<size_t>(writers)) {
   for (int w = 0; w < writers; ++w) {
     for (int k = 0; k < keys_each; ++k) writers_[static_cast<size_t>(w)].keys[fmt::format("w:{}:{}", w, k)];
   }

@@ -17,7 +17,8 @@ namespace slotwright::testing {
 /// construction, or Resume, until Stop.
 class WriteChecker {
  public:
-  WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers = 2, int keys_each = 300);
+  WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers = 2, int keys_each = 300,
+               ClusterClient::Finder find = {});
   ~WriteChecker();
 
   void Stop();
