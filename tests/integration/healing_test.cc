@@ -89,7 +89,7 @@ TEST(Healing, AReplicasPodThatIsDeletedLosesNothing) {
 struct Engine {
   const char* name;
   const char* image;
-  bool storage;
+  bool storage = false;
 };
 
 class KilledMaster : public ::testing::TestWithParam<Engine> {};
@@ -137,9 +137,12 @@ TEST(LostFiles, OfAMasterThatIsKilledAreCopiedFromItsReplica) {
   EXPECT_EQ(life.NodeOf("demo-0-0").server.keys, life.NodeOf("demo-0-1").server.keys);
 }
 
+class HungMaster : public ::testing::TestWithParam<Engine> {};
+
 // Its container runs and its address is its own: only the other masters can tell that it is away.
-TEST(HungMaster, IsReplacedByItsReplicaAndComesBackAsThat) {
-  Life life(3, 1, kQuickTimeout);
+TEST_P(HungMaster, IsReplacedByItsReplicaAndComesBackAsThat) {
+  if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
+  Life life(3, 1, kQuickTimeout, GetParam().image);
   std::map<std::string, std::string> runs;
   for (const auto& node : life.harness.Look().observation.nodes) runs[node.pod] = node.server.run_id;
   life.StartWriters();
@@ -171,6 +174,10 @@ TEST(HungMaster, IsReplacedByItsReplicaAndComesBackAsThat) {
   EXPECT_EQ(life.NodeOf("demo-0-0").me().master, leader.id());
   for (const auto& key : keys) EXPECT_EQ(life.harness.Ask(leader.endpoint, {"GET", key}).text, "v") << key;
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, HungMaster,
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Healing, AMastersPodThatIsDeletedKeepsAllReplicatedKeys) {
   Life life(3, 1, kQuickTimeout);
@@ -255,11 +262,14 @@ TEST(HandOver, OfAMasterWithoutReplicasIsSkipped) {
   EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
 }
 
-TEST(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
+class Healing : public ::testing::TestWithParam<Engine> {};
+
+TEST_P(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
+  if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
   Json spec = kQuickTimeout;
   spec["storage"] = {{"size", "1Gi"}};
   spec["config"]["appendfsync"] = "always";
-  Life life(3, 1, spec);
+  Life life(3, 1, spec, GetParam().image);
   life.StartWriters();
   for (const auto& pod : life.harness.Look().observation.pods) life.DeletePod(pod.name);
   ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
@@ -267,6 +277,10 @@ TEST(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
   life.ExpectWritersGoOn();
   life.ExpectAllIsWell(120s, {.longest_wait = 30s});  // nobody is there for a while
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, Healing,
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 // A full or read-only volume: here no RDB file can come where a folder lies. Such a master refuses all writes
 // (MISCONF).

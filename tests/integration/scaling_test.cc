@@ -244,8 +244,11 @@ std::future<int> Reshard(const Life& life, const NodeView& from, const NodeView&
   return std::async(std::launch::async, [command] { return std::system(command.c_str()); });
 }
 
-TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
-  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
+class Rebalancing : public ::testing::TestWithParam<Engine> {};
+
+TEST_P(Rebalancing, EvensWhatWasMadeUnevenByHand) {
+  if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
+  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}}, GetParam().image);
   const auto source = life.NodeOf("demo-2-0");
   const auto target = life.NodeOf("demo-0-0");
   ASSERT_EQ(Reshard(life, source, target, 400, 10).get(), 0);
@@ -259,6 +262,10 @@ TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   life.harness.PatchSpec({{"rebalance", {{"mode", "Automatic"}}}});
   life.ExpectAllIsWell();
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, Rebalancing,
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {
   constexpr int kKeys = 10'000;
