@@ -77,6 +77,28 @@ INSTANTIATE_TEST_SUITE_P(Engines, Scaling,
                                            Engine{"Valkey91", "valkey/valkey:9.1"}),
                          [](const auto& param_info) { return param_info.param.name; });
 
+struct Method {
+  const char* name;
+  bool by_themselves;
+};
+
+class RebalanceMethod : public ::testing::TestWithParam<Method> {};
+
+// Both ways are open on such servers; OutAndInAgain… has what Auto makes of that.
+TEST_P(RebalanceMethod, IsTheOneThatWasAskedFor) {
+  const char* image = "valkey/valkey:9.1";
+  if (ServerFor(image).empty()) GTEST_SKIP() << "no program here for " << image;
+  Life life(3, 0, {{"rebalance", {{"method", GetParam().name}}}}, image);
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 4}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
+  EXPECT_EQ(WereAskedToMigrate(life), GetParam().by_themselves);
+}
+
+INSTANTIATE_TEST_SUITE_P(Valkey91, RebalanceMethod, ::testing::Values(Method{"Keys", false}, Method{"Atomic", true}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
 TEST(ScaleReplicas, UpAndDownToNone) {
   Life life;
   life.StartWriters();
