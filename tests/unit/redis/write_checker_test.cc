@@ -39,5 +39,23 @@ TEST(WriteChecker, CountsNoProgressOfBeforeAndAWaitThatNothingHasEnded) {
   EXPECT_GT(after.worst_gap_ms, 1900);
 }
 
+// As after the loss of all pods, and here of what they had.
+TEST(WriteChecker, FindsNodesThatAreAllElsewhereAndSaysWhatIsLost) {
+  auto first = RedisProcess::Start({});
+  ASSERT_TRUE(first) << first.error();
+  const auto second = RedisProcess::Start({});
+  ASSERT_TRUE(second) << second.error();
+  WriteChecker writers("", {(*first)->endpoint()}, 2, 10, [&] { return std::vector{(*second)->endpoint()}; });
+  ASSERT_TRUE(writers.AwaitEachKey(10s));
+  (*first)->Kill();
+  ASSERT_TRUE(writers.AwaitEachKey(10s));
+  writers.Stop();
+  const auto report = writers.Verify();
+  EXPECT_EQ(report.first_problem, "");
+  EXPECT_EQ(report.keys, 20);
+  EXPECT_GE(report.lost, 20) << "one of each key at least";
+  EXPECT_NE(report.first_loss, "");
+}
+
 }  // namespace
 }  // namespace slotwright::testing
