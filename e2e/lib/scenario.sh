@@ -67,6 +67,17 @@ pods_json() { pods_of "$NAMESPACE" "app.kubernetes.io/name%3Dredis,app.kubernete
 # pods_of NAMESPACE SELECTOR: in JSON.
 pods_of() { ask "/api/v1/namespaces/$1/pods?labelSelector=$2"; }
 
+# shards_apart NAME PODS [LABEL]: the cluster has so many pods, and no two of one shard are on the same node; with LABEL, on nodes
+# with the same value of that label.
+shards_apart() {
+    local places
+    places=$(kubectl get nodes -o json |
+        jq --arg of "${3:-kubernetes.io/hostname}" '[.items[] | {(.metadata.name): .metadata.labels[$of]}] | add')
+    pods_json "$1" | jq -e --argjson pods "$2" --argjson places "$places" \
+        '[.items[] | "\(.metadata.name | sub("-[0-9]+$"; "")) \($places[.spec.nodeName])"]
+        | length == $pods and length == (unique | length)'
+}
+
 # paused NAME true|false: whether the operator leaves that cluster alone.
 paused() { in_test annotate rdc "$1" --overwrite "slotwright.dev/paused=$2"; }
 

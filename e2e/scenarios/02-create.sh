@@ -10,8 +10,7 @@ expect 60 "six pods are Ready and nothing is under way" settled demo 6
 in_test get rdc,pods,pdb,svc -o wide
 resource demo | jq -e --arg image "$REDIS_IMAGE" '.spec.masters == 3 and .spec.replicasPerMaster == 1 and .spec.image == $image'
 in_test describe rdc/demo | grep -F "16384 slots on 3 masters, 3 replicas in sync"
-# No shard is on one node alone.
-pods_json demo | jq -e '[.items[] | "\(.metadata.name | sub("-[0-9]+$"; "")) \(.spec.nodeName)"] | length == 6 and length == (unique | length)'
+shards_apart demo 6
 in_system exec deployment/slotwright -- slotwright status demo --namespace "$NAMESPACE"
 in_system exec deployment/slotwright -- slotwright check demo --namespace "$NAMESPACE"
 

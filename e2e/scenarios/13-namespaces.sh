@@ -23,6 +23,7 @@ expect 60 "all is well" settled demo "$(wc -l <<<"$pods")"
 pods_unharmed demo "$pods"
 in_test scale rdc/demo --replicas=5
 expect 120 "five masters" settled demo 10
+shards_apart demo 10
 in_other get rdc demo -o json | jq -e '.status == null'
 none in_other get pods -o name
 # Until an operator of its own comes, with a Lease of its own name.

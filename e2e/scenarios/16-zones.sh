@@ -19,9 +19,7 @@ kubectl get nodes -L topology.kubernetes.io/zone
 cluster_apply zones "$REDIS_IMAGE" 'placement: {topologyKeys: [topology.kubernetes.io/zone, kubernetes.io/hostname]}'
 expect 120 "it is Ready" settled zones 6
 in_test get pods -l app.kubernetes.io/instance=zones -o wide
-zones=$(kubectl get nodes -o json | jq '[.items[] | {(.metadata.name): .metadata.labels["topology.kubernetes.io/zone"]}] | add')
-pods_json zones | jq -e --argjson zones "$zones" '[.items[] | "\(.metadata.name | sub("-[0-9]+$"; "")) \($zones[.spec.nodeName])"]
-    | length == 6 and length == (unique | length)'
+shards_apart zones 6 topology.kubernetes.io/zone
 in_test delete rdc zones
 zones_are_gone() { none in_test get all,cm,pdb,secret -l app.kubernetes.io/instance=zones -o name; }
 expect 60 "nothing of it is left" zones_are_gone

@@ -37,6 +37,29 @@ std::string MakeStateDir() {
   return path;
 }
 
+// Tells of each request before it is sent.
+class Overheard : public reconciler::Transport {
+ public:
+  Overheard(std::shared_ptr<Transport> server, std::function<void(const reconciler::HttpRequest&)> tell)
+      : server_(std::move(server)), tell_(std::move(tell)) {}
+
+  reconciler::Result<reconciler::HttpResponse> Send(const reconciler::HttpRequest& request,
+                                                    std::stop_token stop) override {
+    tell_(request);
+    return server_->Send(request, std::move(stop));
+  }
+  reconciler::Result<reconciler::HttpResponse> Stream(const reconciler::HttpRequest& request,
+                                                      const LineHandler& on_line, std::stop_token stop) override {
+    tell_(request);
+    return server_->Stream(request, on_line, std::move(stop));
+  }
+  std::string Host() const override { return server_->Host(); }
+
+ private:
+  const std::shared_ptr<Transport> server_;
+  const std::function<void(const reconciler::HttpRequest&)> tell_;
+};
+
 }  // namespace
 
 Harness::Harness() : state_dir_(MakeStateDir()), commander_(MakeTcpCommander()) {
@@ -62,8 +85,14 @@ Harness::~Harness() {
 }
 
 void Harness::StartOperator() {
-  operator_ = std::jthread([this](std::stop_token stop) {
-    const auto result = RunOperator(cluster_->transport(), options_, stop);
+  const auto transport =
+      std::make_shared<Overheard>(cluster_->transport(), [this](const reconciler::HttpRequest& request) {
+        if (request.method == "GET") return;
+        const std::lock_guard lock(mutex_);
+        changes_.push_back(request.method + " " + request.target);
+      });
+  operator_ = std::jthread([this, transport](std::stop_token stop) {
+    const auto result = RunOperator(transport, options_, stop);
     EXPECT_TRUE(result) << (result ? "" : result.error().message);
   });
 }
@@ -72,6 +101,11 @@ void Harness::StopOperator() {
   operator_ = {};
   const std::lock_guard lock(mutex_);
   ports_.clear();
+}
+
+std::vector<std::string> Harness::Changes() const {
+  const std::lock_guard lock(mutex_);
+  return changes_;
 }
 
 int Harness::PortOf(const std::string& what) const {

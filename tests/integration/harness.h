@@ -26,6 +26,8 @@ class Harness {
 
   void StartOperator();
   void StopOperator();
+  /// What all operators have asked of the API server that is not a question, as "PATCH /api/v1/…".
+  [[nodiscard]] std::vector<std::string> Changes() const;
   /// Of the operator that is started next.
   [[nodiscard]] OperatorOptions& options() { return options_; }
 
@@ -72,6 +74,7 @@ class Harness {
   OperatorOptions options_;
   mutable std::mutex mutex_;
   std::map<std::string, int> ports_;
+  std::vector<std::string> changes_;
   std::jthread operator_;
 };
 

@@ -19,8 +19,10 @@ namespace slotwright::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 
 struct Engine {
@@ -73,6 +75,28 @@ INSTANTIATE_TEST_SUITE_P(Engines, Scaling,
                          ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Redis82", "redis:8.2"},
                                            Engine{"Valkey80", "valkey/valkey:8.0"},
                                            Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+struct Method {
+  const char* name;
+  bool by_themselves;
+};
+
+class RebalanceMethod : public ::testing::TestWithParam<Method> {};
+
+// Both ways are open on such servers; OutAndInAgain… has what Auto makes of that.
+TEST_P(RebalanceMethod, IsTheOneThatWasAskedFor) {
+  const char* image = "valkey/valkey:9.1";
+  if (ServerFor(image).empty()) GTEST_SKIP() << "no program here for " << image;
+  Life life(3, 0, {{"rebalance", {{"method", GetParam().name}}}}, image);
+  life.StartWriters();
+  life.harness.PatchSpec({{"masters", 4}});
+  life.ExpectAllIsWell();
+  EXPECT_EQ(Merge(life.harness.Look().observation).owned.size(), 4U);
+  EXPECT_EQ(WereAskedToMigrate(life), GetParam().by_themselves);
+}
+
+INSTANTIATE_TEST_SUITE_P(Valkey91, RebalanceMethod, ::testing::Values(Method{"Keys", false}, Method{"Atomic", true}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(ScaleReplicas, UpAndDownToNone) {
@@ -244,8 +268,11 @@ std::future<int> Reshard(const Life& life, const NodeView& from, const NodeView&
   return std::async(std::launch::async, [command] { return std::system(command.c_str()); });
 }
 
-TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
-  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}});
+class Rebalancing : public ::testing::TestWithParam<Engine> {};
+
+TEST_P(Rebalancing, EvensWhatWasMadeUnevenByHand) {
+  if (ServerFor(GetParam().image).empty()) GTEST_SKIP() << "no program here for " << GetParam().image;
+  Life life(3, 1, {{"rebalance", {{"mode", "Manual"}}}}, GetParam().image);
   const auto source = life.NodeOf("demo-2-0");
   const auto target = life.NodeOf("demo-0-0");
   ASSERT_EQ(Reshard(life, source, target, 400, 10).get(), 0);
@@ -259,6 +286,10 @@ TEST(Rebalancing, EvensWhatWasMadeUnevenByHand) {
   life.harness.PatchSpec({{"rebalance", {{"mode", "Automatic"}}}});
   life.ExpectAllIsWell();
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, Rebalancing,
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {
   constexpr int kKeys = 10'000;
@@ -407,6 +438,71 @@ TEST(Pause, StopsARebalanceBetweenTwoSlices) {
   EXPECT_LT(slots, 4096);
   life.harness.SetPaused(false);
   life.ExpectAllIsWell();
+}
+
+// How often each command was given to each pod's server, but for those that only ask, and what replicas do by
+// themselves.
+std::map<std::string, std::string> CommandsThatChange(const Life& life) {
+  static const std::set<std::string> kHarmless = {
+      "auth",     "ping",          "info",         "role",
+      "select",   "cluster|nodes", "cluster|info", "cluster|getslotmigrations",
+      "replconf", "psync",         "config|get",   "cluster|countkeysinslot"};
+  static const std::regex kLine(R"(cmdstat_([^:]+):calls=(\d+))");
+  std::map<std::string, std::string> calls;
+  for (const auto& node : life.harness.Look().observation.nodes) {
+    if (!node.Answers()) continue;
+    const std::string text = life.harness.Ask(node.endpoint, {"INFO", "commandstats"}).text;
+    for (std::sregex_iterator match(text.begin(), text.end(), kLine), end; match != end; ++match) {
+      if (!kHarmless.contains((*match)[1])) calls[node.pod + " " + match->str(1)] = match->str(2);
+    }
+  }
+  return calls;
+}
+
+// The status, and the Event that tells of it.
+TEST(Pause, SendsNothingButTheStatusWhateverIsWrong) {
+  Life life;
+  const auto says = [&](const std::string& words) {
+    return life.harness.Condition("Ready").value("message", "").find(words) != std::string::npos;
+  };
+  life.harness.SetPaused(true);
+  ASSERT_TRUE(Harness::Eventually([&] { return says("paused by annotation"); }));
+  size_t changes = life.harness.Changes().size();
+  std::map<std::string, std::string> commands = CommandsThatChange(life);
+  // From the moment on that the operator knows, and at one look more.
+  const auto expect_nothing_but = [&](const std::string& next_action) {
+    EXPECT_TRUE(Harness::Eventually([&] { return says("the next action would be: " + next_action); }))
+        << life.harness.Condition("Ready");
+    std::this_thread::sleep_for(6s);
+    const auto all = life.harness.Changes();
+    for (size_t i = changes; i < all.size(); ++i) {
+      EXPECT_THAT(all[i], AnyOf(MatchesRegex("(PUT|PATCH) /apis/slotwright.dev/.*/redisclusters/demo/status[?].*"),
+                                MatchesRegex("(POST|PATCH) /api/v1/namespaces/default/events.*")));
+    }
+    EXPECT_GT(all.size(), changes) << "what is said about it was heard somewhere else";
+    EXPECT_EQ(CommandsThatChange(life), commands);
+    changes = all.size();
+  };
+
+  life.harness.PatchSpec({{"config", {{"hz", "25"}}}});
+  expect_nothing_but("set hz on demo-");
+  life.harness.PatchSpec({{"config", nullptr}});
+  ASSERT_TRUE(Harness::Eventually([&] { return life.harness.ReadyReason() == "Healthy"; }));
+
+  ASSERT_EQ(Reshard(life, life.NodeOf("demo-2-0"), life.NodeOf("demo-0-0"), 400, 10).get(), 0);
+  commands = CommandsThatChange(life);
+  expect_nothing_but("move slots ");
+
+  const std::string gone = "demo-1-1";
+  life.DeletePod(gone);
+  std::erase_if(commands, [&](const auto& one) { return one.first.starts_with(gone); });
+  expect_nothing_but("create Pod " + gone);
+
+  life.harness.PatchSpec({{"config", {{"hz", "25"}}}});
+  life.harness.SetPaused(false);
+  life.ExpectAllIsWell();
+  EXPECT_EQ(life.harness.Look().observation.pods.size(), 6U);
+  EXPECT_EQ(life.harness.Ask(life.NodeOf(gone).endpoint, {"CONFIG", "GET", "hz"}).elements.at(1).text, "25");
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST(Rolling, WithStorageAndWithoutReplicasBringsEachMasterBackWithItsData) {
   Life life(3, 0, {{"storage", {{"size", "1Gi"}}}});
   life.StartWriters();
   life.harness.PatchSpec({{"config", {{"io-threads", "2"}}}});
-  life.ExpectAllIsWell();
+  life.ExpectAllIsWell(60s, {.longest_wait = 10s});  // nobody serves a master's slots until it is back
   EXPECT_EQ(life.harness.Ask(life.NodeOf("demo-1-0").endpoint, {"CONFIG", "GET", "io-threads"}).elements.at(1).text,
             "2");
 }

@@ -36,8 +36,11 @@ bool MayBeTriedAgain(const std::string& error) {
 
 }  // namespace
 
-ClusterClient::ClusterClient(std::string password, std::vector<Endpoint> seeds)
-    : password_(std::move(password)), commander_(MakeTcpCommander()), nodes_(std::move(seeds)) {}
+ClusterClient::ClusterClient(std::string password, std::vector<Endpoint> seeds, Finder find)
+    : password_(std::move(password)),
+      find_(std::move(find)),
+      commander_(MakeTcpCommander()),
+      nodes_(std::move(seeds)) {}
 
 Endpoint ClusterClient::WayTo(Slot slot) {
   const std::lock_guard lock(mutex_);
@@ -54,7 +57,9 @@ void ClusterClient::Refresh(bool learn_ways) {
     refreshed_ = now;
     for (const Endpoint& node : nodes_) requests.push_back({node, password_, {{"CLUSTER", "NODES"}}});
   }
+  bool answered = false;
   for (const auto& result : commander_->Run(requests, milliseconds(200))) {
+    answered = answered || result;
     if (!result || result->front().IsError()) continue;
     const auto table = ParseClusterNodes(result->front().text);
     if (!table) continue;
@@ -68,6 +73,10 @@ void ClusterClient::Refresh(bool learn_ways) {
       }
     }
   }
+  if (answered || !find_) return;
+  const auto found = find_();
+  const std::lock_guard lock(mutex_);
+  for (const Endpoint& node : found) Remember(node);
 }
 
 void ClusterClient::Remember(const Endpoint& node) {

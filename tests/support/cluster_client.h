@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <expected>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -15,8 +16,11 @@ namespace slotwright::testing {
 /// Thread-safe; each call blocks its thread.
 class ClusterClient {
  public:
-  /// `seeds` are asked for the way when nothing else is known.
-  ClusterClient(std::string password, std::vector<Endpoint> seeds);
+  /// Looks up where the nodes are, as applications do by the name of a Service.
+  using Finder = std::function<std::vector<Endpoint>()>;
+
+  /// `seeds` are asked for the way when nothing else is known; what `find` says as well, once nobody answers any more.
+  ClusterClient(std::string password, std::vector<Endpoint> seeds, Finder find = {});
 
   struct Failure {
     bool may_have_happened = false;
@@ -40,6 +44,7 @@ class ClusterClient {
   void Unlearn(Slot slot);
 
   const std::string password_;
+  const Finder find_;
   std::unique_ptr<Commander> commander_;
   std::mutex mutex_;
   std::map<Slot, Endpoint> ways_;

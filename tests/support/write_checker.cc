@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "controllers/topology/text.h"
@@ -23,8 +24,9 @@ double Milliseconds(steady_clock::duration duration) {
 
 }  // namespace
 
-WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers, int keys_each)
-    : client_(std::move(password), std::move(seeds)), writers_(static_cast<size_t>(writers)) {
+WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers, int keys_each,
+                           ClusterClient::Finder find)
+    : client_(std::move(password), std::move(seeds), std::move(find)), writers_(static_cast<size_t>(writers)) {
   for (int w = 0; w < writers; ++w) {
     for (int k = 0; k < keys_each; ++k) writers_[static_cast<size_t>(w)].keys[fmt::format("w:{}:{}", w, k)];
   }
@@ -33,6 +35,8 @@ WriteChecker::WriteChecker(std::string password, std::vector<Endpoint> seeds, in
 
 void WriteChecker::Resume() {
   for (auto& writer : writers_) {
+    writer.progress = 0;
+    writer.worst_gap_ms = 0;
     threads_.emplace_back([this, &writer](const std::stop_token& stop) { Write(writer, stop); });
   }
 }
@@ -52,14 +56,18 @@ bool WriteChecker::AwaitEachKey(milliseconds patience) {
     if (steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(milliseconds(5));
   }
+  for (auto& writer : writers_) writer.progress = 0;
   return true;
 }
 
 void WriteChecker::Write(Writer& writer, const std::stop_token& stop) {
   auto last_success = steady_clock::now();
-  while (!stop.stop_requested()) {
+  const auto has_waited_until = [&](steady_clock::time_point end) {
+    writer.worst_gap_ms = std::max(writer.worst_gap_ms, Milliseconds(end - last_success));
+  };
+  while (true) {
     for (auto& [key, written] : writer.keys) {
-      if (stop.stop_requested() || !writer.problem.empty()) return;
+      if (stop.stop_requested() || !writer.problem.empty()) return has_waited_until(steady_clock::now());
       const int number = ++written.last;
       const auto start = steady_clock::now();
       const auto reply = client_.Execute({"APPEND", key, fmt::format("{},", number)}, kPatience);
@@ -69,7 +77,8 @@ void WriteChecker::Write(Writer& writer, const std::stop_token& stop) {
         const int round = round_;
         if (std::exchange(written.round, round) != round) --awaited_;
         writer.latencies_ms.push_back(Milliseconds(end - start));
-        writer.worst_gap_ms = std::max(writer.worst_gap_ms, Milliseconds(end - last_success));
+        ++writer.progress;
+        has_waited_until(end);
         last_success = end;
       } else if (reply.error().may_have_happened) {
         ++writer.unknown;
@@ -93,19 +102,21 @@ void WriteChecker::Compare(const std::string& key, const Written& written, const
       continue;
     }
     ++report.lost;
-    if (report.first_problem.empty()) {
-      report.first_problem = fmt::format("{} has {} numbers up to {}, but not the acknowledged {} in its place", key,
-                                         numbers.size(), numbers.empty() ? 0 : numbers.back(), number);
+    if (report.first_loss.empty()) {
+      report.first_loss = fmt::format("{} has {} numbers up to {}, but not the acknowledged {} in its place", key,
+                                      numbers.size(), numbers.empty() ? 0 : numbers.back(), number);
     }
   }
 }
 
 WriteChecker::Report WriteChecker::Verify() {
   Report report;
+  report.least_progress = std::numeric_limits<std::int64_t>::max();
   const auto deadline = steady_clock::now() + kPatience;  // for all keys together
   std::vector<double> latencies;
   for (const auto& writer : writers_) {
     report.unknown += writer.unknown;
+    report.least_progress = std::min<std::int64_t>(report.least_progress, writer.progress);
     report.worst_gap_ms = std::max(report.worst_gap_ms, writer.worst_gap_ms);
     if (report.first_problem.empty()) report.first_problem = writer.problem;
     latencies.insert(latencies.end(), writer.latencies_ms.begin(), writer.latencies_ms.end());
@@ -128,9 +139,10 @@ WriteChecker::Report WriteChecker::Verify() {
 }
 
 std::string WriteChecker::Report::ToString() const {
-  return fmt::format("{} writes acknowledged, {} lost, {} unknown, p99 {:.1f} ms, worst gap {:.0f} ms{}{}",
-                     acknowledged, lost, unknown, p99_ms, worst_gap_ms, first_problem.empty() ? "" : ": ",
-                     first_problem);
+  std::string text = fmt::format("{} writes acknowledged, {} lost, {} unknown, p99 {:.1f} ms, worst gap {:.0f} ms",
+                                 acknowledged, lost, unknown, p99_ms, worst_gap_ms);
+  for (const auto& what : {first_problem, first_loss}) text += what.empty() ? "" : ": " + what;
+  return text;
 }
 
 }  // namespace slotwright::testing

@@ -17,7 +17,8 @@ namespace slotwright::testing {
 /// construction, or Resume, until Stop.
 class WriteChecker {
  public:
-  WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers = 2, int keys_each = 300);
+  WriteChecker(std::string password, std::vector<Endpoint> seeds, int writers = 2, int keys_each = 300,
+               ClusterClient::Finder find = {});
   ~WriteChecker();
 
   void Stop();
@@ -32,9 +33,13 @@ class WriteChecker {
     std::int64_t unknown = 0;  ///< The connection broke before the answer.
     std::int64_t keys = 0;     ///< That are there.
     std::int64_t lost = 0;     ///< Acknowledged and not there.
-    std::string first_problem;
+    /// Acknowledged since the last AwaitEachKey, or Resume, of the writer that had the fewest.
+    std::int64_t least_progress = 0;
+    std::string first_problem;  ///< What was refused, or could not be read.
+    std::string first_loss;
     double p99_ms = 0;
-    double worst_gap_ms = 0;  ///< The longest time that a writer waited for its next acknowledgement.
+    /// The longest time that a writer waited for its next acknowledgement, or in vain, since the last Resume.
+    double worst_gap_ms = 0;
     [[nodiscard]] std::string ToString() const;
   };
   /// After Stop. Reads every key: each acknowledged number must be there, in order.
@@ -50,6 +55,7 @@ class WriteChecker {
     std::map<std::string, Written> keys;
     std::vector<double> latencies_ms;
     std::int64_t unknown = 0;
+    std::atomic<std::int64_t> progress = 0;
     double worst_gap_ms = 0;
     std::string problem;
   };

@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <regex>
 #include <set>
 #include <thread>
 
@@ -67,6 +69,41 @@ class RolesOnly : public reconciler::Transport {
   const std::set<std::string> namespaces_;
   mutable std::mutex mutex_;
   std::vector<std::string> refused_;
+};
+
+/// Remembers what was listed and watched, as "pods?labelSelector=…".
+class Overheard : public reconciler::Transport {
+ public:
+  explicit Overheard(std::shared_ptr<Transport> server) : server_(std::move(server)) {}
+
+  Result<HttpResponse> Send(const HttpRequest& request, std::stop_token stop) override {
+    Note(request);
+    return server_->Send(request, stop);
+  }
+  Result<HttpResponse> Stream(const HttpRequest& request, const LineHandler& on_line, std::stop_token stop) override {
+    Note(request);
+    return server_->Stream(request, on_line, stop);
+  }
+  std::string Host() const override { return server_->Host(); }
+
+  std::set<std::string> Collections() const {
+    const std::lock_guard lock(mutex_);
+    return collections_;
+  }
+
+ private:
+  void Note(const HttpRequest& request) {
+    // A collection's path ends in the plural of its kind: /api/v1/pods, /api/v1/namespaces/one/pods.
+    static const std::regex kCollection("/(?:api/v1|apis/[^/?]+/[^/?]+)(?:/namespaces/[^/?]+)?/([^/?]+[?]?[^/]*)");
+    std::smatch match;
+    if (request.method != "GET" || !std::regex_match(request.target, match, kCollection)) return;
+    const std::lock_guard lock(mutex_);
+    collections_.insert(match[1]);
+  }
+
+  const std::shared_ptr<Transport> server_;
+  mutable std::mutex mutex_;
+  std::set<std::string> collections_;
 };
 
 /// An API server that can go away, loudly or silently.
@@ -183,6 +220,42 @@ TEST_F(OperatorProcess, TakesCareOfItsNamespacesAndNeedsNoClusterRole) {
   EXPECT_FALSE(HasStatus("three"));
   EXPECT_THAT(transport->Refused(), IsEmpty());
 }
+
+// Other people's objects are many, and none of them may take memory of ours; clusters are everybody's.
+class Selection : public OperatorProcess, public ::testing::WithParamInterface<std::vector<std::string>> {};
+
+TEST_P(Selection, ListsAndWatchesNothingButItsOwnObjectsAndClusters) {
+  const auto transport = std::make_shared<Overheard>(server_.InProcessTransport());
+  const OperatorOptions options = Options(GetParam());
+  const auto plural_of = [](const std::string& collection) { return collection.substr(0, collection.find('?')); };
+  const auto seen = [&](bool watched) {
+    std::set<std::string> plurals;
+    for (const auto& collection : transport->Collections()) {
+      if (collection.contains("watch=") == watched) plurals.insert(plural_of(collection));
+    }
+    return plurals;
+  };
+  std::set<std::string> kinds;
+  for (const auto& type : {kRedisClusters, types::kPods, types::kServices, types::kConfigMaps,
+                           types::kPodDisruptionBudgets, types::kPersistentVolumeClaims}) {
+    kinds.insert(type.plural);
+  }
+  {
+    const std::jthread runner([&](const std::stop_token& stop) { (void)RunOperator(transport, options, stop); });
+    CreateCluster("one");
+    EXPECT_TRUE(Eventually([&] { return Pods("one") == 3 && HasStatus("one"); }));
+    EXPECT_TRUE(Eventually([&] { return std::ranges::includes(seen(true), kinds); }));
+  }
+  EXPECT_TRUE(std::ranges::includes(seen(false), kinds));
+  for (const auto& collection : transport->Collections()) {
+    if (plural_of(collection) == kRedisClusters.plural) continue;
+    EXPECT_THAT(collection, HasSubstr("labelSelector=app.kubernetes.io%2Fmanaged-by%3Dslotwright"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(OfNamespaces, Selection,
+                         ::testing::Values(std::vector<std::string>{}, std::vector<std::string>{"one", "two"}),
+                         [](const auto& tested) { return tested.param.empty() ? "All" : "Some"; });
 
 TEST_F(OperatorProcess, SaysOnItsLeaseThatItLeads) {
   const OperatorOptions options = Options({"one"});
