@@ -203,7 +203,7 @@ TEST(HandOver, OfAMasterThatIsToldToEndSparesItsClientsAnElection) {
     EXPECT_EQ(life.NodeOf("demo-0-1").me().id, before);
     life.harness.StartOperator();
     ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
-    life.ExpectAllIsWell(60s, {.longest_wait = 500ms});
+    life.ExpectAllIsWell(60s, {.longest_wait = 1000ms});
   }
 }
 
