@@ -23,14 +23,20 @@ case $question in
   "CLUSTER NODES")
     asked=$(grep -c "CLUSTER NODES" "$ROOT/calls")
     if [ "$asked" -gt "$(cat "$ROOT/busy")" ]; then sed 's/ \[.*\]//' "$ROOT/nodes"; else cat "$ROOT/nodes"; fi ;;
-  "CLUSTER FAILOVER") echo OK; touch "$ROOT/handed-over" ;;
+  "CLUSTER FAILOVER")
+    echo OK
+    [ "$(grep -c "CLUSTER FAILOVER" "$ROOT/calls")" -lt "$(cat "$ROOT/elected-by")" ] || touch "$ROOT/handed-over" ;;
   "INFO replication")
-    if [ -e "$ROOT/handed-over" ]; then echo role:master; else echo "role:slave"; echo "master_link_status:up"; fi ;;
+    if [ "$host" = 10.0.0.1 ]; then printf 'role:master\r\nmaster_repl_offset:%s\r\n' "$(cat "$ROOT/offset")"
+    elif [ -e "$ROOT/handed-over" ]; then echo role:master
+    else printf 'role:slave\r\nmaster_link_status:up\r\nslave_repl_offset:1000\r\n'; fi ;;
   *) echo OK ;;
 esac)sh");
     Program("sleep", R"sh(echo "sleep $1" >> "$ROOT/calls")sh");
     Program("date", R"sh(echo second >> "$ROOT/seconds"; wc -l < "$ROOT/seconds")sh");  // one passes with each look
     Write("busy", "0");
+    Write("elected-by", "1");
+    Write("offset", "1000");
   }
 
   void IsMasterWith(const char* open) const {
@@ -69,6 +75,23 @@ TEST_F(Stop, WaitsNoLongerThanItHasTime) {
   int sleeps = 0;
   for (auto at = calls.find("sleep 0.5"); at != std::string::npos; at = calls.find("sleep 0.5", at + 1)) ++sleeps;
   EXPECT_EQ(sleeps, 4);
+}
+
+// Redis would begin no election, and hold back the clients for nothing.
+TEST_F(Stop, TellsAReplicaOnceThatWasNotElected) {
+  IsMasterWith("");
+  Write("elected-by", "100");
+  const std::string calls = Calls();
+  EXPECT_EQ(calls.find(kHandOver), calls.rfind(kHandOver));
+  EXPECT_THAT(calls, HasSubstr(kHandOver));
+}
+
+TEST_F(Stop, TellsAReplicaAgainThatCouldNotGetTheRestInTime) {
+  IsMasterWith("");
+  Write("elected-by", "2");
+  Write("offset", "5000000");
+  const std::string calls = Calls();
+  EXPECT_NE(calls.find(kHandOver), calls.rfind(kHandOver));
 }
 
 TEST_F(Stop, AReplicaHasNothingToGive) {
