@@ -275,7 +275,7 @@ TEST_P(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
   ASSERT_TRUE(Harness::Eventually([&] { return life.IsNotReady(); }));
   ASSERT_TRUE(life.harness.BecomesReady("demo", 120s));
   life.ExpectWritersGoOn();
-  life.ExpectAllIsWell(120s, {.longest_wait = 30s});  // nobody is there for a while
+  life.ExpectAllIsWell(120s, {.longest_wait = 20s});  // nobody is there for a while
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Healing,
@@ -347,7 +347,7 @@ TEST_P(KilledMajority, OfMastersIsTakenOverOnlyIfItsDataIsNowhereElse) {
   ASSERT_NO_FATAL_FAILURE(life.KillServers({"demo-0-0", "demo-1-0"}));
   ASSERT_TRUE(life.harness.BecomesReady("demo", 120s));
   life.ExpectWritersGoOn();
-  life.ExpectAllIsWell(120s, {.longest_wait = 30s, .lost = GetParam().storage ? 0 : Life::kWriters});
+  life.ExpectAllIsWell(120s, {.longest_wait = 20s, .lost = GetParam().storage ? 0 : Life::kWriters});
   const auto taken_over = std::ranges::count_if(life.harness.AskAll({"INFO", "commandstats"}), [](const auto& result) {
     return result->front().text.find("cmdstat_cluster|failover:") != std::string::npos;
   });
