@@ -97,8 +97,13 @@ std::string Executor::TakeOver(const Takeover& takeover, const std::string& pass
   const auto ask = [&](std::vector<Command> commands) {
     return commander_.Run({{replica.endpoint, password, std::move(commands), replica.id}}, kBudget)[0];
   };
-  const auto taken = ask({{"CLUSTER", "FAILOVER", "TAKEOVER"}, {"CLUSTER", "NODES"}});
-  if (std::string error = ErrorOf(taken); !error.empty() || takeover.unknown_slots.empty()) return error;
+  // In one, as nobody goes on from the middle.
+  std::vector<Command> commands = {{"CLUSTER", "FAILOVER", "TAKEOVER"}};
+  if (!takeover.unknown_slots.empty()) {
+    commands.insert(commands.end(), {AddSlots(takeover.unknown_slots), {"CLUSTER", "NODES"}});
+  }
+  const auto taken = ask(std::move(commands));
+  if (!taken || taken->front().IsError() || takeover.unknown_slots.empty()) return ErrorOf(taken);
   const auto table = ParseClusterNodes(taken->back().text);
   if (!table) return table.error();
   const SlotSet missing = takeover.unknown_slots - table->myself().slots;

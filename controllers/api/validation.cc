@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "controllers/api/names.h"
 #include "controllers/api/redis_cluster.h"
@@ -131,7 +132,8 @@ std::optional<std::int64_t> BytesOf(const std::string& value) {
   };
   const auto unit = kUnits.find(text::LowerCase(std::string(rest, end)));
   std::int64_t bytes = 0;
-  if (unit == kUnits.end() || __builtin_mul_overflow(number, unit->second, &bytes)) return std::nullopt;
+  if (unit == kUnits.end()) return std::nullopt;
+  if (__builtin_mul_overflow(number, unit->second, &bytes)) return std::numeric_limits<std::int64_t>::max();
   return bytes;
 }
 

@@ -182,7 +182,7 @@ Plan GoOn(const Observation& observation, const ClusterView& view, Plan refused)
   }
   Plan plan = Act(*kept, Merge(*kept));
   // Claims may have grown by a newer one that was not written down before it was followed by this one.
-  if (plan.step == "storage") {
+  if (plan.reason == "StorageCannotShrink") {
     plan.settled = true;
     plan.refusal.reset();
   }

@@ -99,8 +99,8 @@ bool IsFollowedByMistake(const ClusterView& view, const NodeView& node) {
   });
 }
 
-// One that came back with its data, at an address that was another one's, must not be kept from its own replicas by a
-// shard that is silent for long.
+// A master that came back with its data, at an address that was another one's, must not be kept from its own replicas
+// by a shard that is silent for long.
 bool MayBeFollowedByMistake(const Observation& observation, const ClusterView& view, const NodeView& node) {
   constexpr int kPatience = 60;
   if (IsFollowedByMistake(view, node)) return true;
@@ -112,7 +112,8 @@ void EndQuarantines(const Observation& observation, const ClusterView& view, std
   const bool somebody_may_err = SomebodyMayFollowTheWrongNode(observation, view);
   for (const NodeView* node : view.answering) {
     if (!node->quarantined) continue;
-    if (node->server.keys > 0 ? MayBeFollowedByMistake(observation, view, *node) : somebody_may_err) continue;
+    const bool came_back = view.owned.contains(node->id()) && node->server.keys > 0;
+    if (came_back ? MayBeFollowedByMistake(observation, view, *node) : somebody_may_err) continue;
     const bool leads = view.owned.contains(node->id()) || view.HeadOf(node->shard) == node;
     if (leads || node->InSync()) {
       actions.emplace_back(EndQuarantine{RefTo(*node), DirectivesOfQuarantine(observation.cluster)});

@@ -165,11 +165,13 @@ void World::InspectCommand(const Node& node, const Command& command, const SlotS
 void World::InspectNewSlots(const Node& node, const Command& command) {
   const auto object = server_.Stored(kRedisClusters, kCluster);
   const bool was_ready = object && object->contains(Json::json_pointer("/status/readyAt"));
-  if (!was_ready || was_ever_to_serve_empty_ || node.KeyCount() > 0) return;
+  if (!was_ready || was_ever_to_serve_empty_) return;
   SlotSet slots;
   for (size_t i = 2; i + 1 < command.size(); i += 2) {
     slots.Add(SlotRange{static_cast<Slot>(std::stoi(command[i])), static_cast<Slot>(std::stoi(command[i + 1]))});
   }
+  const auto is_there = [&](const auto& slot) { return !slot.second.empty() && slots.Contains(slot.first); };
+  if (std::ranges::any_of(node.disk().data, is_there)) return;
   for (const auto& [key, written] : written_) {
     if (written.acknowledged.empty() || !slots.Contains(KeySlot(key))) continue;
     return Violated(fmt::format("10: slots {} are served again, empty, by {}", slots.ToString(), node.hostname()));

@@ -237,7 +237,7 @@ class World {
   [[nodiscard]] SlotSet Covered() const;
   [[nodiscard]] SlotSet TakenSince(const Peer& owner) const;
   void Write();
-  [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot) const;
+  [[nodiscard]] bool IsSucceeded(const Node& node, Slot slot);
   [[nodiscard]] std::vector<const Disk*> Copies(const std::function<bool(const std::string& pod)>& counts) const;
   [[nodiscard]] std::vector<std::pair<std::string, int>> MissingFrom(const std::vector<const Disk*>& copies) const;
   bool ExcuseAllBut(const std::vector<const Disk*>& copies);

@@ -73,9 +73,10 @@ void World::Write() {
 }
 
 // It serves that slot still, and does not know that another was elected, who may be down by now and come back.
-bool World::IsSucceeded(const Node& node, Slot slot) const {
+bool World::IsSucceeded(const Node& node, Slot slot) {
   if (!node.me().slots.Contains(slot)) return false;
-  return std::ranges::any_of(Copies([](const std::string&) { return true; }), [&](const Disk* disk) {
+  const auto comes_back = [&](const std::string& pod) { return NodeOf(pod) != nullptr || IsWanted(pod); };
+  return std::ranges::any_of(Copies(comes_back), [&](const Disk* disk) {
     const Peer& other = disk->table.at(disk->id);
     return other.master && other.slots.Contains(slot) && other.epoch > node.me().epoch;
   });
@@ -203,7 +204,7 @@ void World::ExcuseAtElection(const Node& winner, bool by_themselves) {
   // What its master gave away the moment before, to one that is cut off too: the winner takes that back, and who
   // succeeds the other one has the keys and was not told.
   const auto& table = winner.disk().table;
-  if (const auto master = table.find(winner.me().master_id); master != table.end()) {
+  if (const auto master = table.find(winner.me().master_id); by_themselves && master != table.end()) {
     for (const Node* other : Ours()) {
       if (other->id() == master->first || !other->me().master) continue;
       for (const Slot slot : (master->second.slots & other->me().slots).Slots()) inherited_open_.insert(slot);

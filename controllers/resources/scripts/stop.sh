@@ -50,12 +50,7 @@ done
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
 replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave\(,fail?\)\{0,1\} $id .*/\1/p")
-field_of() { printf '%s\n' "$1" | sed -n "s/^$2:\([0-9]*\).*/\1/p"; }
-is_far_behind() {
-  own=$(field_of "$(ask "$POD_IP" 'INFO replication')" master_repl_offset)
-  its=$(field_of "$(ask "$1" 'INFO replication')" slave_repl_offset)
-  [ "$((${own:-0} - ${its:-0}))" -gt 1000000 ]
-}
+epoch_of() { ask "$1" 'CLUSTER INFO' | sed -n 's/^cluster_current_epoch:\([0-9]*\).*/\1/p'; }
 hand_over_to() {
   told=
   case $(ask "$1" 'CLUSTER FAILOVER' 5) in *ERR* | '') return 1 ;; esac
@@ -71,18 +66,20 @@ hand_over_to() {
   return 1
 }
 
-silences=0 unelected=
+silences=0
 while [ -n "$replicas" ]; do
   again=
   for replica in $replicas; do
-    case $unelected in *" $replica "*) continue ;; esac
     case $(ask "$replica" 'INFO replication') in
       *master_link_status:up*)
+        epoch=$(epoch_of "$replica")
         hand_over_to "$replica" && sleep 1 && exit 0
-        # It had no time to get the rest, or was not elected: two masters that end at once may take each other's votes. To
-        # be told again helps the first one. For the other one Redis begins no election for four node timeouts (auth_retry_
-        # time), and would only hold back clients for another 5 s.
-        if [ -z "$told" ] || is_far_behind "$replica"; then again=$replica; else unelected="$unelected $replica "; fi
+        # Without an election it had no time to get the rest, or was not heard: to be told again helps. If there was one it
+        # has not won it, as two masters that end at once may take each other's votes. Then Redis begins none for four node
+        # timeouts (auth_retry_time), nor does anybody vote for another replica so soon, and clients would only be held back
+        # for another 5 s.
+        [ -z "$told" ] || [ "$(epoch_of "$replica")" = "$epoch" ] || exit 0
+        again=$replica
         ;;
       *master_link_status:*) again=$replica ;;
       # One that starts or is busy may answer the next time; one that is dead does not hold up the end for long.

@@ -49,12 +49,16 @@ TEST(TakeoverTest, AddsOnlyThoseUnknownSlotsThatItDidNotTakeByItself) {
       std::vector<Reply> replies;
       for (const auto& command : requests.at(0).commands) {
         promoted_ = promoted_ || command[1] == "FAILOVER";
+        const bool is_busy = command[1] == "ADDSLOTSRANGE" && added.empty();
         if (command[1] == "ADDSLOTSRANGE") added = command;
         const std::string table = fmt::format(
             "{:040} 10.0.0.1:6379@16379 myself,{} 0 0 1 connected{}\n{} 10.0.0.2:6379@16379 {} 0 0 1 connected\n", 7,
             promoted_ ? "master -" : "slave " + kDeadMaster.ToString(), promoted_ ? " 3 7-8" : "",
             kDeadMaster.ToString(), "master -");
-        replies.push_back({.type = Reply::Type::kString, .text = command[1] == "NODES" ? table : "OK"});
+        replies.push_back({.type = is_busy ? Reply::Type::kError : Reply::Type::kString,
+                           .text = is_busy                 ? "ERR Slot 3 is already busy"
+                                   : command[1] == "NODES" ? table
+                                                           : "OK"});
       }
       return {std::move(replies)};
     }

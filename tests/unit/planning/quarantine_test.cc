@@ -114,9 +114,13 @@ TEST_F(Quarantine, EndsWithTheSlotsOfTheDeadMaster) {
 TEST(QuarantineOfANodeWithData, LastsWhileSomebodyFollowsItsAddressByMistake) {
   World world = World::Healthy(3, 1);
   world.Kill("demo-1-0");
-  auto& node = world.Node("demo-0-1");
+  auto& node = world.Node("demo-0-0");
   node.quarantined = true;
   node.server.keys = 100;
+  auto& copy = world.Node("demo-2-1");
+  copy.quarantined = true;
+  copy.server.keys = 100;
+  copy.server.uptime_seconds = 61;
   auto& replica = world.Node("demo-1-1").server;
   replica.master_host = node.endpoint.host;
   replica.master_port = node.endpoint.port;
@@ -125,8 +129,9 @@ TEST(QuarantineOfANodeWithData, LastsWhileSomebodyFollowsItsAddressByMistake) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy"))))
       << "demo-1-0 may follow it, and is silent";
   node.server.uptime_seconds = 61;
-  EXPECT_THAT(world.Actions(), Contains(HasSubstr("let replicas copy demo-0-1")))
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("let replicas copy demo-0-0")))
       << "its own replicas must not wait for whatever else is wrong";
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy demo-2-1")))) << "nobody waits for it";
 }
 
 }  // namespace
