@@ -111,7 +111,7 @@ void RedisClusterController::Report(const Observation& observation, const Plan& 
                                     const Json& object) {
   const std::string cluster = observation.cluster.ns + "/" + observation.cluster.name;
   const Json ready = FindCondition(observation.cluster.status.value("conditions", Json::array()), "Ready");
-  const bool is_repeated = reconciler::StringAt(ready, {"message"}) == plan.message;
+  const bool is_repeated = reconciler::StringAt(ready, {"message"}) == MessageForStatus(plan.message);
   for (const auto& outcome : outcomes) {
     if (!outcome.error.empty() && is_repeated) continue;
     reconciler::Log(outcome.error.empty() ? LogLevel::kInfo : LogLevel::kWarn, outcome.action,

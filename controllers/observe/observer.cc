@@ -50,6 +50,21 @@ std::string TroubleOf(const Json& pod) {
   return "";
 }
 
+// As the kubelet says; seconds.
+reconciler::WallTime LastChangeOf(const Json& pod) {
+  auto last = reconciler::ParseTime(reconciler::StringAt(pod, {"metadata", "creationTimestamp"}));
+  const auto* statuses = reconciler::ValueAt(pod, {"status", "containerStatuses"});
+  if (statuses == nullptr) return last;
+  for (const auto& status : *statuses) {
+    for (const auto& said : {reconciler::StringAt(status, {"state", "running", "startedAt"}),
+                             reconciler::StringAt(status, {"state", "terminated", "finishedAt"}),
+                             reconciler::StringAt(status, {"lastState", "terminated", "finishedAt"})}) {
+      if (!said.empty()) last = std::max(last, reconciler::ParseTime(said));
+    }
+  }
+  return last;
+}
+
 PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   PodView view;
   view.name = reconciler::KeyOf(pod).name;
@@ -64,6 +79,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   }
   view.phase = reconciler::StringAt(pod, {"status", "phase"});
   view.created = reconciler::ParseTime(reconciler::StringAt(pod, {"metadata", "creationTimestamp"}));
+  view.container_changed = LastChangeOf(pod);
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);

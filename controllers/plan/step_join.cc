@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ranges>
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
@@ -91,20 +93,37 @@ bool SomebodyMayFollowTheWrongNode(const Observation& observation, const Cluster
   });
 }
 
+// More wait for its data than its own replicas that answer: one of another master that does not.
 bool IsFollowedByMistake(const ClusterView& view, const NodeView& node) {
-  return std::ranges::any_of(view.answering, [&](const NodeView* other) {
+  int own = 0;
+  for (const NodeView* other : view.answering) {
     const ServerInfo& server = other->server;
-    return !server.master_role && Endpoint{server.master_host, server.master_port} == node.endpoint &&
-           other->me().master != node.id();
+    const bool asks = !server.master_role && Endpoint{server.master_host, server.master_port} == node.endpoint;
+    if (asks && other->me().master != node.id()) return true;
+    own += asks && !server.master_link_up ? 1 : 0;
+  }
+  return node.server.replicas_waiting > own;
+}
+
+constexpr std::chrono::seconds kPatience{60};
+
+// It has missed a look, loads its data, or starts again; nobody knows whom it will follow.
+bool SomebodyIsAboutToAnswer(const Observation& observation, const ClusterView& view) {
+  const auto is_silent = [](const NodeView& node) { return !node.Answers(); };
+  return std::ranges::any_of(observation.nodes | std::views::filter(is_silent), [&](const NodeView& node) {
+    const PodView* pod = observation.FindPod(node.pod);
+    return node.loading || IsConnected(observation, view, node) ||
+           (pod != nullptr && observation.now - pod->container_changed < kPatience);
   });
 }
 
 // A master that came back with its data, at an address that was another one's, must not be kept from its own replicas
 // by a shard that is silent for long.
 bool MayBeFollowedByMistake(const Observation& observation, const ClusterView& view, const NodeView& node) {
-  constexpr int kPatience = 60;
   if (IsFollowedByMistake(view, node)) return true;
-  return node.server.uptime_seconds < kPatience && !EveryPodAnswers(observation, view);
+  if (EveryPodAnswers(observation, view)) return false;
+  if (std::chrono::seconds(node.server.uptime_seconds) < kPatience) return true;
+  return view.covered.size() < kSlotCount && SomebodyIsAboutToAnswer(observation, view);
 }
 
 // Of nodes that have a place by now: at the head of their shard, or beside it with all that the head has.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "reconciler/base/text.h"
+
 namespace slotwright {
 
 std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) {
@@ -17,12 +19,14 @@ std::string AccountForFailure(const std::vector<Outcome>& outcomes, Plan& plan) 
   const bool is_refused = !failed->refusal.empty();
   // Not the queue's back-off: whatever else is to be done for this cluster must not wait for it.
   plan.look_again = std::max(plan.look_again, std::chrono::milliseconds(is_refused && !is_beside ? 2000 : 500));
-  const std::string failure =
-      is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error);
+  // Both parts have to be found in the status again (news.h), which is cut at MessageForStatus.
+  constexpr std::size_t kMostOfAPart = 2000;
+  const std::string failure = reconciler::Clipped(
+      is_refused ? failed->error : fmt::format("could not {}: {}", failed->action, failed->error), kMostOfAPart);
   if (is_beside) {
     // What is waited for is still the same.
     if (!plan.refusal && !plan.meanwhile) plan.meanwhile = {plan.reason, plan.message};
-    plan.message += "; besides, " + failure;
+    plan.message = reconciler::Clipped(plan.message, kMostOfAPart) + "; besides, " + failure;
     return failure;
   }
   // Whose the open slots are is told by the operation that moves them.

@@ -127,6 +127,10 @@ struct ServerInfo {
   /// A rewrite of its append-only files is under way, or due: until their first one is over they have nothing.
   bool rewrites_aof = false;
   bool aof_enabled = false;
+  /// Connected replicas of its own, or taken for such, whose full synchronisation has not begun (slaveN:
+  /// state=wait_bgsave; redis src/server.c, genRedisInfoString). It cannot be told reliably who they are: addresses are
+  /// those of connections.
+  int replicas_waiting = 0;
   /// The last write to the append-only files: with these on all writes are refused (MISCONF).
   bool append_failed = false;
   bool save_failed = false;  ///< The last RDB file: the same, if the server is to save any.

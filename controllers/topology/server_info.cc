@@ -1,4 +1,5 @@
 // CLUSTER INFO and INFO: "name:value" lines, of which the known ones are kept.
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -61,6 +62,12 @@ void AddKeyspace(ServerInfo& info, std::string_view name, std::string_view value
   }
 }
 
+// "slave0:ip=10.1.1.2,port=6379,state=wait_bgsave,offset=0,lag=0".
+void CountWaitingReplica(ServerInfo& info, std::string_view name, std::string_view value) {
+  if (!name.starts_with("slave") || !text::ParseInteger<unsigned>(name.substr(5))) return;
+  info.replicas_waiting += std::ranges::count(text::Split(value, ','), "state=wait_bgsave") > 0 ? 1 : 0;
+}
+
 }  // namespace
 
 ClusterInfo ParseClusterInfo(std::string_view text) {
@@ -109,7 +116,10 @@ ServerInfo ParseServerInfo(std::string_view text) {
       {"aof_last_write_status", Equals(&I::append_failed, "err")},
       {"rdb_last_bgsave_status", Equals(&I::save_failed, "err")},
   };
-  return ParseFields<I>(text, kSetters, AddKeyspace);
+  return ParseFields<I>(text, kSetters, [](I& info, std::string_view name, std::string_view value) {
+    AddKeyspace(info, name, value);
+    CountWaitingReplica(info, name, value);
+  });
 }
 
 }  // namespace slotwright

@@ -9,12 +9,13 @@ Effects::Fate Effects::Next(const std::string& what) {
   if (simulator_.Random(1, 100) <= rates.refused_percent) return Fate::kRefused;
   log_.push_back(what);
   if (trace) trace(what);
+  is_last_ = count() == crash_after || simulator_.Random(1, 100) <= rates.crash_percent;
   if (count() == lose_reply_of || simulator_.Random(1, 100) <= rates.lost_reply_percent) return Fate::kLostReply;
   return Fate::kNormal;
 }
 
 void Effects::Done() {
-  if (count() != crash_after && simulator_.Random(1, 100) > rates.crash_percent) return;
+  if (!is_last_) return;
   if (trace) trace("the operator dies");
   throw OperatorDied();
 }

@@ -30,7 +30,9 @@ class Effects {
   [[nodiscard]] bool IsMissed();
   /// Before an effect.
   [[nodiscard]] Fate Next(const std::string& what);
-  /// After it; throws OperatorDied if this was the moment.
+  /// Of the effect that Next began: the operator dies with it.
+  [[nodiscard]] bool is_last() const { return is_last_; }
+  /// After it; throws OperatorDied if it was the last.
   void Done();
 
   [[nodiscard]] int count() const { return static_cast<int>(log_.size()); }
@@ -44,6 +46,7 @@ class Effects {
  private:
   Simulator& simulator_;
   std::vector<std::string> log_;
+  bool is_last_ = false;
 };
 
 }  // namespace slotwright::simulation

@@ -202,9 +202,14 @@ void World::RestartContainer(const std::string& pod, Duration after) {
 void World::ReportContainer(const std::string& pod) {
   const Process& process = processes_[pod];
   const Json waiting = {{"waiting", {{"reason", "CrashLoopBackOff"}, {"message", process.trouble}}}};
-  const Json running = {{"running", Json::object()}};
-  const Json container = {
+  const auto wall = [&](MonotonicTime time) {
+    return reconciler::FormatTime(simulator.WallNow() -
+                                  std::chrono::duration_cast<reconciler::WallTime::duration>(simulator.Now() - time));
+  };
+  const Json running = {{"running", {{"startedAt", wall(process.started)}}}};
+  Json container = {
       {"name", "redis"}, {"restartCount", process.restarts}, {"state", process.trouble.empty() ? running : waiting}};
+  if (process.restarts > 0) container["lastState"]["terminated"]["finishedAt"] = wall(process.stopped);
   const Json status = {
       {"phase", "Running"},
       {"podIP", process.endpoint.host},

@@ -94,6 +94,10 @@ class Node {
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool ever_synced() const { return ever_synced_; }
   [[nodiscard]] MonotonicTime follows_since() const { return follows_since_; }
+  /// It has asked that one for its data, and is connected to it; also if it hangs by now.
+  [[nodiscard]] bool WaitsFor(const Node& source) const {
+    return !link_up_ && linked_to_ == source.run_id_ && !Me().master;
+  }
   /// A replica hears what its master has done by now.
   void CatchUp() {
     if (link_up_) Replicate();

@@ -415,6 +415,12 @@ std::string Node::InfoText() const {
     text += fmt::format("master_host:{}\r\nmaster_port:{}\r\n", asked.host, asked.port);
     if (!link_up_) text += fmt::format("master_link_down_since_seconds:{}\r\n", ever_synced_ ? down.count() : -1);
   }
+  int waiting = 0;
+  for (const Node* other : bus_.All()) {
+    if (!quarantined || !other->WaitsFor(*this)) continue;
+    text +=
+        fmt::format("slave{}:ip={},port=6379,state=wait_bgsave,offset=0,lag=0\r\n", waiting++, other->endpoint().host);
+  }
   text += fmt::format("master_repl_offset:{}\r\n# Keyspace\r\n", offset_);
   if (KeyCount() > 0) text += fmt::format("db0:keys={},expires=0,avg_ttl=0\r\n", KeyCount());
   return text;

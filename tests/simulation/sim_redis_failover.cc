@@ -26,13 +26,14 @@ void Node::Replicate() {
   if (!alive || source->run_id_ != linked_to_) {
     if (link_up_) link_lost_ = now;
     link_up_ = false;
+    linked_to_.clear();
     sync_done_.reset();
   }
   if (!alive) return;
   if (!link_up_) {
+    linked_to_ = source->run_id_;
     if (source->quarantined || source->leaving) return;
     if (!sync_done_) sync_done_ = now + bus_.simulator.RandomMs(50, 400);
-    linked_to_ = source->run_id_;
     if (now < *sync_done_) return;
     link_up_ = true;
     ever_synced_ = true;

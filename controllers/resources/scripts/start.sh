@@ -102,7 +102,7 @@ put_aside() {
 # A node that knows nobody and owns nothing: it left the cluster, or never came into one.
 has_left() { [ "$(grep -c '^[0-9a-f]\{40\} ' "$nodes")" = 1 ] && ! grep -q ' connected [0-9]' "$nodes"; }
 
-takes_an_address() { grep -v myself "$nodes" | grep -qF " $POD_IP:"; }
+takes_an_address() { grep -v ' myself,' "$nodes" | grep -qF " $POD_IP:"; }
 
 wanted=$(value_of appendonly)
 loads=$wanted

@@ -50,7 +50,13 @@ done
 id=$(printf '%s\n' "$nodes" | sed -n 's/^\([0-9a-f]*\) [^ ]* myself,master - .* connected [0-9].*/\1/p')
 [ -n "$id" ] || exit 0
 replicas=$(printf '%s\n' "$nodes" | sed -n "s/^[0-9a-f]* \([^ ]*\):[0-9]*@[^ ]* slave\(,fail?\)\{0,1\} $id .*/\1/p")
-epoch_of() { ask "$1" 'CLUSTER INFO' | sed -n 's/^cluster_current_epoch:\([0-9]*\).*/\1/p'; }
+# How often it has asked for votes; nothing if it does not say. (Epochs would tell of everybody's elections.)
+elections_of() {
+  info=$(ask "$1" 'CLUSTER INFO')
+  case $info in *cluster_state:*) ;; *) return 0 ;; esac
+  votes=$(printf '%s\n' "$info" | sed -n 's/^cluster_stats_messages_auth-req_sent:\([0-9]*\).*/\1/p')
+  echo "${votes:-0}"
+}
 hand_over_to() {
   told=
   case $(ask "$1" 'CLUSTER FAILOVER' 5) in *ERR* | '') return 1 ;; esac
@@ -72,14 +78,15 @@ while [ -n "$replicas" ]; do
   for replica in $replicas; do
     case $(ask "$replica" 'INFO replication') in
       *master_link_status:up*)
-        epoch=$(epoch_of "$replica")
+        before=$(elections_of "$replica")
         hand_over_to "$replica" && sleep 1 && exit 0
         # Without an election it had no time to get the rest, or was not heard: to be told again helps. If there was one it
         # has not won it, as two masters that end at once may take each other's votes. Then Redis begins none for four node
         # timeouts (auth_retry_time), nor does anybody vote for another replica so soon, and clients would only be held back
         # for another 5 s.
-        [ -z "$told" ] || [ "$(epoch_of "$replica")" = "$epoch" ] || exit 0
         again=$replica
+        after=$(elections_of "$replica")
+        [ -z "$told" ] || [ -z "$before" ] || [ -z "$after" ] || [ "$before" = "$after" ] || exit 0
         ;;
       *master_link_status:*) again=$replica ;;
       # One that starts or is busy may answer the next time; one that is dead does not hold up the end for long.

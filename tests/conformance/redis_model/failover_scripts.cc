@@ -91,6 +91,7 @@ void LetsReplicasWait(Play& play) {
   play.Do('D', "CLUSTER REPLICATE id:A");
   play.AwaitInVain("D gets a link", [&] { return play.ServerInfoOf('D').master_link_up; }, milliseconds(3000));
   play.Note(fmt::format("D has had no link for {} s", play.ServerInfoOf('D').master_link_down_seconds));
+  play.Note(fmt::format("A says that {} waits", play.ServerInfoOf('A').replicas_waiting));
   play.Do('A', "CONFIG SET repl-diskless-sync-delay 0");
   play.Await("D has it", [&] { return play.ServerInfoOf('D').keys == 1; });
   play.Tables();

@@ -171,7 +171,10 @@ std::string Play::Snapshot() {
 
 std::string Play::DescribeServer(char node, const NodeTable& table) {
   const ServerInfo server = ServerInfoOf(node);
-  if (server.master_role) return fmt::format("INFO master, {} keys", server.keys);
+  if (server.master_role) {
+    return fmt::format("INFO master, {} keys{}", server.keys,
+                       server.replicas_waiting > 0 ? fmt::format(", {} waiting", server.replicas_waiting) : "");
+  }
   const NodeId master = table.myself().master.value_or(NodeId());
   const std::string name = NameOf(master);
   const bool alive = Runs(name);

@@ -65,6 +65,24 @@ TEST_F(ObserverTest, TakesNoNodeForSilentThatItWasNotAllowedToAsk) {
   EXPECT_EQ(none.error().kind, reconciler::ErrorKind::kCancelled);
 }
 
+TEST_F(ObserverTest, SaysWhenAContainerLastStartedOrEnded) {
+  pod_["metadata"]["creationTimestamp"] = "2026-11-30T15:00:00Z";
+  Observer observer(client_, caches_, nobody_, clock_);
+  const auto changed = [&](const Json& statuses) {
+    pod_["status"]["containerStatuses"] = statuses;
+    caches_.pods.Upsert(pod_);
+    const auto look = observer.Observe(cluster_);
+    return look ? reconciler::FormatTime(look->observation.pods.at(0).container_changed) : "";
+  };
+  EXPECT_EQ(changed(Json::array()), "2026-11-30T15:00:00Z");
+  const Json ended = {{"terminated", {{"startedAt", "2026-11-30T15:00:05Z"}, {"finishedAt", "2026-11-30T15:01:00Z"}}}};
+  EXPECT_EQ(changed({{{"state", ended}}}), "2026-11-30T15:01:00Z");
+  const Json waits = {{"waiting", {{"reason", "CrashLoopBackOff"}}}};
+  EXPECT_EQ(changed({{{"state", waits}, {"lastState", ended}}}), "2026-11-30T15:01:00Z");
+  const Json runs = {{"running", {{"startedAt", "2026-11-30T15:01:03Z"}}}};
+  EXPECT_EQ(changed({{{"state", runs}, {"lastState", ended}}}), "2026-11-30T15:01:03Z");
+}
+
 // What of them is open has to be closed before they hand over.
 TEST_F(ObserverTest, AsksPodsThatEndWhileSlotsAreBeingMoved) {
   pod_["metadata"]["deletionTimestamp"] = "2026-11-30T15:00:00Z";

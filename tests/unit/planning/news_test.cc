@@ -13,6 +13,7 @@ namespace {
 using reconciler::EventType;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 Plan Moving() {
   Plan plan;
@@ -73,6 +74,23 @@ TEST(AccountForFailure, OfWhatIsDoneBesideIsToldBesideAndLeavesTheWaitTheSame) {
     EXPECT_FALSE(plan.refusal);
     EXPECT_EQ(plan.look_again, std::chrono::milliseconds(500));
   }
+}
+
+// A status holds 4096 bytes of it: what is cut off there must not be news at each look.
+TEST(AccountForFailure, BesideALongMessageIsToldOnceHoweverLongItIs) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-1-1");
+  Plan plan = world.MakePlan();
+  plan.message = std::string(5000, 'w');
+  plan.beside = 1;
+  const Plan planned = plan;
+  const Outcome failed{.action = "create pod demo-0-1", .error = std::string(5000, 'e')};
+  const std::string failure = AccountForFailure({Done(), failed}, plan);
+  EXPECT_THAT(NewsOf(world.observation, plan, failure), Not(IsEmpty()));
+  world.observation.cluster.status = BuildStatus(world.observation, Merge(world.observation), plan);
+  plan = planned;
+  const std::string again = AccountForFailure({Done(), failed}, plan);
+  EXPECT_THAT(NewsOf(world.observation, plan, again), IsEmpty());
 }
 
 TEST(AccountForFailure, BesideARefusalLeavesItTheRefusal) {

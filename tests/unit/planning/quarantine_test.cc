@@ -134,5 +134,42 @@ TEST(QuarantineOfANodeWithData, LastsWhileSomebodyFollowsItsAddressByMistake) {
   EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("let replicas copy demo-2-1")))) << "nobody waits for it";
 }
 
+// A single look that it misses would have it copy the data of another shard over the last copy of its own.
+TEST(QuarantineOfANodeWithData, LastsWhileWhoMayFollowItIsAboutToAnswer) {
+  World world = World::Healthy(3, 1);
+  world.Kill("demo-1-0");
+  world.Kill("demo-1-1");
+  auto& node = world.Node("demo-0-0");
+  node.quarantined = true;
+  node.server.keys = 100;
+  node.server.uptime_seconds = 1000;
+  const auto ends = Contains(HasSubstr("let replicas copy demo-0-0"));
+  ASSERT_THAT(world.Actions(), ends);
+
+  world.Node("demo-1-1").loading = true;
+  EXPECT_THAT(world.Actions(), Not(ends)) << "it loads its data";
+  world.Node("demo-1-1").loading = false;
+
+  auto& pod = world.Pod("demo-1-1");
+  pod.container_changed = world.observation.now - std::chrono::seconds(59);
+  EXPECT_THAT(world.Actions(), Not(ends)) << "it has just started or ended";
+  pod.container_changed -= std::chrono::seconds(2);
+  EXPECT_THAT(world.Actions(), ends);
+
+  const bool was_connected = std::exchange(world.Line("demo-0-0", "demo-1-1").link_connected, true);
+  world.Line("demo-0-0", "demo-1-1").flags.fail = false;
+  EXPECT_THAT(world.Actions(), Not(ends)) << "the others reach it: it only missed a look";
+  world.Line("demo-0-0", "demo-1-1").link_connected = was_connected;
+  world.Line("demo-0-0", "demo-1-1").flags.fail = true;
+
+  node.server.replicas_waiting = 1;
+  EXPECT_THAT(world.Actions(), Not(ends)) << "somebody waits for its data who is none of its own";
+  auto& own = world.Node("demo-0-1").server;
+  own.master_link_up = false;
+  own.master_host = node.endpoint.host;
+  own.master_port = node.endpoint.port;
+  EXPECT_THAT(world.Actions(), ends);
+}
+
 }  // namespace
 }  // namespace slotwright::testing

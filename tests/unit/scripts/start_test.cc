@@ -143,6 +143,17 @@ TEST_F(Start, WithDataAtAnAddressThatIsAnothersIsInQuarantine) {
   }
 }
 
+TEST_F(Start, WithDataAtAnAddressThatIsAnothersIsInQuarantineWhateverTheClusterIsCalled) {
+  HasAppendOnlyFiles();
+  Write("data/nodes.conf",
+        fmt::format("{} 10.0.0.1:6379@16379,myself-0-1.myself-nodes.ns.svc myself,slave {} 0 0 1 connected\n"
+                    "{} 10.0.0.3:6379@16379,myself-1-0.myself-nodes.ns.svc master - 0 0 2 connected 5461-16383\n",
+                    kMe, kReplica, std::string(40, 'c')));
+  pod_ip_ = "10.0.0.3";
+  Run();
+  EXPECT_TRUE(InQuarantine());
+}
+
 // Local mode: the same one for all.
 TEST_F(Start, ListensInsideOfThePodOnlyWhereItHasANetworkOfItsOwn) {
   pod_ip_ = "127.77.0.4";

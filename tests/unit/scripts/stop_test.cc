@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/unit/scripts/script_test.h"
 
 namespace slotwright {
@@ -28,7 +30,12 @@ case $question in
     [ "$(grep -c "CLUSTER FAILOVER" "$ROOT/calls")" -lt "$(cat "$ROOT/elected-by")" ] || touch "$ROOT/handed-over" ;;
   "INFO replication")
     if [ -e "$ROOT/handed-over" ]; then echo role:master; else echo "role:slave"; echo "master_link_status:up"; fi ;;
-  "CLUSTER INFO") printf 'cluster_current_epoch:%s\r\n' "$(($(cat "$ROOT/elections") * $(grep -c FAILOVER "$ROOT/calls")))" ;;
+  "CLUSTER INFO")
+    asked=$(grep -c "CLUSTER INFO" "$ROOT/calls")
+    [ "$asked" -le "$(cat "$ROOT/says-nothing-after")" ] || exit 0
+    printf 'cluster_state:ok\r\ncluster_current_epoch:%s\r\n' "$asked"  # others' elections
+    votes=$(($(cat "$ROOT/elections") * $(grep -c FAILOVER "$ROOT/calls")))
+    [ "$votes" = 0 ] || printf 'cluster_stats_messages_auth-req_sent:%s\r\n' "$votes" ;;
   *) echo OK ;;
 esac)sh");
     Program("sleep", R"sh(echo "sleep $1" >> "$ROOT/calls")sh");
@@ -36,6 +43,7 @@ esac)sh");
     Write("busy", "0");
     Write("elected-by", "1");
     Write("elections", "1");  // with each attempt
+    Write("says-nothing-after", "100");
   }
 
   void IsMasterWith(const char* open) const {
@@ -91,6 +99,18 @@ TEST_F(Stop, TellsAReplicaAgainOfWhichThereWasNoElection) {
   Write("elections", "0");
   const std::string calls = Calls();
   EXPECT_NE(calls.find(kHandOver), calls.rfind(kHandOver));
+}
+
+TEST_F(Stop, TellsAReplicaAgainThatDoesNotSayWhetherThereWasAnElection) {
+  IsMasterWith("");
+  Write("elected-by", "2");
+  for (const char* heard : {"0", "1"}) {
+    Write("says-nothing-after", heard);
+    const std::string calls = Calls();
+    EXPECT_NE(calls.find(kHandOver), calls.rfind(kHandOver));
+    std::filesystem::remove(root_ / "calls");
+    std::filesystem::remove(root_ / "handed-over");
+  }
 }
 
 TEST_F(Stop, AReplicaHasNothingToGive) {

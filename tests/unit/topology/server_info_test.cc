@@ -54,6 +54,17 @@ TEST(ServerInfo, OfAMasterThatLoadsAndSyncsIsRead) {
   EXPECT_EQ(info, expected);
 }
 
+// As Redis 7.0.15 says it of three replicas while repl-diskless-sync-delay lasts.
+TEST(ServerInfo, CountsReplicasThatWaitForItsData) {
+  EXPECT_EQ(ParseServerInfo("role:master\r\nconnected_slaves:3\r\n"
+                            "slave0:ip=127.0.0.1,port=7001,state=wait_bgsave,offset=0,lag=0\r\n"
+                            "slave1:ip=127.0.0.1,port=7002,state=online,offset=14,lag=1\r\n"
+                            "slave2:ip=127.0.0.1,port=7003,state=wait_bgsave,offset=0,lag=0\r\n"
+                            "slave_repl_offset:3\r\n")
+                .replicas_waiting,
+            2);
+}
+
 TEST(ServerInfo, OfValkeyGivesItsOwnVersionAndNotTheOneItImitates) {
   for (const char* text : {"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.0\r\n",
                            "valkey_version:9.1.0\r\nredis_version:7.2.4\r\n"}) {
