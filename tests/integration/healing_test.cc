@@ -176,7 +176,8 @@ TEST_P(HungMaster, IsReplacedByItsReplicaAndComesBackAsThat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, HungMaster,
-                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Redis82", "redis:8.2"},
+                                           Engine{"Valkey91", "valkey/valkey:9.1"}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Healing, AMastersPodThatIsDeletedKeepsAllReplicatedKeys) {
@@ -279,7 +280,8 @@ TEST_P(Healing, AllPodsDeletedWithStorageComeBackWithTheirData) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Healing,
-                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Redis82", "redis:8.2"},
+                                           Engine{"Valkey91", "valkey/valkey:9.1"}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 // A full or read-only volume: here no RDB file can come where a folder lies. Such a master refuses all writes

@@ -288,7 +288,8 @@ TEST_P(Rebalancing, EvensWhatWasMadeUnevenByHand) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Rebalancing,
-                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Valkey91", "valkey/valkey:9.1"}),
+                         ::testing::Values(Engine{"Redis70", "redis:7.0"}, Engine{"Redis82", "redis:8.2"},
+                                           Engine{"Valkey91", "valkey/valkey:9.1"}),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Rebalancing, InManualModeLeavesAReshardByRedisCliAlone) {

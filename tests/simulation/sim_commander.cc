@@ -77,7 +77,7 @@ NodeResult SimCommander::Ask(const NodeRequest& request) {
   const auto fate = changes ? effects_.Next(Describe(*node, *change, request.commands.size())) : Effects::Fate::kNormal;
   if (fate == Effects::Fate::kRefused) return Fail(RedisError::Kind::kIo, "the connection broke");
   size_t carried_out = request.commands.size();
-  if (fate == Effects::Fate::kLostReply || (effects_.is_last() && bus_.simulator.Random(0, 1) == 0))
+  if (fate == Effects::Fate::kLostReply || (changes && effects_.is_last() && bus_.simulator.Random(0, 1) == 0))
     carried_out = static_cast<size_t>(bus_.simulator.Random(1, static_cast<int>(carried_out)));
   std::vector<Reply> replies;
   const auto carry_out = [&] { replies = node->ExecutePipeline(std::span(request.commands).first(carried_out)); };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "tests/unit/act/import_model.h"
 
@@ -16,6 +17,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::Each;
+using ::testing::HasSubstr;
 using ::testing::Le;
 
 // A source whose every key takes its time to serialise, and a target that takes them.
@@ -50,11 +52,22 @@ class SlowSource : public Commander {
   int given = 0;
   std::ptrdiff_t most_given_to_target = 0;  ///< In one exchange.
   int nodes = 2;                            ///< Of the cluster.
+  /// If there is one: every MIGRATE but the first fails, and this is what it says of their keys.
+  std::optional<Reply> says_of_keys;
+  int tries = 0;  ///< To move keys.
+  int drops = 0;  ///< Of copies at the target.
 
  private:
   static bool IsGift(const Command& command) { return command.size() > 3 && command[3] == "NODE"; }
   Reply Execute(const Command& command, std::int64_t& moved, const NodeId& asked) {
     given += IsGift(command) ? 1 : 0;
+    if (says_of_keys) {
+      tries += command[0] == "MIGRATE" ? 1 : 0;
+      drops += command[0] == "UNLINK" ? 1 : 0;
+      if (command[0] == "MIGRATE" && tries > 1) return {.type = Reply::Type::kError, .text = "IOERR timeout reading"};
+      if (command[0] == "EXISTS") return *says_of_keys;
+      if (command[0] == "ASKING") return {.type = Reply::Type::kStatus, .text = "OK"};
+    }
     if (command[0] == "MIGRATE") {
       const auto first = std::ranges::find(command, "KEYS") + 1;
       const auto count = command.end() - first;
@@ -154,6 +167,38 @@ TEST_F(Rounds, GiveNothingAwayOfASourceThatTheTargetCallsFailed) {
   SlotMover mover(source_, clock_, "", nullptr, seconds(5));
   EXPECT_EQ(mover.Move({from_, to_, slots}, clock_.Now() + seconds(10)).error, "a is no master any more");
   EXPECT_EQ(source_.given, 0);
+}
+
+// Of keys whose MIGRATE failed the source may say that it has them, or has them no more, or that it cannot say.
+class DropCopies : public Rounds {
+ protected:
+  void MoveIfTheSourceSays(Reply of_a_key) {
+    source_.says_of_keys = std::move(of_a_key);
+    SlotMover mover(source_, clock_, "", nullptr, seconds(5));
+    EXPECT_THAT(mover.Move({from_, to_, SlotSet({SlotRange{0, 9}})}, clock_.Now() + seconds(1)).error,
+                HasSubstr("IOERR"));
+  }
+  DropCopies() {
+    for (Slot slot = 0; slot < 10; ++slot) source_.keys[slot] = 1;
+  }
+};
+
+TEST_F(DropCopies, OfKeysThatTheSourceStillHas) {
+  MoveIfTheSourceSays({.type = Reply::Type::kInteger, .integer = 1});
+  EXPECT_EQ(source_.tries, 1 + 4 + 1);
+  EXPECT_EQ(source_.drops, 2 * (4 + 1)) << "twice: the target may have been late";
+}
+
+TEST_F(DropCopies, OfNoneThatTheSourceHasNoMore) {
+  MoveIfTheSourceSays({.type = Reply::Type::kError, .text = "ASK 7 10.0.0.2:6379"});
+  EXPECT_EQ(source_.tries, 1 + 4 + 1) << "four at once, then one by one";
+  EXPECT_EQ(source_.drops, 0);
+}
+
+TEST_F(DropCopies, AndSendsNothingUntilTheSourceCanSay) {
+  MoveIfTheSourceSays({.type = Reply::Type::kError, .text = "CLUSTERDOWN The cluster is down"});
+  EXPECT_EQ(source_.tries, 1 + 4);
+  EXPECT_EQ(source_.drops, 0);
 }
 
 }  // namespace
