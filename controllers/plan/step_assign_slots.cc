@@ -61,7 +61,9 @@ void Distribute(int shards, std::vector<Candidate>& candidates, SlotSet free) {
 
 std::vector<Action> Assignments(const ClusterView& view, const std::vector<Candidate>& candidates) {
   std::vector<Action> actions;
-  std::uint64_t epoch = view.HighestEpoch();
+  // Replicas need lower ones of their own (step_join.cc).
+  constexpr std::uint64_t kRoomForReplicas = 100;
+  std::uint64_t epoch = std::max(view.HighestEpoch(), kRoomForReplicas);
   for (const auto& candidate : candidates) {
     if (candidate.gets.empty()) continue;
     AssignSlots assign{RefTo(*candidate.node), candidate.gets, std::nullopt};

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <ranges>
+#include <set>
 
 #include "controllers/plan/planner.h"
 #include "controllers/plan/waiting.h"
@@ -39,8 +41,35 @@ bool NeedsIntroduction(const NodeView& from, const NodeView& peer) {
   return line->flags.noaddr || line->endpoint != peer.endpoint || IsNewsTo(peer, from);
 }
 
+// Of new nodes. All start as masters with epoch 0, replicas to be as well: they would settle that among themselves,
+// with old masters drawn in. One that takes a new epoch after it gave slots away gets them back by the word of anybody
+// who was away meanwhile, and who has them loses what was written (simulation, seed 661618). So each gets its own.
+//
+// A replica's is lower than its master's: whom Valkey has known as a master of the same shard with a higher one it does
+// not believe ("Ignore stale message"), for ever, that it is a replica now (clusterProcessPacket in its
+// cluster_legacy.c; whether it came to that was a matter of milliseconds in `make e2e`). If none is free it keeps 0.
+std::map<const NodeView*, std::uint64_t> EpochsOfNewNodes(const ClusterView& view) {
+  std::map<const NodeView*, std::uint64_t> epochs;
+  std::set<std::uint64_t> taken = {0};
+  for (const NodeView* viewer : view.answering) {
+    for (const auto& line : viewer->table->lines) taken.insert(line.config_epoch);
+  }
+  std::uint64_t highest = view.HighestEpoch();
+  for (const NodeView* node : view.answering) {
+    if (TakesEpoch(*node) && view.HeadOf(node->shard) == node) taken.insert(epochs[node] = ++highest);
+  }
+  for (const NodeView* node : view.answering) {
+    if (!TakesEpoch(*node) || epochs.contains(node)) continue;
+    const NodeView* head = view.HeadOf(node->shard);
+    std::uint64_t epoch = epochs.contains(head) ? epochs[head] : head != nullptr ? head->me().config_epoch : highest;
+    while (epoch > 0 && taken.contains(epoch)) --epoch;
+    if (epoch > 0) taken.insert(epochs[node] = epoch);
+  }
+  return epochs;
+}
+
 void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
-  std::uint64_t epoch = view.HighestEpoch();
+  const auto epochs = EpochsOfNewNodes(view);
   std::vector<const NodeView*> nodes = view.answering;
   std::erase_if(nodes, &NodeView::leaving);
   for (const NodeView* from : nodes) {
@@ -49,10 +78,7 @@ void AddMeets(const ClusterView& view, std::vector<Action>& actions) {
       if (peer != from && NeedsIntroduction(*from, *peer)) meet.peers.push_back({peer->endpoint, peer->me().bus_port});
     }
     if (meet.peers.empty()) continue;
-    // New nodes all start as masters with epoch 0, replicas to be as well: they would settle that among themselves,
-    // with old masters drawn in. One that takes a new epoch after it gave slots away gets them back by the word of
-    // anybody who was away meanwhile, and who has them loses what was written (simulation, seed 661618).
-    if (TakesEpoch(*from)) meet.epoch = ++epoch;
+    if (const auto epoch = epochs.find(from); epoch != epochs.end()) meet.epoch = epoch->second;
     actions.emplace_back(std::move(meet));
   }
 }

@@ -31,9 +31,10 @@ never_rolled() {
     pods_unharmed demo "$pods"
 }
 pods=$(pods_identities demo)
+resources=$(resource demo | jq -c .spec.resources)
 never_rolled 'unknown field "spec.affinity.nodeAfinity"' '{"placement": {"affinity": {"nodeAfinity": {}}}}'
 never_rolled 'must be less than or equal to memory limit of 1Gi' '{"placement": {"affinity": null},
     "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}'
-in_test patch rdc demo --type=json -p '[{"op": "remove", "path": "/spec/resources"}]'
+in_test patch rdc demo --type=merge -p "{\"spec\": {\"resources\": $resources}}"
 expect 60 "all is well" settled demo 6
 pods_unharmed demo "$pods"
