@@ -33,7 +33,6 @@ kubectl wait --for=condition=Ready "node/$node" --timeout=120s
 expect 120 "all is well" settled demo 6
 pods_unharmed demo "$pods"
 [ "$(masters_of demo)" = "$masters" ]
-spread_masters true
 
 masters_elsewhere() { resource demo | jq -e --arg node "$node" '.status.readyMasters == .spec.masters
     and all(.status.shards[].master.node; . != $node)'; }
@@ -43,11 +42,13 @@ if masters_elsewhere; then
     expect 30 "$here leads" leads "$here"
 fi
 resource demo | jq -c '[.status.shards[].master]'
+[ "$(masters_here)" = 1 ]
 trap 'docker start "$node"' EXIT
 docker kill "$node"
 expect 60 "all masters are on other machines" masters_elsewhere
 docker start "$node"
 kubectl wait --for=condition=Ready "node/$node" --timeout=120s
+spread_masters true
 expect 120 "all is well" settled demo 6
 none in_test get rdc kept -o name --ignore-not-found || expect 120 "the one with storage as well" settled kept 6
 expect 60 "two operators are Ready" operators_ready 2
