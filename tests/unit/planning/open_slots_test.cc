@@ -108,6 +108,28 @@ TEST_F(OpenSlots, WhoseTargetFailedOverAreFinishedWhereTheKeysAre) {
   EXPECT_THAT(world.Actions(), ElementsAre(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-1-0"))));
 }
 
+// Whoever forgets the dead one forgets the open slot too, and nobody would ask for its keys any more.
+TEST_F(OpenSlots, WhoseTargetWasReplacedAreFinishedBeforeItIsForgotten) {
+  world.SwapRoles("demo-2-0", "demo-2-1");
+  world.Reincarnate("demo-2-0");
+  world.JoinAgain("demo-2-0");
+  const NodeId again = world.Node("demo-2-0").id();
+  for (auto& node : world.observation.nodes) {
+    auto& line = *std::ranges::find(node.table->lines, again, &NodeLine::id);
+    line.flags.master = false;
+    line.flags.replica = true;
+    line.master = world.Node("demo-2-1").id();
+  }
+  world.Node("demo-2-0").server.master_role = false;
+  world.Node("demo-2-0").server.master_link_up = true;
+  world.Node("demo-2-0").quarantined = false;
+  EXPECT_THAT(world.Actions(), Contains(HasSubstr("forget")));
+  Open("demo-0-0", OpenSlot::Direction::kMigrating, "demo-2-0");
+  for (auto& node : world.observation.nodes) node.keys_in_open_slots[7] = node.pod == "demo-2-1" ? 3 : 0;
+  EXPECT_THAT(world.Actions(), Not(Contains(HasSubstr("forget"))));
+  EXPECT_THAT(world.Actions(), Contains(AllOf(HasSubstr("move slots 7 from demo-0-0"), HasSubstr("to demo-2-1"))));
+}
+
 TEST_F(OpenSlots, OfASourceThatHasNotHeardYetAreCorrected) {
   Open("demo-1-0", OpenSlot::Direction::kMigrating, "demo-0-0");
   Keys(5, 0, 0);
