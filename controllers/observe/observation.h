@@ -28,8 +28,8 @@ struct PodView {
   std::map<std::string, std::string> domains;
   std::string phase;  ///< Pending, Running, …
   reconciler::WallTime created{};
-  reconciler::WallTime
-      container_changed{};  ///< When its container started or ended last; if it never did, when the pod was made.
+  /// When its container started or ended last; if it never did, when the pod was made.
+  reconciler::WallTime container_changed{};
   bool terminating = false;
   bool ready = false;
   bool ours = false;  ///< Controlled by this very RedisCluster (by uid).

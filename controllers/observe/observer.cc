@@ -50,9 +50,9 @@ std::string TroubleOf(const Json& pod) {
   return "";
 }
 
-// As the kubelet says; seconds.
-reconciler::WallTime LastChangeOf(const Json& pod) {
-  auto last = reconciler::ParseTime(reconciler::StringAt(pod, {"metadata", "creationTimestamp"}));
+// As the kubelet says, in seconds. `created`: the pod was.
+reconciler::WallTime LastChangeOf(const Json& pod, reconciler::WallTime created) {
+  auto last = created;
   const auto* statuses = reconciler::ValueAt(pod, {"status", "containerStatuses"});
   if (statuses == nullptr) return last;
   for (const auto& status : *statuses) {
@@ -79,7 +79,7 @@ PodView ReadPod(const Json& pod, const RedisCluster& cluster) {
   }
   view.phase = reconciler::StringAt(pod, {"status", "phase"});
   view.created = reconciler::ParseTime(reconciler::StringAt(pod, {"metadata", "creationTimestamp"}));
-  view.container_changed = LastChangeOf(pod);
+  view.container_changed = LastChangeOf(pod, view.created);
   view.terminating = reconciler::IsBeingDeleted(pod);
   view.ours = reconciler::ControllerUidOf(pod) == cluster.uid;
   view.hash = reconciler::AnnotationOf(pod, annotations::kPodHash);

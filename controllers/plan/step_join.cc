@@ -61,7 +61,8 @@ std::map<const NodeView*, std::uint64_t> EpochsOfNewNodes(const ClusterView& vie
   for (const NodeView* node : view.answering) {
     if (!TakesEpoch(*node) || epochs.contains(node)) continue;
     const NodeView* head = view.HeadOf(node->shard);
-    std::uint64_t epoch = epochs.contains(head) ? epochs[head] : head != nullptr ? head->me().config_epoch : highest;
+    std::uint64_t epoch = highest;
+    if (head != nullptr) epoch = epochs.contains(head) ? epochs[head] : head->me().config_epoch;
     while (epoch > 0 && taken.contains(epoch)) --epoch;
     if (epoch > 0) taken.insert(epochs[node] = epoch);
   }
