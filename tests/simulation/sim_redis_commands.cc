@@ -295,8 +295,14 @@ Reply Node::Failover(const std::string& how) {
     Node* replica = bus.At(mine);
     if (replica == nullptr || replica->id() != self || replica->Me().master) return;
     const Node* source = bus.ById(replica->Me().master_id);
-    if (orderly && (source == nullptr || !source->works())) return;
-    if (orderly) replica->disk_.data = source->disk_.data;  // the master has paused its clients
+    if (orderly) {
+      if (source == nullptr || !bus.Reaches(*source, mine)) return;
+      // It begins with a ping from its master, which has paused its clients: that says how much there is to copy, and
+      // which slots it owns (clusterProcessPacket of redis src/cluster.c; seed 819276).
+      replica->Receive(*source);
+      if (replica->Me().master_id != source->id()) return;
+      replica->disk_.data = source->disk_.data;
+    }
     (void)replica->Elect(true);
   });
   return Ok();
