@@ -133,6 +133,7 @@ bool IsFollowedByMistake(const ClusterView& view, const NodeView& node) {
 }
 
 constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kLongForAJoin{30};
 
 // It has missed a look, loads its data, or starts again; nobody knows whom it will follow.
 bool SomebodyIsAboutToAnswer(const Observation& observation, const ClusterView& view) {
@@ -175,9 +176,11 @@ std::optional<Plan> JoinNodes(const Observation& observation, const ClusterView&
   AddReplicas(view, actions);
   EndQuarantines(observation, view, actions);
   if (actions.empty()) return std::nullopt;
-  return DoAndPoll(observation, "join", "JoiningNodes",
-                   Counted(view.answering.size(), "node is being joined", "nodes are being joined"),
-                   std::move(actions));
+  constexpr const char* kReason = "JoiningNodes";
+  std::string message = Counted(view.answering.size(), "node is being joined", "nodes are being joined");
+  // A matter of seconds, else a person will want to know who does not listen.
+  if (HasLasted(observation, kReason, kLongForAJoin)) message += ", again and again: " + ToString(actions[0]);
+  return DoAndPoll(observation, "join", kReason, std::move(message), std::move(actions));
 }
 
 }  // namespace slotwright::steps

@@ -311,6 +311,11 @@ TEST(Healing, TellsAReplicaOfAReplicaWhoTheMasterIs) {
   const auto& told = std::get<Replicate>(plan.actions[0]);
   EXPECT_EQ(told.node.pod, "demo-1-2");
   EXPECT_EQ(told.master, IdOf("demo-1-0"));
+  // Told again and again in vain, it is named.
+  world.observation.cluster.status["operation"] = {{"step", plan.reason}, {"stepSince", "2026-11-23T05:59:31Z"}};
+  EXPECT_EQ(world.MakePlan().message, "9 nodes are being joined");
+  world.observation.cluster.status["operation"]["stepSince"] = "2026-11-23T05:59:30Z";
+  EXPECT_THAT(world.MakePlan().message, HasSubstr("again and again: make demo-1-2"));
 }
 
 // It serves a script that does not end, or writes for long; a person may end it.
