@@ -99,7 +99,18 @@ class Session:
                 raise error
 
     def set_many(self, keys, value):
-        """Without redirections: for a cluster at rest."""
+        """Asks anew who owns what until all are set: masters may just be spread, and the machine be slow."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.try_to_set_many(keys, value)
+            except (RedisError, OSError):
+                self.forget()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def try_to_set_many(self, keys, value):
         pipelines = {}
         for key in keys:
             address = self.owner(key_slot(key.encode()))
@@ -195,8 +206,8 @@ def lap(writers):
 
 def fill(keys):
     session = Session()
-    for first in range(0, keys, 3000):
-        session.set_many([f"ballast:{i}" for i in range(first, min(first + 3000, keys))], "x" * 100)
+    for first in range(0, keys, 1000):
+        session.set_many([f"ballast:{i}" for i in range(first, min(first + 1000, keys))], "x" * 100)
     return {"keys": keys}
 
 
